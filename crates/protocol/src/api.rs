@@ -1,0 +1,102 @@
+//! JSON documents of the control API (`/_/…`), shared by gateway and command line.
+
+use serde::{Deserialize, Serialize};
+
+/// States of an invocation as the API names them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Taken in, not begun.
+    Accepted,
+    /// A step runs or is about to.
+    Running,
+    /// Waits, see [`Waiting`].
+    Waiting,
+    /// Stopped until an operator acts.
+    Parked,
+    /// Ended with a value.
+    Completed,
+    /// Ended with an exception.
+    Failed,
+    /// Ended by cancellation.
+    Cancelled,
+}
+
+/// What an invocation waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// `lock`, `turn`, `call`, `sleep`, `worker`, `commit`, `retry`, `resume`.
+    pub reason: String,
+    /// What exactly: a cell, a child's id and method, a time.
+    #[serde(rename = "for")]
+    pub what: String,
+    /// For how long, in milliseconds.
+    pub age_ms: u64,
+    /// What an operator can do about it.
+    pub action: String,
+}
+
+/// An invocation in a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invocation {
+    /// Id.
+    pub id: String,
+    /// Service or entity.
+    pub service: String,
+    /// Entity key, as JSON text would show it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub key: Option<String>,
+    /// Method.
+    pub method: String,
+    /// State.
+    pub state: State,
+    /// Since it was accepted, in milliseconds.
+    pub age_ms: u64,
+    /// What it waits for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub waiting: Option<Waiting>,
+}
+
+/// A page of invocations.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invocations {
+    /// The page.
+    pub invocations: Vec<Invocation>,
+    /// Cursor of the next page.
+    pub next: Option<String>,
+}
+
+/// One invocation in full.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Description {
+    /// As in a list.
+    #[serde(flatten)]
+    pub invocation: Invocation,
+    /// Who called it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub parent: Option<String>,
+    /// Its home partition.
+    pub partition: u16,
+    /// Finished steps, oldest first.
+    pub journal: Vec<JournalEntry>,
+    /// Attempts of its current step or transaction, and failed runs.
+    pub attempts: u64,
+    /// Why it is parked, both sides of a departure, the last failed run.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub note: Option<String>,
+}
+
+/// A finished step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JournalEntry {
+    /// Index from 0.
+    pub step: u64,
+    /// Microseconds since the epoch.
+    pub clock: u64,
+    /// Positions of delivered results, in order.
+    pub delivered: Vec<String>,
+    /// Operations: `position: text`.
+    pub operations: Vec<String>,
+    /// Cells read.
+    pub reads: u64,
+}

@@ -1,0 +1,356 @@
+//! Messages between the server and a worker process, and how they are framed.
+//!
+//! A frame is a 4-byte little-endian length followed by that many bytes of `marshal` version 2 (in every CPython, at C
+//! speed): one list of tuples, each tuple a message whose first item is its tag. Values inside a message are nested
+//! `marshal` bytes, so that the worker decodes only what user code touches and can compare what it encodes again with
+//! what it was sent. The Rust side of this module speaks canonical msgpack ([`crate::msgpack`]) and translates.
+//!
+//! | tag | server to worker |
+//! |---|---|
+//! | 0 INIT | `(0, modules, services, records, options)`, see [`Init`] |
+//! | 1 START | `(1, run, invocation, service, method, key, args, seed, flags, clock, slice, journal, delivered)` |
+//! | 2 RESUME | `(2, run, invocation, clock, slice, delivered)` |
+//! | 3 EVICT | `(3, invocation)` |
+//! | 4 FETCHED | `(4, run, slice)`, `slice` is `None` for *not now* |
+//!
+//! | tag | worker to server |
+//! |---|---|
+//! | 10 END | `(10, run, invocation, status, payload, reads, writes, ops, waits, logs, doom)` |
+//! | 11 FETCH | `(11, run, field, key)`, `key` is `None` for a scalar field, `...` for the whole field |
+//! | 12 DROPPED | `(12, run)` after *not now* |
+//! | 13 DEPARTED | `(13, run, invocation, step, expected, actual)` |
+//! | 14 READY | `(14, pid, python version, problem)`; `problem` is an exception value's bytes or `None` |
+//!
+//! `slice` is `(cells, wholes)`: `cells` a list of `(field, key, value)` with `key` `None` for a scalar field and
+//! `value` `None` for an absent cell; `wholes` a list of `(field, [(key, value), …])` in iteration order. `reads` is
+//! `(cells, wholes)` with `cells` a list of `(field, key)` and `wholes` a list of fields.
+//! `writes` is a list of `(field, key, value, fresh)`: `value` `None` deletes; `fresh` is true if the entry was deleted
+//! and inserted again within the step, so that it moves to the end of the iteration order.
+//! `delivered` is a list of `(position, kind, payload)`, kind 0 a value, 1 an exception.
+//! `journal` is a list of `(clock, slice, delivered, ops)`, one per finished step, `ops` a list of `(position, text)`.
+//! `ops` of END is a list of tuples `(position, kind, …)`, see [`Op`]. `waits` is `(mode, [position, …])`, mode 0 wakes
+//! at any result, mode 1 when all are there or one is an exception. `logs` is a list of `(stream, text)`, stream 0
+//! stdout, 1 stderr, 2 logging.
+//! Values that `marshal` lacks are tuples that begin with `Ellipsis` and a code, see [`crate::marshal`].
+
+use minicbor::{Decode, Encode};
+
+use crate::ids::{InvocationId, Micros, RunNumber};
+
+/// A value in canonical msgpack ([`crate::msgpack`]), the stored form. Opaque to the engine.
+pub type ValueBytes = Vec<u8>;
+
+/// What the server sends to a worker. (INIT is built from the manifest by [`encode_init`].)
+#[derive(Clone, Debug, PartialEq)]
+pub enum ToWorker {
+    /// Run a method from its beginning: answer the journal's steps from the journal, then run the next step.
+    Start(Box<Start>),
+    /// Go on with a suspended coroutine.
+    Resume(Resume),
+    /// Forget a suspended coroutine; its `finally` blocks do not run.
+    Evict(InvocationId),
+    /// Answer to [`FromWorker::Fetch`]; `None`: not now, drop the step.
+    Fetched {
+        /// The run that asked.
+        run: RunNumber,
+        /// What was asked for.
+        slice: Option<Slice>,
+    },
+}
+
+/// START.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Start {
+    /// Number of this execution.
+    pub run: RunNumber,
+    /// The invocation.
+    pub invocation: InvocationId,
+    /// Service or entity.
+    pub service: String,
+    /// Method.
+    pub method: String,
+    /// Entity key.
+    pub key: Option<ValueBytes>,
+    /// A tuple `([positional…], {name: value})`.
+    pub args: ValueBytes,
+    /// 32 bytes from the accepting record; uuids and random numbers derive from them.
+    pub seed: [u8; 32],
+    /// Runs inside a caller's transaction (flag 1).
+    pub in_transaction: bool,
+    /// Clock of the step to run.
+    pub clock: Micros,
+    /// Cells for the step to run.
+    pub slice: Slice,
+    /// Steps that have ended.
+    pub journal: Vec<JournalStep>,
+    /// Results delivered to the step to run.
+    pub delivered: Vec<Delivered>,
+}
+
+/// RESUME.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Resume {
+    /// Number of this execution.
+    pub run: RunNumber,
+    /// The invocation.
+    pub invocation: InvocationId,
+    /// Clock of the step.
+    pub clock: Micros,
+    /// Cells for the step.
+    pub slice: Slice,
+    /// Results delivered to it.
+    pub delivered: Vec<Delivered>,
+}
+
+/// Cells that travel with a step.
+#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+pub struct Slice {
+    /// Single cells.
+    #[n(0)]
+    pub cells: Vec<SliceCell>,
+    /// Whole dict fields: field, and entries in iteration order.
+    #[cbor(n(1), with = "wholes")]
+    pub wholes: Vec<(String, Vec<(ValueBytes, ValueBytes)>)>,
+}
+
+/// A cell in a [`Slice`].
+#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+pub struct SliceCell {
+    /// Field of the method's service.
+    #[n(0)]
+    pub field: String,
+    /// Dict key as first inserted (or as asked for); `None` for a scalar field.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub key: Option<ValueBytes>,
+    /// Value; `None` if absent.
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub value: Option<ValueBytes>,
+}
+
+/// A finished step of a journal.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct JournalStep {
+    /// Its clock.
+    pub clock: Micros,
+    /// What user code read in it.
+    pub reads: Slice,
+    /// What was delivered to it, in order.
+    pub delivered: Vec<Delivered>,
+    /// What it asked for: position and description (`call Hotel.reserve`), compared on replay.
+    pub ops: Vec<(String, String)>,
+}
+
+/// A result handed to a coroutine.
+#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+pub struct Delivered {
+    /// Position of the operation that it answers. Empty: a cancellation of the invocation.
+    #[n(0)]
+    pub position: String,
+    /// Value or exception.
+    #[n(1)]
+    pub result: Outcome,
+}
+
+/// A value or an exception.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub enum Outcome {
+    /// The value.
+    #[n(0)]
+    Value(#[cbor(n(0), with = "minicbor::bytes")] ValueBytes),
+    /// An exception, see [`crate::message::Exception`].
+    #[n(1)]
+    Exception(#[cbor(n(0), with = "minicbor::bytes")] ValueBytes),
+}
+
+/// Pairs of values of whole fields, as byte strings.
+mod wholes {
+    use minicbor::bytes::{ByteSlice, ByteVec};
+    use minicbor::{Decoder, Encoder};
+
+    use super::ValueBytes;
+
+    type Wholes = Vec<(String, Vec<(ValueBytes, ValueBytes)>)>;
+
+    pub(super) fn encode<C, W: minicbor::encode::Write>(
+        wholes: &Wholes,
+        e: &mut Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        e.array(wholes.len() as u64)?;
+        for (field, entries) in wholes {
+            e.array(2)?.str(field)?.array(entries.len() as u64 * 2)?;
+            for (key, value) in entries {
+                e.encode(<&ByteSlice>::from(key.as_slice()))?.encode(<&ByteSlice>::from(value.as_slice()))?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn decode<C>(d: &mut Decoder<'_>, _: &mut C) -> Result<Wholes, minicbor::decode::Error> {
+        let definite = |n: Option<u64>| n.ok_or_else(|| minicbor::decode::Error::message("indefinite array"));
+        let mut wholes = Wholes::new();
+        for _ in 0..definite(d.array()?)? {
+            definite(d.array()?)?;
+            let field = d.str()?.to_owned();
+            let mut entries = Vec::new();
+            for _ in 0..definite(d.array()?)? / 2 {
+                entries.push((d.decode::<ByteVec>()?.into(), d.decode::<ByteVec>()?.into()));
+            }
+            wholes.push((field, entries));
+        }
+        Ok(wholes)
+    }
+}
+
+impl Default for Outcome {
+    fn default() -> Self {
+        Self::Value(vec![0xc0])
+    }
+}
+
+/// What a worker sends to the server.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FromWorker {
+    /// A step has ended.
+    End(Box<StepEnd>),
+    /// User code wants a cell that was not shipped; the worker waits for the answer.
+    Fetch {
+        /// The run.
+        run: RunNumber,
+        /// Field of the method's service.
+        field: String,
+        /// Which part of it.
+        what: FetchWhat,
+    },
+    /// The run was dropped after *not now*; nothing of it remains.
+    Dropped {
+        /// The run.
+        run: RunNumber,
+    },
+    /// A replay asked for something else than the journal holds.
+    Departed {
+        /// The run.
+        run: RunNumber,
+        /// The invocation.
+        invocation: InvocationId,
+        /// Index of the journal's step.
+        step: u64,
+        /// What the journal holds.
+        expected: String,
+        /// What the code did.
+        actual: String,
+    },
+    /// The application is loaded.
+    Ready {
+        /// Process id.
+        pid: u32,
+        /// `3.11.7`.
+        python: String,
+        /// The exception that loading raised.
+        problem: Option<ValueBytes>,
+    },
+}
+
+/// What a fetch asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FetchWhat {
+    /// The cell of a scalar field.
+    Scalar,
+    /// One entry of a dict field.
+    Entry(ValueBytes),
+    /// The whole dict field.
+    Whole,
+}
+
+/// END.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StepEnd {
+    /// Number of the execution.
+    pub run: RunNumber,
+    /// The invocation.
+    pub invocation: InvocationId,
+    /// How the step ended.
+    pub status: StepStatus,
+    /// Single cells that user code read: field, and key unless scalar.
+    pub reads: Vec<(String, Option<ValueBytes>)>,
+    /// Whole fields that user code read.
+    pub whole_reads: Vec<String>,
+    /// Cells that changed, in order of insertion.
+    pub writes: Vec<StepWrite>,
+    /// Operations that the step started, in program order.
+    pub ops: Vec<Op>,
+    /// If suspended: wake only when all of `waits` are there or one is an exception.
+    pub wait_all: bool,
+    /// If suspended: positions that the coroutine waits for.
+    pub waits: Vec<String>,
+    /// Output of user code: stream, text.
+    pub logs: Vec<(u8, String)>,
+    /// A joined transaction was aborted in this step: the exception's bytes. The whole is doomed.
+    pub doom: Option<ValueBytes>,
+}
+
+/// How a step ended.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum StepStatus {
+    /// The method returned this (0).
+    Returned(ValueBytes),
+    /// An exception ended it (1); writes before it persist.
+    Raised(ValueBytes),
+    /// It waits (2).
+    #[default]
+    Suspended,
+    /// A value could not be stored (3): the invocation ends with this exception and nothing of the step persists.
+    NotStorable(ValueBytes),
+}
+
+/// A changed cell.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StepWrite {
+    /// Field.
+    pub field: String,
+    /// Dict key; `None` for a scalar field.
+    pub key: Option<ValueBytes>,
+    /// New value; `None` deletes.
+    pub value: Option<ValueBytes>,
+    /// Deleted and inserted again.
+    pub fresh: bool,
+}
+
+/// An operation that a step started.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Op {
+    /// Program position: branch path and counter, like `3` or `2.0.1`.
+    pub position: String,
+    /// What.
+    pub kind: OpKind,
+}
+
+/// Kinds of operations; in frames the number in brackets follows the position.
+#[derive(Clone, Debug, PartialEq)]
+pub enum OpKind {
+    /// `(0, service, key, method, args)`.
+    Call(Target),
+    /// `(1, service, key, method, args)`: one way, no result is delivered.
+    Send(Target),
+    /// `(2, due)`: deliver `None` at this time.
+    Sleep(Micros),
+    /// `(3,)`: begin a transaction.
+    Begin,
+    /// `(4,)`: commit it; delivers `None`, or `Aborted` if a joined part doomed it.
+    Commit,
+    /// `(5, exception)`: abort it because the program asked; delivers `None`.
+    Rollback(ValueBytes),
+}
+
+/// What is called.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Target {
+    /// Service or entity.
+    pub service: String,
+    /// Entity key.
+    pub key: Option<ValueBytes>,
+    /// Method.
+    pub method: String,
+    /// A tuple `([positional…], {name: value})`.
+    pub args: ValueBytes,
+}
