@@ -7,7 +7,7 @@
 //!
 //! | tag | server to worker |
 //! |---|---|
-//! | 0 INIT | `(0, modules, services, records, options)`, see [`Init`] |
+//! | 0 INIT | `(0, modules, services, records, options)`, see [`encode_init`] |
 //! | 1 START | `(1, run, invocation, service, method, key, args, seed, flags, clock, slice, journal, delivered)` |
 //! | 2 RESUME | `(2, run, invocation, clock, slice, delivered)` |
 //! | 3 EVICT | `(3, invocation)` |
@@ -33,9 +33,18 @@
 //! stdout, 1 stderr, 2 logging.
 //! Values that `marshal` lacks are tuples that begin with `Ellipsis` and a code, see [`crate::marshal`].
 
+mod decode;
+mod encode;
+mod frame;
+
 use minicbor::{Decode, Encode};
 
 use crate::ids::{InvocationId, Micros, RunNumber};
+use crate::{limits, marshal};
+
+pub use decode::{decode_from_worker, decode_to_worker};
+pub use encode::{InitOptions, encode_from_worker, encode_init, encode_to_worker};
+pub use frame::FrameReader;
 
 /// A value in canonical msgpack ([`crate::msgpack`]), the stored form. Opaque to the engine.
 pub type ValueBytes = Vec<u8>;
@@ -353,4 +362,59 @@ pub struct Target {
     pub method: String,
     /// A tuple `([positional…], {name: value})`.
     pub args: ValueBytes,
+}
+
+/// Tags of messages, and flags.
+mod tag {
+    pub(super) const INIT: i64 = 0;
+    pub(super) const START: i64 = 1;
+    pub(super) const RESUME: i64 = 2;
+    pub(super) const EVICT: i64 = 3;
+    pub(super) const FETCHED: i64 = 4;
+    pub(super) const END: i64 = 10;
+    pub(super) const FETCH: i64 = 11;
+    pub(super) const DROPPED: i64 = 12;
+    pub(super) const DEPARTED: i64 = 13;
+    pub(super) const READY: i64 = 14;
+    /// Of START: runs inside a caller's transaction.
+    pub(super) const FLAG_IN_TRANSACTION: i64 = 1;
+}
+
+/// A frame that cannot be written or read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    /// Longer than allowed.
+    #[error("a frame of {len} bytes exceeds the limit of {} bytes", limits::FRAME_BYTES_MAX)]
+    TooLarge {
+        /// Its length.
+        len: usize,
+    },
+    /// A value in it is malformed.
+    #[error("malformed frame: {0}")]
+    Marshal(#[from] marshal::Error),
+    /// A value to be sent has no marshal form.
+    #[error("a value cannot be sent: {0}")]
+    Encode(#[from] marshal::EncodeError),
+    /// Something else than the message's layout asks for.
+    #[error("malformed frame: expected {expected} before byte {offset}")]
+    Shape {
+        /// What belongs there.
+        expected: &'static str,
+        /// Where what came instead ends.
+        offset: usize,
+    },
+    /// An unknown message, or one with another number of items.
+    #[error("malformed frame: no message has tag {tag} and {len} items")]
+    Message {
+        /// Its tag.
+        tag: i64,
+        /// Number of its items, with the tag.
+        len: usize,
+    },
+    /// A service names a module that the manifest lacks.
+    #[error("the manifest has no module with index {index}")]
+    Module {
+        /// The index.
+        index: u32,
+    },
 }

@@ -1,0 +1,361 @@
+//! Writes frames: every message as the tuple that the header of [`super`] specifies.
+
+use super::frame::{begin, end};
+use super::*;
+use crate::json::type_name;
+use crate::manifest::{Field, FieldKind, Manifest, Method, Module, Parameter, ParameterKind, Service};
+use crate::marshal::{self, write};
+use crate::msgpack::Unencodable;
+use crate::value::Value;
+
+type Done = Result<(), FrameError>;
+
+/// What INIT tells a worker beside the manifest.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct InitOptions {
+    /// Option and value (like `strike_file` and a path).
+    pub values: Vec<(String, Value)>,
+}
+
+/// The frame with INIT, with its length.
+///
+/// INIT is `(0, modules, services, records, options)`:
+/// - modules: `(name, path, source, lowered, [(lowered, start, end, verbatim), …], package)`;
+/// - services: `(name, module name, entity, mu2sls, fields, methods, clients)` with
+///   - fields: `(name, kind, initial)`, kind 0 scalar, 1 dict, `initial` marshal bytes,
+///   - methods: `(name, coloured, read only, [(parameter, kind, type, default), …])`, kind 0 normal, 1 positional only,
+///     2 keyword only, 3 `*args`, 4 `**kwargs`; type in Python's spelling,
+///   - clients: `(attribute, service)`;
+/// - records: `(name, is enum)`;
+/// - options: a dict.
+pub fn encode_init(manifest: &Manifest, options: &InitOptions) -> Result<Vec<u8>, FrameError> {
+    let mut out = begin();
+    write::list(&mut out, 1)?;
+    write::tuple(&mut out, 5)?;
+    write::int(&mut out, tag::INIT);
+    list(&mut out, &manifest.modules, put_module)?;
+    list(&mut out, &manifest.services, |out, service| put_service(out, manifest, service))?;
+    list(&mut out, &manifest.records, |out, record| {
+        write::tuple(out, 2)?;
+        write::str(out, &record.name)?;
+        write::boolean(out, record.is_enum);
+        Ok(())
+    })?;
+    write::begin_dict(&mut out);
+    for (name, value) in &options.values {
+        write::str(&mut out, name)?;
+        out.extend_from_slice(&marshal::encode(value)?);
+    }
+    write::end_dict(&mut out);
+    end(out)
+}
+
+/// The frame with these messages, with its length.
+pub fn encode_to_worker(messages: &[ToWorker]) -> Result<Vec<u8>, FrameError> {
+    let mut out = begin();
+    list(&mut out, messages, put_to_worker)?;
+    end(out)
+}
+
+/// The frame with these messages, with its length. (For tests and the simulator, which stand in for a worker.)
+pub fn encode_from_worker(messages: &[FromWorker]) -> Result<Vec<u8>, FrameError> {
+    let mut out = begin();
+    list(&mut out, messages, put_from_worker)?;
+    end(out)
+}
+
+fn put_module(out: &mut Vec<u8>, module: &Module) -> Done {
+    write::tuple(out, 6)?;
+    write::str(out, &module.name)?;
+    write::str(out, &module.path)?;
+    write::str(out, &module.source)?;
+    write::str(out, &module.lowered)?;
+    list(out, &module.map, |out, piece| {
+        write::tuple(out, 4)?;
+        [piece.lowered, piece.start, piece.end].into_iter().for_each(|part| write::int(out, i64::from(part)));
+        write::boolean(out, piece.verbatim);
+        Ok(())
+    })?;
+    write::boolean(out, module.package);
+    Ok(())
+}
+
+fn put_service(out: &mut Vec<u8>, manifest: &Manifest, service: &Service) -> Done {
+    let module = manifest.modules.get(service.module as usize).ok_or(FrameError::Module { index: service.module })?;
+    write::tuple(out, 7)?;
+    write::str(out, &service.name)?;
+    write::str(out, &module.name)?;
+    write::boolean(out, service.entity_key.is_some());
+    write::boolean(out, service.mu2sls);
+    list(out, &service.fields, put_field)?;
+    list(out, &service.methods, put_method)?;
+    list(out, &service.clients, |out, (attribute, service)| {
+        write::tuple(out, 2)?;
+        write::str(out, attribute)?;
+        Ok(write::str(out, service)?)
+    })
+}
+
+fn put_field(out: &mut Vec<u8>, field: &Field) -> Done {
+    write::tuple(out, 3)?;
+    write::str(out, &field.name)?;
+    let kind = match field.kind {
+        FieldKind::Scalar => 0,
+        FieldKind::Dict => 1,
+    };
+    write::int(out, kind);
+    value(out, &field.initial)
+}
+
+fn put_method(out: &mut Vec<u8>, method: &Method) -> Done {
+    write::tuple(out, 4)?;
+    write::str(out, &method.name)?;
+    write::boolean(out, method.coloured);
+    write::boolean(out, method.read_only);
+    list(out, &method.parameters, put_parameter)
+}
+
+fn put_parameter(out: &mut Vec<u8>, parameter: &Parameter) -> Done {
+    write::tuple(out, 4)?;
+    write::str(out, &parameter.name)?;
+    let kind = match parameter.kind {
+        ParameterKind::Normal => 0,
+        ParameterKind::PositionalOnly => 1,
+        ParameterKind::KeywordOnly => 2,
+        ParameterKind::VarPositional => 3,
+        ParameterKind::VarKeyword => 4,
+    };
+    write::int(out, kind);
+    write::str(out, &type_name(&parameter.ty))?;
+    write::boolean(out, parameter.default);
+    Ok(())
+}
+
+fn put_to_worker(out: &mut Vec<u8>, message: &ToWorker) -> Done {
+    match message {
+        ToWorker::Start(start) => put_start(out, start),
+        ToWorker::Resume(resume) => {
+            write::tuple(out, 6)?;
+            write::int(out, tag::RESUME);
+            write::uint(out, resume.run.0);
+            write::bytes(out, &resume.invocation.0)?;
+            write::uint(out, resume.clock);
+            put_slice(out, &resume.slice)?;
+            list(out, &resume.delivered, put_delivered)
+        }
+        ToWorker::Evict(invocation) => {
+            write::tuple(out, 2)?;
+            write::int(out, tag::EVICT);
+            Ok(write::bytes(out, &invocation.0)?)
+        }
+        ToWorker::Fetched { run, slice } => {
+            write::tuple(out, 3)?;
+            write::int(out, tag::FETCHED);
+            write::uint(out, run.0);
+            optional(out, slice.as_ref(), put_slice)
+        }
+    }
+}
+
+fn put_start(out: &mut Vec<u8>, start: &Start) -> Done {
+    write::tuple(out, 13)?;
+    write::int(out, tag::START);
+    write::uint(out, start.run.0);
+    write::bytes(out, &start.invocation.0)?;
+    write::str(out, &start.service)?;
+    write::str(out, &start.method)?;
+    optional_value(out, start.key.as_ref())?;
+    value(out, &start.args)?;
+    write::bytes(out, &start.seed)?;
+    write::int(out, if start.in_transaction { tag::FLAG_IN_TRANSACTION } else { 0 });
+    write::uint(out, start.clock);
+    put_slice(out, &start.slice)?;
+    list(out, &start.journal, put_journal_step)?;
+    list(out, &start.delivered, put_delivered)
+}
+
+fn put_slice(out: &mut Vec<u8>, slice: &Slice) -> Done {
+    write::tuple(out, 2)?;
+    list(out, &slice.cells, |out, cell| {
+        write::tuple(out, 3)?;
+        write::str(out, &cell.field)?;
+        optional_value(out, cell.key.as_ref())?;
+        optional_value(out, cell.value.as_ref())
+    })?;
+    list(out, &slice.wholes, |out, (field, entries)| {
+        write::tuple(out, 2)?;
+        write::str(out, field)?;
+        list(out, entries, |out, (key, content)| {
+            write::tuple(out, 2)?;
+            value(out, key)?;
+            value(out, content)
+        })
+    })
+}
+
+fn put_journal_step(out: &mut Vec<u8>, step: &JournalStep) -> Done {
+    write::tuple(out, 4)?;
+    write::uint(out, step.clock);
+    put_slice(out, &step.reads)?;
+    list(out, &step.delivered, put_delivered)?;
+    list(out, &step.ops, |out, (position, text)| {
+        write::tuple(out, 2)?;
+        write::str(out, position)?;
+        Ok(write::str(out, text)?)
+    })
+}
+
+fn put_delivered(out: &mut Vec<u8>, delivered: &Delivered) -> Done {
+    let (kind, payload) = match &delivered.result {
+        Outcome::Value(payload) => (0, payload),
+        Outcome::Exception(payload) => (1, payload),
+    };
+    write::tuple(out, 3)?;
+    write::str(out, &delivered.position)?;
+    write::int(out, kind);
+    value(out, payload)
+}
+
+fn put_from_worker(out: &mut Vec<u8>, message: &FromWorker) -> Done {
+    match message {
+        FromWorker::End(end) => put_end(out, end),
+        FromWorker::Fetch { run, field, what } => {
+            write::tuple(out, 4)?;
+            write::int(out, tag::FETCH);
+            write::uint(out, run.0);
+            write::str(out, field)?;
+            match what {
+                FetchWhat::Scalar => write::none(out),
+                FetchWhat::Entry(key) => value(out, key)?,
+                FetchWhat::Whole => write::ellipsis(out),
+            }
+            Ok(())
+        }
+        FromWorker::Dropped { run } => {
+            write::tuple(out, 2)?;
+            write::int(out, tag::DROPPED);
+            write::uint(out, run.0);
+            Ok(())
+        }
+        FromWorker::Departed { run, invocation, step, expected, actual } => {
+            write::tuple(out, 6)?;
+            write::int(out, tag::DEPARTED);
+            write::uint(out, run.0);
+            write::bytes(out, &invocation.0)?;
+            write::uint(out, *step);
+            write::str(out, expected)?;
+            Ok(write::str(out, actual)?)
+        }
+        FromWorker::Ready { pid, python, problem } => {
+            write::tuple(out, 4)?;
+            write::int(out, tag::READY);
+            write::int(out, i64::from(*pid));
+            write::str(out, python)?;
+            optional_value(out, problem.as_ref())
+        }
+    }
+}
+
+fn put_end(out: &mut Vec<u8>, end: &StepEnd) -> Done {
+    write::tuple(out, 11)?;
+    write::int(out, tag::END);
+    write::uint(out, end.run.0);
+    write::bytes(out, &end.invocation.0)?;
+    let (status, payload) = match &end.status {
+        StepStatus::Returned(payload) => (0, Some(payload)),
+        StepStatus::Raised(payload) => (1, Some(payload)),
+        StepStatus::Suspended => (2, None),
+        StepStatus::NotStorable(payload) => (3, Some(payload)),
+    };
+    write::int(out, status);
+    optional_value(out, payload)?;
+    put_reads(out, end)?;
+    list(out, &end.writes, put_write)?;
+    list(out, &end.ops, put_op)?;
+    write::tuple(out, 2)?;
+    write::int(out, i64::from(end.wait_all));
+    list(out, &end.waits, |out, position| Ok(write::str(out, position)?))?;
+    list(out, &end.logs, |out, (stream, text)| {
+        write::tuple(out, 2)?;
+        write::int(out, i64::from(*stream));
+        Ok(write::str(out, text)?)
+    })?;
+    optional_value(out, end.doom.as_ref())
+}
+
+fn put_reads(out: &mut Vec<u8>, end: &StepEnd) -> Done {
+    write::tuple(out, 2)?;
+    list(out, &end.reads, |out, (field, key)| {
+        write::tuple(out, 2)?;
+        write::str(out, field)?;
+        optional_value(out, key.as_ref())
+    })?;
+    list(out, &end.whole_reads, |out, field| Ok(write::str(out, field)?))
+}
+
+fn put_write(out: &mut Vec<u8>, cell: &StepWrite) -> Done {
+    write::tuple(out, 4)?;
+    write::str(out, &cell.field)?;
+    optional_value(out, cell.key.as_ref())?;
+    optional_value(out, cell.value.as_ref())?;
+    write::boolean(out, cell.fresh);
+    Ok(())
+}
+
+fn put_op(out: &mut Vec<u8>, op: &Op) -> Done {
+    let (kind, rest) = match &op.kind {
+        OpKind::Call(_) => (0, 4),
+        OpKind::Send(_) => (1, 4),
+        OpKind::Sleep(_) => (2, 1),
+        OpKind::Begin => (3, 0),
+        OpKind::Commit => (4, 0),
+        OpKind::Rollback(_) => (5, 1),
+    };
+    write::tuple(out, 2 + rest)?;
+    write::str(out, &op.position)?;
+    write::int(out, kind);
+    match &op.kind {
+        OpKind::Call(target) | OpKind::Send(target) => {
+            write::str(out, &target.service)?;
+            optional_value(out, target.key.as_ref())?;
+            write::str(out, &target.method)?;
+            value(out, &target.args)?;
+        }
+        OpKind::Sleep(due) => write::uint(out, *due),
+        OpKind::Begin | OpKind::Commit => {}
+        OpKind::Rollback(exception) => value(out, exception)?,
+    }
+    Ok(())
+}
+
+/// A value, as a `bytes` object that holds its marshal bytes.
+fn value(out: &mut Vec<u8>, packed: &[u8]) -> Done {
+    let start = write::begin_bytes(out);
+    marshal::from_msgpack(packed, out)?;
+    Ok(write::end_bytes(out, start)?)
+}
+
+fn optional_value(out: &mut Vec<u8>, packed: Option<&ValueBytes>) -> Done {
+    optional(out, packed, |out, packed| value(out, packed))
+}
+
+fn optional<T>(out: &mut Vec<u8>, item: Option<&T>, put: impl Fn(&mut Vec<u8>, &T) -> Done) -> Done {
+    match item {
+        Some(item) => put(out, item),
+        None => {
+            write::none(out);
+            Ok(())
+        }
+    }
+}
+
+fn list<T>(out: &mut Vec<u8>, items: &[T], put: impl Fn(&mut Vec<u8>, &T) -> Done) -> Done {
+    write::list(out, items.len())?;
+    items.iter().try_for_each(|item| put(out, item))
+}
+
+impl From<Unencodable> for FrameError {
+    fn from(error: Unencodable) -> Self {
+        Self::Encode(error.into())
+    }
+}
