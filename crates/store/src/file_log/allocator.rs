@@ -1,0 +1,52 @@
+//! Makes segments ahead of need, so that a full disk is known before a commit could fail.
+//!
+//! A failed attempt leaves nothing behind and is made again later, unlike a failed write or sync of the log itself:
+//! no record depends on the file yet.
+
+use std::io;
+
+use super::{
+    Shared, lock,
+    segments::{self, SCRATCH_FILE},
+};
+use crate::log::{LogError, Space};
+
+/// The allocator's thread: until the log ends.
+pub(super) fn run(shared: &Shared) {
+    while shared.queue.wait_for_demand(shared.options.idle_cover) {
+        make_one(shared);
+    }
+}
+
+/// Makes one segment. Returns whether that worked.
+pub(super) fn make_one(shared: &Shared) -> bool {
+    match try_make(shared) {
+        Ok(ahead) => {
+            shared.queue.set_ahead(ahead);
+            true
+        }
+        Err(error) => {
+            shared.queue.set_space(space_of(&error));
+            false
+        }
+    }
+}
+
+fn try_make(shared: &Shared) -> Result<usize, LogError> {
+    if lock(&shared.files).broken {
+        let error = io::Error::other("an earlier rename may not be durable");
+        return Err(LogError::io("allocating", SCRATCH_FILE, &error));
+    }
+    // Filling the file takes long; the lock is only needed to give it its name.
+    let file = segments::make_zeroed(&*shared.disk, shared.segment_bytes)?;
+    let mut files = lock(&shared.files);
+    files.adopt(&*shared.disk, SCRATCH_FILE, file)?;
+    Ok(files.ahead.len())
+}
+
+fn space_of(error: &LogError) -> Space {
+    match error {
+        LogError::Io { kind: io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded, .. } => Space::Full,
+        _ => Space::Failed,
+    }
+}

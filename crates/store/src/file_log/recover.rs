@@ -1,0 +1,256 @@
+//! Opening a log: finds its end, cuts what was never acknowledged, refuses what is damaged.
+//!
+//! Batches are read in order as long as each one is intact and the one that must come next. At the first place where
+//! that fails, the rest of this segment and all later ones are searched for an intact header of their generation that
+//! says that the missing batch was durable. If there is one, acknowledged records are damaged: refuse. Else the tail
+//! was never acknowledged: it is overwritten with zeros, so that nothing of it can be taken for valid later, and
+//! synced, so that what was read here stays true after the next crash.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::Arc,
+};
+
+use super::{
+    batch::{self, ALIGN, Framed, HEADER_BYTES, Header},
+    meta::Meta,
+    segments::{self, Ahead, Files, SCRATCH_FILE, Segment, file_name, generation_of},
+};
+use crate::{
+    disk::{Disk, DiskFile},
+    log::{LogError, Lsn},
+};
+
+/// An open log's files and where it goes on.
+pub(super) struct Recovered {
+    pub(super) files: Files,
+    pub(super) cursor: Cursor,
+    /// Where the next batch goes in the current segment.
+    pub(super) offset: u64,
+    /// The last record of each partition that is still in the log.
+    pub(super) last_of: HashMap<u16, Lsn>,
+}
+
+/// What must come next.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cursor {
+    pub(super) position: Lsn,
+    pub(super) sequence: u64,
+}
+
+/// A segment file before its content is known.
+struct Candidate {
+    generation: u64,
+    name: String,
+    file: Arc<dyn DiskFile>,
+}
+
+/// Reads the whole log, cuts the torn tail, gives trimmed segments a new generation.
+pub(super) fn recover(disk: &dyn Disk, meta: &Meta) -> Result<Recovered, LogError> {
+    remove_scratch(disk)?;
+    let (stale, kept) = candidates(disk, meta)?;
+    let mut scan = Scan::new(meta);
+    let mut tail = 0;
+    for (index, candidate) in kept.iter().enumerate() {
+        let bytes = read(candidate, meta.segment_bytes)?;
+        if index > 0 && !scan.continues_in(&bytes, candidate.generation) {
+            break;
+        }
+        scan.segment(&bytes, candidate)?;
+        tail = index;
+    }
+    refuse_if_acknowledged(&scan, &kept, tail, meta)?;
+    cut(&scan, &kept, tail, meta)?;
+    let mut recovered = scan.finish(kept, tail);
+    for Candidate { generation, file, .. } in stale {
+        recovered.files.retire(disk, generation, file, false)?;
+    }
+    Ok(recovered)
+}
+
+/// Are there segments with content? A log without its `meta` may only be made anew if there are none.
+pub(super) fn any_content(disk: &dyn Disk) -> Result<Option<String>, LogError> {
+    for (_, name) in segment_names(disk)? {
+        let bytes = crate::disk::read_whole(disk, &name).map_err(|error| LogError::io("reading", &name, &error))?;
+        if bytes.iter().any(|byte| *byte != 0) {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
+}
+
+/// The segment files by generation.
+pub(super) fn segment_names(disk: &dyn Disk) -> Result<BTreeMap<u64, String>, LogError> {
+    let names = disk.list().map_err(|error| LogError::io("listing", "log", &error))?;
+    Ok(names.into_iter().filter_map(|name| Some((generation_of(&name)?, name))).collect())
+}
+
+fn remove_scratch(disk: &dyn Disk) -> Result<(), LogError> {
+    let names = disk.list().map_err(|error| LogError::io("listing", "log", &error))?;
+    if names.iter().any(|name| name == SCRATCH_FILE) {
+        disk.remove(SCRATCH_FILE).map_err(|error| LogError::io("removing", SCRATCH_FILE, &error))?;
+    }
+    Ok(())
+}
+
+/// Splits the segments into trimmed ones and kept ones, and checks that no kept one is missing or short.
+fn candidates(disk: &dyn Disk, meta: &Meta) -> Result<(Vec<Candidate>, Vec<Candidate>), LogError> {
+    let mut stale = Vec::new();
+    let mut kept = Vec::new();
+    for (generation, name) in segment_names(disk)? {
+        let file = disk.open(&name).map_err(|error| LogError::io("opening", &name, &error))?;
+        let candidate = Candidate { generation, name, file };
+        if generation < meta.start_generation {
+            stale.push(candidate);
+            continue;
+        }
+        let missing = meta.start_generation + kept.len() as u64;
+        if generation != missing {
+            return Err(missing_segment(missing));
+        }
+        check_length(&candidate, meta.segment_bytes)?;
+        kept.push(candidate);
+    }
+    if kept.is_empty() {
+        return Err(missing_segment(meta.start_generation));
+    }
+    // A stale file of another length cannot be used again.
+    stale.retain(|candidate| check_length(candidate, meta.segment_bytes).is_ok());
+    Ok((stale, kept))
+}
+
+fn missing_segment(generation: u64) -> LogError {
+    let detail = "the file is missing, and the log needs it".to_owned();
+    LogError::Damaged { file: file_name(generation), offset: 0, detail }
+}
+
+fn check_length(candidate: &Candidate, expected: u64) -> Result<(), LogError> {
+    let len = candidate.file.len().map_err(|error| LogError::io("measuring", &candidate.name, &error))?;
+    if len == expected {
+        return Ok(());
+    }
+    let detail = format!("the file has {len} bytes instead of {expected}");
+    Err(LogError::Damaged { file: candidate.name.clone(), offset: len.min(expected), detail })
+}
+
+fn read(candidate: &Candidate, bytes: u64) -> Result<Vec<u8>, LogError> {
+    let mut buffer = vec![0; usize::try_from(bytes).expect("a segment is bounded by SEGMENT_BYTES_MAX")];
+    candidate.file.read_at(0, &mut buffer).map_err(|error| LogError::io("reading", &candidate.name, &error))?;
+    Ok(buffer)
+}
+
+/// The state of reading forward.
+struct Scan<'a> {
+    meta: &'a Meta,
+    cursor: Cursor,
+    offset: usize,
+    starts: Vec<Cursor>,
+    last_of: HashMap<u16, Lsn>,
+}
+
+impl<'a> Scan<'a> {
+    fn new(meta: &'a Meta) -> Self {
+        let cursor = Cursor { position: meta.start_position, sequence: meta.start_sequence };
+        Self { meta, cursor, offset: 0, starts: Vec::new(), last_of: HashMap::new() }
+    }
+
+    /// Does the next segment begin with the batch that must come next?
+    fn continues_in(&self, bytes: &[u8], generation: u64) -> bool {
+        self.next_batch(bytes, 0, generation).is_some()
+    }
+
+    fn segment(&mut self, bytes: &[u8], candidate: &Candidate) -> Result<(), LogError> {
+        self.starts.push(self.cursor);
+        self.offset = 0;
+        while let Some((header, records)) = self.next_batch(bytes, self.offset, candidate.generation) {
+            if header.epoch > self.meta.epoch {
+                let detail = format!("epoch {} was never sealed: the file `meta` is an older one", header.epoch);
+                return Err(LogError::Damaged { file: candidate.name.clone(), offset: self.offset as u64, detail });
+            }
+            for (position, (partition, _)) in (header.position..).zip(records) {
+                self.last_of.insert(partition, position);
+            }
+            self.cursor = Cursor { position: header.next_position(), sequence: header.sequence + 1 };
+            self.offset += header.extent();
+        }
+        Ok(())
+    }
+
+    /// The batch at `offset`, if it is intact and the one that must come next.
+    fn next_batch<'b>(&self, bytes: &'b [u8], offset: usize, generation: u64) -> Option<(Header, Vec<Framed<'b>>)> {
+        let bytes = bytes.get(offset..)?;
+        let header = batch::header(bytes, self.meta.log_id, generation)?;
+        let body = bytes.get(HEADER_BYTES..HEADER_BYTES + header.length as usize)?;
+        let next = header.position == self.cursor.position && header.sequence == self.cursor.sequence;
+        if !next || !batch::body_matches(&header, body) {
+            return None;
+        }
+        let records = batch::records(&header, body)?;
+        Some((header, records))
+    }
+
+    fn finish(self, kept: Vec<Candidate>, tail: usize) -> Recovered {
+        let generation_next = kept.last().expect("a log has a segment").generation + 1;
+        let mut files = Files { live: VecDeque::new(), ahead: VecDeque::new(), generation_next, broken: false };
+        for (index, Candidate { generation, file, .. }) in kept.into_iter().enumerate() {
+            if index <= tail {
+                let Cursor { position: first, sequence } = self.starts[index];
+                files.live.push_back(Arc::new(Segment { generation, first, sequence, file }));
+            } else {
+                files.ahead.push_back(Ahead { generation, file });
+            }
+        }
+        Recovered { files, cursor: self.cursor, offset: self.offset as u64, last_of: self.last_of }
+    }
+}
+
+/// Refuses if anything after the end says that the batch missing there was durable.
+fn refuse_if_acknowledged(scan: &Scan<'_>, kept: &[Candidate], tail: usize, meta: &Meta) -> Result<(), LogError> {
+    for candidate in &kept[tail..] {
+        let bytes = read(candidate, meta.segment_bytes)?;
+        let from = if candidate.generation == kept[tail].generation { scan.offset } else { 0 };
+        let witness = headers(&bytes, from, candidate.generation, meta)
+            .find(|(_, header)| header.durable >= scan.cursor.sequence);
+        if let Some((at, header)) = witness {
+            let detail = format!(
+                "batch {} (record {} and on) is not intact, but batch {} at byte {at} of {} says it was acknowledged",
+                scan.cursor.sequence, scan.cursor.position, header.sequence, candidate.name,
+            );
+            let file = kept[tail].name.clone();
+            return Err(LogError::Damaged { file, offset: scan.offset as u64, detail });
+        }
+    }
+    Ok(())
+}
+
+/// All intact headers of the generation from `from` on, wherever they stand.
+fn headers<'a>(
+    bytes: &'a [u8],
+    from: usize,
+    generation: u64,
+    meta: &'a Meta,
+) -> impl Iterator<Item = (usize, Header)> + 'a {
+    (from..bytes.len())
+        .step_by(ALIGN)
+        .filter_map(move |at| Some((at, batch::header(&bytes[at..], meta.log_id, generation)?)))
+}
+
+/// Overwrites the torn tail and makes everything before it durable.
+fn cut(scan: &Scan<'_>, kept: &[Candidate], tail: usize, meta: &Meta) -> Result<(), LogError> {
+    for (index, candidate) in kept.iter().enumerate().skip(tail) {
+        let bytes = read(candidate, meta.segment_bytes)?;
+        let torn = if index == tail {
+            bytes[scan.offset..].iter().any(|byte| *byte != 0).then_some(scan.offset)
+        } else {
+            headers(&bytes, 0, candidate.generation, meta).next().map(|_| 0)
+        };
+        if let Some(from) = torn {
+            segments::zero(&*candidate.file, from as u64, meta.segment_bytes)
+                .map_err(|error| LogError::io("cutting", &candidate.name, &error))?;
+        }
+        if torn.is_some() || index == tail {
+            candidate.file.sync().map_err(|error| LogError::io("syncing", &candidate.name, &error))?;
+        }
+    }
+    Ok(())
+}
