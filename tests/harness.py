@@ -52,7 +52,7 @@ def fault_binary() -> str:
     for path in found:
         if path and Path(path).exists():
             return str(path)
-    raise unittest.SkipTest("no binary with fault points: build it with `cargo xtask test fault` or set SOSTENUTO_FAULT_BIN")
+    raise unittest.SkipTest("no fault binary: `cargo xtask test fault` builds it, or set SOSTENUTO_FAULT_BIN")
 
 
 def driver(example: str):
@@ -217,7 +217,7 @@ class Surviving:
 class Server:
     """One server on its own port and data directory."""
 
-    def __init__(self, app: Path | str, folder: Path, *, program: str | None = None, workers: int = 2, env: dict | None = None):
+    def __init__(self, app: Path | str, folder: Path, *, program: str | None = None, workers=2, env=None):
         self.app, self.folder, self.program, self.workers = str(app), folder, program or binary(), workers
         self.env = env or {}
         self.data = folder / "data"
@@ -343,6 +343,7 @@ class EndToEnd(unittest.TestCase):
     """A test with a folder of its own. If it fails, the folder stays and the end of each server's output is printed."""
 
     maxDiff = None
+    shared: tuple[Server, ...] = ()
 
     def setUp(self):
         self.folder = Path(tempfile.mkdtemp(prefix=f"sostenuto-{self._testMethodName}-"))
@@ -361,7 +362,7 @@ class EndToEnd(unittest.TestCase):
         if _failures(result) == before:
             shutil.rmtree(self.folder, ignore_errors=True)
             return
-        for server in self.servers:
+        for server in [*self.servers, *self.shared]:
             print(f"\n--- {self.id()}: {server.log}\n{server.tail()}", file=sys.stderr)
         (self.folder / "history.jsonl").write_text("".join(json.dumps(event) + "\n" for event in self.history))
         print(f"--- {self.id()}: folder {self.folder}", file=sys.stderr)

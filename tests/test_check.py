@@ -1,0 +1,153 @@
+"""`check` and the other commands: diagnostics with places and codes, exit codes, the same answers as HTTP."""
+
+import json
+import re
+import unittest
+
+from harness import APPS, EXAMPLES, EndToEnd, cli, free_port
+
+SYNTAX_ERRORS = '''
+from sostenuto import service
+
+
+@service
+class Broken:
+    def one(self) -> int:
+        return 1 +
+
+    def two(self) -> int:
+        retrun 2
+'''
+
+UNSUPPORTED = '''
+from sostenuto import Persistent, service
+
+SEEN = []
+
+
+@service
+class Shop:
+    stock: Persistent[dict[str, int]] = {}
+    other: "Depot"
+
+    def remember(self, name: str) -> None:
+        global SEEN
+        SEEN = [name]
+
+    async def stale(self, name: str) -> int:
+        entry = self.stock[name]
+        await self.other.nothing_like_this(name)
+        return entry
+
+
+@service
+class Depot:
+    items: Persistent[dict[str, list]] = {}
+    shop: Shop
+
+    async def kept(self, name: str) -> int:
+        item = self.items[name]
+        await self.shop.remember(name)
+        item.append(1)
+        return len(item)
+
+    def assigns(self) -> None:
+        self.temporary = 3
+'''
+
+
+class Check(EndToEnd):
+    def checked(self, source: str, *options: str):
+        path = self.folder / "app.py"
+        path.write_text(source)
+        return cli("check", str(path), *options)
+
+    def assert_places(self, text: str, at_least: int):
+        places = re.findall(r"app\.py:\d+:\d+", text)
+        self.assertGreaterEqual(len(set(places)), at_least, text)
+
+    def test_examples_are_clean(self):
+        for app in ("hotel", "bank", "shortener/shortener.csv", "reviews", "counter"):
+            with self.subTest(app=app):
+                done = cli("check", str(EXAMPLES / app))
+                self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_the_tests_applications_compile(self):
+        for app in ("trouble", "flow"):
+            done = cli("check", str(APPS / app))
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_syntax_errors(self):
+        done = self.checked(SYNTAX_ERRORS)
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        self.assert_places(done.stdout + done.stderr, 2)
+
+    def test_unsupported_python(self):
+        done = self.checked(UNSUPPORTED)
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        self.assert_places(done.stdout + done.stderr, 4)
+
+    def test_json(self):
+        done = self.checked(UNSUPPORTED, "--json")
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        found = json.loads(done.stdout)
+        self.assertIsInstance(found, list)
+        self.assertGreaterEqual(len(found), 4)
+        self.assertTrue(all(entry["code"] for entry in found), found)
+
+    def test_run_refuses_what_check_refuses(self):
+        path = self.folder / "app.py"
+        path.write_text(SYNTAX_ERRORS)
+        server = self.server(path).spawn()
+        self.assertEqual(server.ended(), 1, server.tail())
+        self.assert_places(server.tail(), 2)
+
+    def test_nothing_there(self):
+        done = cli("check", str(self.folder / "nowhere.py"))
+        self.assertIn(done.returncode, (1, 2))
+        self.assertIn("nowhere.py", done.stderr)
+
+    def test_usage(self):
+        self.assertEqual(cli("check").returncode, 2)
+        self.assertEqual(cli("frobnicate").returncode, 2)
+
+
+class Commands(EndToEnd):
+    def test_server_that_is_not_there(self):
+        done = cli("call", "Counter/get", "k", "--server", f"http://127.0.0.1:{free_port()}")
+        self.assertEqual(done.returncode, 3, done.stdout + done.stderr)
+        self.assertIn("127.0.0.1", done.stderr)
+
+    def test_call_state_and_invocations(self):
+        server = self.server(APPS / "trouble").start()
+        at = ("--server", server.address)
+
+        def run(*arguments: str) -> str:
+            done = cli(*arguments, *at)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            return done.stdout.strip()
+
+        self.assertEqual(json.loads(run("call", "Trouble/mark", "k", "3")), 3)
+        self.assertEqual(json.loads(run("call", "Numbered/7/add", "3")), 3)
+        key = ("--idempotency-key", "once")
+        self.assertEqual([json.loads(run("call", "Trouble/mark", "k", "1", *key)) for _ in range(2)], [4, 4])
+        self.assertIn("4", run("state", "get", "Trouble/marks/k"))
+        self.assertIn("marks", run("state", "list"))
+        detached = run("call", "Caller/nap", "60", "--detach")
+        [waiting] = server.client().invocations("waiting", "running", "accepted") or [None]
+        self.assertIn(waiting["id"], detached)
+        self.assertIn(waiting["id"], run("invocations", "list"))
+        self.assertIn("sleep", run("invocations", "describe", waiting["id"]))
+        run("invocations", "cancel", waiting["id"])
+        self.assertEqual(server.client().result(waiting["id"]).json["code"], "cancelled")
+
+    def test_failed_call_shows_the_exception(self):
+        server = self.server(APPS / "trouble").start()
+        done = cli("call", "Trouble/ratio", "k", "0", "--server", server.address)
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        self.assertIn("ZeroDivisionError", done.stdout + done.stderr)
+        self.assertIn("divide(10, divisor)", done.stdout + done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

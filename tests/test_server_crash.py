@@ -1,0 +1,254 @@
+"""kill -9 of the server under load, at random moments and at each record of one booking: acknowledged replies hold,
+re-sent requests act once, accepted work ends by itself, no lock stays held."""
+
+import contextlib
+import http.client
+import os
+import random
+import shutil
+import threading
+import time
+import unittest
+
+from checkers import bookings, counts, ledger, replies
+from harness import EXAMPLES, UNFINISHED, EndToEnd, Surviving, driver, fault_binary, until
+
+HOTEL = driver("hotel")
+ROUNDS = int(os.environ.get("SOSTENUTO_CRASH_ROUNDS", "50"))
+SEED = int(os.environ.get("SOSTENUTO_SEED", random.SystemRandom().randrange(10**6)))
+ROUND_SECONDS_MAX = 0.8
+CAPACITY = 12
+PAIRS = 3  # hotels and flights of each round
+ACCOUNTS = [f"account-{n}" for n in range(6)]
+FUNDS = 500
+COUNTERS = [f"counter-{n}" for n in range(4)]
+APPENDS_MAX = 80
+RESEND_SHARE = 0.2
+
+
+class Load:
+    """Clients that work until told to stop; each finishes what it has begun."""
+
+    def __init__(self, server, seed: int):
+        self.server, self.seed = server, seed
+        self.round = 0
+        self.stopping = threading.Event()
+        self.histories: list[list[dict]] = []
+        self.problems: list[BaseException] = []
+        self.sent: dict[str, tuple] = {}
+        works = [self.book] * 3 + [self.transfer] * 2 + [self.audit, self.count, self.send]
+        self.threads = [threading.Thread(target=self.run, args=(n, work)) for n, work in enumerate(works)]
+        for thread in self.threads:
+            thread.start()
+
+    def stop(self):
+        self.stopping.set()
+        for thread in self.threads:
+            thread.join()
+        if self.problems:
+            raise self.problems[0]
+
+    def run(self, number: int, work):
+        history: list[dict] = []
+        self.histories.append(history)
+        chance = random.Random(f"{self.seed}-{number}")
+        client = Surviving(self.server.port, number, history)
+        n = 0
+        try:
+            while not self.stopping.is_set():
+                n += 1
+                work(client, chance, f"{number}-{n}")
+                if chance.random() < RESEND_SHARE:
+                    again = chance.choice(history)
+                    client.call(again["path"], again["args"], again["key"])
+        except BaseException as problem:
+            self.problems.append(problem)
+
+    def places(self, round_number: int) -> tuple[list[str], list[str]]:
+        return (
+            [f"hotel-{round_number}-{n}" for n in range(PAIRS)],
+            [f"flight-{round_number}-{n}" for n in range(PAIRS)],
+        )
+
+    def book(self, client, chance, key):
+        hotels, flights = self.places(self.round)
+        client.call("/Frontend/book", [f"user-{key}", chance.choice(hotels), chance.choice(flights)], f"book-{key}")
+
+    def transfer(self, client, chance, key):
+        source, target = chance.sample(ACCOUNTS, 2)
+        client.call("/Bank/transfer", [source, target, chance.randint(1, 200)], f"transfer-{key}")
+
+    def audit(self, client, chance, key):
+        client.call("/Bank/audit", [ACCOUNTS], f"audit-{key}")
+
+    def count(self, client, chance, key):
+        client.call("/Counter/increment", [chance.choice(COUNTERS)], f"count-{key}")
+
+    def send(self, client, chance, key):
+        """Work that nobody waits for."""
+        args = ["sent-" + chance.choice(COUNTERS)]
+        if chance.random() < 0.5:
+            path = "/Counter/increment"
+        else:
+            path, args = "/Frontend/book", [f"user-{key}", *(side[0] for side in self.places(self.round))]
+        accepted = client.call(f"{path}/send", args, f"send-{key}")
+        self.sent[accepted["id"]] = (path, args, f"send-{key}")
+
+
+class RandomCrashes(EndToEnd):
+    def test_kill_under_load(self):
+        print(f"\nSOSTENUTO_SEED={SEED} SOSTENUTO_CRASH_ROUNDS={ROUNDS}", flush=True)
+        server = self.server(self.merged_app("hotel", "bank", "counter")).start()
+        setup = Surviving(server.port, -1, [])
+        for name in ACCOUNTS:
+            setup.call(f"/Account/{name}/deposit", [FUNDS], f"open-{name}")
+        chance = random.Random(SEED)
+        capacity: dict[str, int] = {}
+        self.open_round(setup, 0, capacity)
+        load = Load(server, SEED)
+        try:
+            for round_number in range(1, ROUNDS + 1):
+                self.open_round(setup, round_number, capacity)
+                load.round = round_number
+                time.sleep(chance.uniform(0, ROUND_SECONDS_MAX))  # the moment of the crash
+                server.kill()
+                server.start()
+        finally:
+            load.stop()
+            self.history = [event for history in load.histories for event in history]
+        self.check(replies.check(self.history))
+        self.verify(server, load, capacity)
+
+    def open_round(self, setup: Surviving, number: int, capacity: dict[str, int]):
+        for n in range(PAIRS):
+            for service, name in (("Hotel", f"hotel-{number}-{n}"), ("Flight", f"flight-{number}-{n}")):
+                setup.call(f"/{service}/add", [name, CAPACITY], f"add-{name}")
+                capacity[name] = CAPACITY
+
+    def verify(self, server, load: Load, capacity: dict[str, int]):
+        client = server.client()
+        events = replies.distinct(self.history)
+        self.assertGreater(len(events), ROUNDS, "the load did nothing")
+        events += self.finished(client, load, events)
+        self.assert_nothing_unfinished(client)
+        self.check_state(client, events, capacity)
+        for hotel, flight in zip(*(sorted(n for n in capacity if n.startswith(side)) for side in ("hotel", "flight"))):
+            reply = client.call("/Frontend/book", [f"last-{hotel}", hotel, flight])
+            events.append(event("/Frontend/book", [f"last-{hotel}", hotel, flight], reply))
+        for name in ACCOUNTS:
+            client.call("/Bank/transfer", [name, name, 1])
+        self.check_state(client, events, capacity)
+
+    def finished(self, client, load: Load, events: list[dict]) -> list[dict]:
+        """What became of the work that was sent."""
+        started = {event["key"]: event["start"] for event in events}
+        done = []
+        for invocation, (path, args, key) in load.sent.items():
+            reply = client.result(invocation)
+            self.assertEqual(reply.status, 200, f"{path} {args} {invocation}: {reply.body!r}")
+            done.append(event(path, args, reply.json, started[key], key=f"result-{key}"))
+        return done
+
+    def check_state(self, client, events: list[dict], capacity: dict[str, int]):
+        sides = {
+            side: {
+                name: {
+                    "free": client.call(f"/{service}/capacity", [name]),
+                    "clients": client.call(f"/{service}/clients", [name]),
+                }
+                for name in capacity
+                if name.startswith(side[:-1])
+            }
+            for side, service in (("hotels", "Hotel"), ("flights", "Flight"))
+        }
+        self.check(bookings.check(events, {**sides, "orders": client.call("/Orders/all")}, capacity))
+        balances = {name: client.call(f"/Account/{name}/balance") for name in ACCOUNTS}
+        self.check(ledger.check(events, balances, dict.fromkeys(ACCOUNTS, FUNDS)))
+        stored = {name: client.call("/Counter/get", [name]) for name in COUNTERS}
+        stored |= {f"sent-{name}": client.call("/Counter/get", [f"sent-{name}"]) for name in COUNTERS}
+        self.check(counts.check(events, stored))
+
+
+def event(path: str, args: list, reply, start: float | None = None, key: str | None = None) -> dict:
+    """An event that ends now."""
+    now = time.monotonic()
+    start = now if start is None else start
+    return {"path": path, "args": args, "reply": reply, "key": key, "start": start, "end": now}
+
+
+class PlacedCrashes(EndToEnd):
+    """A crash before, after and once durable at each record that the log gets during one booking."""
+
+    def test_before_each_append(self):
+        self.crash_at_each("before")
+
+    def test_after_each_append(self):
+        self.crash_at_each("after")
+
+    def test_once_each_append_is_durable(self):
+        self.crash_at_each("durable")
+
+    def prepared(self) -> tuple:
+        """A server with one hotel and one flight, stopped, and its data directory as a template."""
+        server = self.server(EXAMPLES / "hotel", program=fault_binary()).start()
+        HOTEL.setup(server.client(), "t", 1, 1, 5)
+        server.stop()
+        template = self.folder / "template"
+        shutil.copytree(server.data, template)
+        return server, template
+
+    def crash_at_each(self, phase: str):
+        server, template = self.prepared()
+        crashed = 0
+        for append in range(1, APPENDS_MAX + 1):
+            shutil.rmtree(server.data)
+            shutil.copytree(template, server.data)
+            with self.subTest(append=append):
+                if self.booking_crashes(server, append, phase):
+                    crashed += 1
+                elif crashed:
+                    self.assertGreaterEqual(crashed, 2, "a booking appends a request, a decision and a reply")
+                    return
+        self.fail(f"still crashes at append {APPENDS_MAX}")
+
+    def booking_crashes(self, server, append: int, phase: str) -> bool:
+        """One booking with a crash at this append; did it come to it?"""
+        server.spawn({"SOSTENUTO_CRASH_AT_APPEND": str(append), "SOSTENUTO_CRASH_PHASE": phase})
+        first = self.book_once(server)
+        crashed = server.process.poll() is not None or self.dies(server, first)
+        if crashed:
+            server.ended()
+            server.start()
+        client = server.client()
+        again = client.post("/Frontend/book", ["ann", "t-hotel-0", "t-flight-0"], "the-booking")
+        self.assertEqual((again.status, again.json), (200, True), again.body)
+        if first is not None:
+            self.assertEqual(first.invocation, again.invocation, "an acknowledged reply has one invocation")
+        state = HOTEL.read(client, "t", ["t-hotel-0"], ["t-flight-0"])
+        for side in ("hotels", "flights"):
+            for entry in state[side].values():
+                self.assertEqual(entry, {"free": 4, "clients": ["ann"]})
+        orders = client.call("/Orders/all")
+        self.assertEqual([order["user"] for order in orders], ["ann"])
+        self.assertEqual(client.call("/Frontend/book", ["bob", "t-hotel-0", "t-flight-0"]), True, "locks are free")
+        self.assert_nothing_unfinished(client)
+        server.kill()
+        return crashed
+
+    def book_once(self, server):
+        """The reply to the booking, None if the server died first."""
+        with contextlib.suppress(OSError, http.client.HTTPException, AssertionError):
+            until("healthy or ended", lambda: server.process.poll() is not None or server.answers())
+            if server.process.poll() is None:
+                return server.client().post("/Frontend/book", ["ann", "t-hotel-0", "t-flight-0"], "the-booking")
+        return None
+
+    def dies(self, server, reply) -> bool:
+        """After a connection that broke the process ends; after a reply it may still die by a later record."""
+        if reply is None:
+            until("the crash", lambda: server.process.poll() is not None)
+        return server.process.poll() is not None
+
+
+if __name__ == "__main__":
+    unittest.main()
