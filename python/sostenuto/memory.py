@@ -1,0 +1,295 @@
+"""Services in a plain Python process: in memory, for unit tests. Nothing here is durable, and nothing is isolated.
+
+A service class stays a class. `Hotel()` in a test makes an instance with fresh fields, which from then on is the one
+that clients of `Hotel` reach; inside a method it is a client, as `Account("alice")` is everywhere outside of tests:
+for an entity there is one instance per key. Calls between services copy arguments and results. `reset()` forgets all
+instances. What needs a server (tasks, waiting for events, isolation between coroutines) is not imitated.
+"""
+
+import asyncio
+import contextvars
+import copy
+import functools
+import inspect
+import sys
+import time
+import typing
+
+from sostenuto.errors import Aborted, TransactionError
+
+#: Marks annotations of persistent fields.
+PERSISTENT = "sostenuto.Persistent"
+
+_MARK = "__sostenuto_service__"
+_IS_COROUTINE = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.CO_ITERABLE_COROUTINE
+_INLINE = {"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>", "<lambda>"}
+
+#: How many methods of services are being executed in this context.
+_depth = contextvars.ContextVar("sostenuto_depth", default=0)
+_transaction = contextvars.ContextVar("sostenuto_transaction", default=None)
+
+#: Class to instance, and (class, key) to instance.
+_services = {}
+_entities = {}
+
+
+def reset():
+    """Forgets all instances, and with them all state."""
+    _services.clear()
+    _entities.clear()
+
+
+def service(cls):
+    """Makes the class a service."""
+    return _prepare(cls, False)
+
+
+def entity(cls):
+    """Makes the class an entity."""
+    return _prepare(cls, True)
+
+
+def _prepare(cls, is_entity):
+    setattr(cls, _MARK, is_entity)
+    for name, member in list(cls.__dict__.items()):
+        if inspect.isfunction(member) and not name.startswith("__"):
+            setattr(cls, name, _counted(member))
+    cls.__new__ = _new_entity if is_entity else _new_service
+    cls.__init__ = _without_arguments(cls.__dict__.get("__init__"))
+    cls.__getattr__ = _late_client
+    return cls
+
+
+def _without_arguments(original):
+    """`__init__` of a class whose instances are set up by `__new__`; the user's declares fields, and is kept."""
+
+    def __init__(self, *_):
+        if original is not None and "__sostenuto_ready__" not in self.__dict__:
+            original(self)
+        self.__dict__["__sostenuto_ready__"] = True
+
+    return __init__
+
+
+def _counted(method):
+    """The method, which knows that a service is at work while it runs."""
+    if inspect.iscoroutinefunction(method):
+
+        @functools.wraps(method)
+        async def run(*args, **named):
+            token = _depth.set(_depth.get() + 1)
+            try:
+                return await method(*args, **named)
+            finally:
+                _depth.reset(token)
+    else:
+
+        @functools.wraps(method)
+        def run(*args, **named):
+            token = _depth.set(_depth.get() + 1)
+            try:
+                return method(*args, **named)
+            finally:
+                _depth.reset(token)
+
+    return run
+
+
+def _new_service(cls):
+    if _depth.get():
+        return _Client(_service_instance(cls))
+    _services[cls] = instance = _instance(cls)
+    return instance
+
+
+def _new_entity(cls, key):
+    instance = _entities.get((cls, key))
+    if instance is None:
+        instance = _entities[cls, key] = _instance(cls)
+        instance.__dict__["key"] = key
+        instance.__init__()
+    return _Client(instance) if _depth.get() else instance
+
+
+def _service_instance(cls):
+    instance = _services.get(cls)
+    if instance is None:
+        instance = _services[cls] = _instance(cls)
+        instance.__init__()
+    return instance
+
+
+def _instance(cls):
+    instance = object.__new__(cls)
+    for name in _fields(cls):
+        if hasattr(cls, name):
+            instance.__dict__[name] = copy.deepcopy(getattr(cls, name))
+    return instance
+
+
+def _fields(cls):
+    """Names of the annotated persistent fields."""
+    for base in reversed(cls.__mro__):
+        for name, annotation in base.__dict__.get("__annotations__", {}).items():
+            if isinstance(annotation, str):
+                if annotation.partition("[")[0].rpartition(".")[2] == "Persistent":
+                    yield name
+            elif PERSISTENT in getattr(annotation, "__metadata__", ()):
+                yield name
+
+
+def _late_client(self, name):
+    """`self.hotel` of a class that declares `hotel: Hotel`."""
+    for base in type(self).__mro__:
+        annotation = base.__dict__.get("__annotations__", {}).get(name)
+        if isinstance(annotation, str):
+            annotation = _evaluate(annotation, base)
+        if annotation is not None and getattr(annotation, _MARK, None) is False:
+            return _Client(_service_instance(annotation))
+    raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+
+def _evaluate(annotation, cls):
+    try:
+        return typing.get_type_hints(cls)[annotation]
+    except Exception:
+        return vars(sys.modules[cls.__module__]).get(annotation)
+
+
+class _Client:
+    """Calls the methods of an instance with copies."""
+
+    __slots__ = ("_instance",)
+
+    def __init__(self, instance):
+        self._instance = instance
+
+    def __getattr__(self, name):
+        instance = object.__getattribute__(self, "_instance")
+        method = getattr(type(instance), name, None)
+        if not callable(method) or name.startswith("_"):
+            raise AttributeError(f"{type(instance).__name__} has no method {name!r} that can be called")
+        return functools.partial(_call, getattr(instance, name))
+
+    def __repr__(self):
+        return f"<client of {type(self._instance).__name__}>"
+
+
+def _call(method, *args, **named):
+    args, named = copy.deepcopy((args, named))
+    if _caller_awaits(2):
+        return _call_async(method, args, named)
+    result = method(*args, **named)
+    if inspect.iscoroutine(result):
+        result = _finish(result)
+    return copy.deepcopy(result)
+
+
+async def _call_async(method, args, named):
+    result = method(*args, **named)
+    if inspect.iscoroutine(result):
+        result = await result
+    return copy.deepcopy(result)
+
+
+def _caller_awaits(depth):
+    """True if the code that made the call is in an `async def`."""
+    frame = sys._getframe(depth)
+    while frame is not None and frame.f_code.co_name in _INLINE:
+        frame = frame.f_back
+    return frame is not None and bool(frame.f_code.co_flags & _IS_COROUTINE)
+
+
+def _finish(coroutine):
+    """Runs a coroutine for a caller that is a plain function."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(coroutine)
+    coroutine.close()
+    raise RuntimeError("an async method was called by a plain one while an event loop runs; make the caller async")
+
+
+class transaction:
+    """Snapshot on enter, rollback if an exception leaves the block. A nested one joins."""
+
+    def __enter__(self):
+        outer = _transaction.get()
+        self._own = outer is None
+        self._state = _Scope() if outer is None else outer
+        self._token = _transaction.set(self._state) if self._own else None
+        return self
+
+    def __exit__(self, kind, error, trace):
+        scope = self._state
+        if not self._own:
+            scope.doomed = scope.doomed or error is not None
+            return False
+        _transaction.reset(self._token)
+        if error is not None or scope.doomed:
+            scope.roll_back()
+        if error is None and scope.doomed:
+            raise Aborted("a part of the transaction was aborted")
+        return False
+
+    async def __aenter__(self):
+        return self.__enter__()
+
+    async def __aexit__(self, kind, error, trace):
+        return self.__exit__(kind, error, trace)
+
+
+class _Scope:
+    """The state of all instances when a transaction began."""
+
+    def __init__(self):
+        self.doomed = False
+        self.instances = [*_services.values(), *_entities.values()]
+        self.saved = [copy.deepcopy(instance.__dict__) for instance in self.instances]
+        self.services, self.entities = dict(_services), dict(_entities)
+
+    def roll_back(self):
+        for instance, state in zip(self.instances, self.saved, strict=True):
+            instance.__dict__.clear()
+            instance.__dict__.update(state)
+        for known, saved in ((_services, self.services), (_entities, self.entities)):
+            known.clear()
+            known.update(saved)
+
+
+def abort(reason=None):
+    """Raises `Aborted` inside a transaction."""
+    if _transaction.get() is None:
+        raise TransactionError("abort() outside a transaction: raise an exception of your own instead")
+    raise Aborted() if reason is None else Aborted(reason)
+
+
+def sleep(seconds):
+    """Really sleeps."""
+    if _transaction.get() is not None:
+        raise TransactionError("sleep() inside a transaction would hold its locks; sleep before or after it")
+    if _caller_awaits(3):
+        return asyncio.sleep(seconds)
+    time.sleep(seconds)
+    return None
+
+
+class _Done:
+    def __await__(self):
+        return iter(())
+
+
+def send(call):
+    """Carries the call out at once."""
+    if inspect.iscoroutine(call):
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            asyncio.run(call)
+        else:
+            _sends.add(task := loop.create_task(call))
+            task.add_done_callback(_sends.discard)
+    return _Done()
+
+
+_sends = set()

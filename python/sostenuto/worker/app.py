@@ -1,0 +1,147 @@
+"""The loaded application and the invocations of it that this process holds."""
+
+import gc
+import sys
+from types import SimpleNamespace
+
+import sostenuto
+from sostenuto.errors import CallError, InternalError
+from sostenuto.worker import codec, draws, exceptions, loader, mu2sls, operations, services
+from sostenuto.worker.current import Signal, current
+from sostenuto.worker.run import END, NOT_STORABLE, RAISED, SUSPENDED, Run
+
+_IN_TRANSACTION = 1
+_NO_JOURNAL_END = (([], []), [], [], (0, []), [], None)
+
+
+class App:
+    """Runs methods of the application. `channel.fetch(run, field, key)` gets cells that were not shipped."""
+
+    def __init__(self, channel):
+        self.channel = channel
+        self.services = {}
+        self.suspended = {}
+        self.finder = None
+
+    def load(self, modules, descriptions, records):
+        """Loads the application's modules and puts what is durable on its classes."""
+        names = {"__sos__": NAMESPACE}
+        app_names = {name.partition(".")[0] for name, *_ in modules}
+        if any(description[3] for description in descriptions):
+            names.update(mu2sls.names(self.services))
+            mu2sls.install_modules(app_names)
+        sostenuto.use(BACKEND)
+        self.finder = loader.Finder(modules, names)
+        exceptions.app_modules.clear()
+        exceptions.app_modules.update(self.finder.modules)
+        self.finder.load_all()
+        self.services.update(services.install_all(descriptions, records))
+        gc.collect()
+        gc.freeze()
+
+    def unload(self):
+        """Takes the application's modules out of the process; for tests that load several."""
+        if self.finder in sys.meta_path:
+            sys.meta_path.remove(self.finder)
+        for name in (*self.finder.modules, *self.finder.packages):
+            sys.modules.pop(name, None)
+
+    def start(self, message):
+        """START: runs a method from its beginning. Returns the message that ends the step."""
+        _, number, invocation, service, method, key, args, seed, flags, clock, shipped, journal, delivered = message
+        found = self.services.get(service)
+        if found is None or method not in found.methods:
+            return self._refused(number, invocation, CallError(f"there is no method {service}.{method}"))
+        self.suspended.pop(invocation, None)
+        target = found.methods[method]
+        run = Run(self.channel, number, invocation, target, found.fields, seed, flags & _IN_TRANSACTION)
+        current.run = run
+        try:
+            instance = found.instance(run.cells, key)
+            positional, named = codec.decode(args)
+            bound = getattr(instance, method)
+        except BaseException as error:
+            current.run = None
+            return self._refused(number, invocation, error)
+        return self._execute(run, run.execute, bound, positional, named, (clock, shipped, journal, delivered))
+
+    def resume(self, message):
+        """RESUME: goes on with a suspended invocation."""
+        _, number, invocation, clock, shipped, delivered = message
+        run = self.suspended.pop(invocation, None)
+        if run is None:
+            error = InternalError("RESUME of an invocation that this worker does not hold")
+            return self._refused(number, invocation, error)
+        current.run = run
+        return self._execute(run, run.resume, number, clock, shipped, delivered)
+
+    def _execute(self, run, step, *args):
+        try:
+            message = step(*args)
+            if message[0] == END and message[3] == SUSPENDED:
+                self.suspended[run.invocation] = run
+            return message
+        except BaseException as error:
+            return self._failed(run, error)
+        finally:
+            current.run = current.output = None
+            current.live = True
+
+    def evict(self, message):
+        """EVICT: forgets a suspended invocation."""
+        run = self.suspended.pop(message[1], None)
+        if run is not None:
+            run.evict()
+
+    def _refused(self, number, invocation, error):
+        return (END, number, invocation, RAISED, exceptions.encode(error), *_NO_JOURNAL_END)
+
+    def _failed(self, run, error):
+        """Our own machinery failed: the invocation ends with an error that can be reported, the worker goes on."""
+        import traceback
+
+        text = exceptions.clean("".join(traceback.format_exception(error)))
+        wrapped = InternalError(f"the worker failed in {run.target}: {type(error).__name__}: {exceptions.message(error)}")
+        try:
+            run.evict()
+        except BaseException:
+            pass
+        payload = exceptions.encode(wrapped, text)
+        return (END, run.number, run.invocation, NOT_STORABLE, payload, *_NO_JOURNAL_END)
+
+
+def _is_live():
+    return current.live
+
+
+NAMESPACE = SimpleNamespace(
+    Signal=Signal,
+    date_today=draws.date_today,
+    datetime_now=draws.datetime_now,
+    datetime_today=draws.datetime_today,
+    datetime_utcnow=draws.datetime_utcnow,
+    gather=operations.gather,
+    live=_is_live,
+    random=draws.RANDOM,
+    secrets=draws.Secrets(),
+    sleep=operations.sleep,
+    time=draws.Time(),
+    urandom=draws.urandom,
+    uuid1=draws.uuid1,
+    uuid4=draws.uuid4,
+)
+
+
+def _class_unchanged(cls):
+    return cls
+
+
+BACKEND = SimpleNamespace(
+    abort=operations.abort,
+    entity=_class_unchanged,
+    send=operations.send,
+    service=_class_unchanged,
+    sleep=operations.sleep,
+    transaction=operations.Transaction,
+    is_worker=True,
+)

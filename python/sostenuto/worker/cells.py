@@ -1,0 +1,223 @@
+"""The persistent fields of one instance during a step: what was shipped, what user code sees, what it changed.
+
+A scalar field is an object that stays the same within the step; a dict field is a `DictView`. Fetching what was not
+shipped is the run's business; encoding is the codec's.
+"""
+
+import os
+
+from sostenuto.errors import InternalError, NotStorable, NotSupported
+from sostenuto.worker import codec
+from sostenuto.worker.codec import IMMUTABLE, decode, encode, same
+from sostenuto.worker.views import Dead, DictView, encode_key, where
+
+#: Reads of a step that read nothing.
+NO_READS = ([], [])
+
+
+class ScalarField:
+    """Descriptor of a field that is one cell."""
+
+    __slots__ = ("name", "service", "initial")
+
+    def __init__(self, service, name, initial):
+        self.service = service
+        self.name = name
+        self.initial = initial
+
+    def __get__(self, instance, owner=None):
+        if instance is None:
+            return self
+        cells = instance.__sostenuto_cells__
+        try:
+            return cells.scalars[self.name]
+        except KeyError:
+            return cells.load(self)
+
+    def __set__(self, instance, value):
+        cells = instance.__sostenuto_cells__
+        if type(value) is DictView:
+            value = value.copy()
+        cells.scalars[self.name] = value
+        cells.assigned[self.name] = None if type(value) in IMMUTABLE else where()
+
+    def __delete__(self, instance):
+        raise NotSupported(f"{self.service}.{self.name} is persistent and cannot be deleted; assign None")
+
+    def __repr__(self):
+        return f"<persistent field {self.service}.{self.name}>"
+
+
+class DictField:
+    """Descriptor of a field that is one cell for each key."""
+
+    __slots__ = ("name", "service", "initial")
+
+    def __init__(self, service, name, initial):
+        self.service = service
+        self.name = name
+        self.initial = initial
+
+    def __get__(self, instance, owner=None):
+        if instance is None:
+            return self
+        cells = instance.__sostenuto_cells__
+        try:
+            return cells.views[self.name]
+        except KeyError:
+            return cells.view(self)
+
+    def __set__(self, instance, value):
+        cells = instance.__sostenuto_cells__
+        view = cells.view(self)
+        if value is view:
+            return
+        if type(value) is DictView:
+            value = value.copy()
+        elif type(value) is not dict:
+            raise TypeError(f"{self.service}.{self.name} is a dict field and cannot hold a {type(value).__name__}")
+        cells.views[self.name] = view._assign(value)
+
+    def __delete__(self, instance):
+        raise NotSupported(f"{self.service}.{self.name} is persistent and cannot be deleted; use clear()")
+
+    def __repr__(self):
+        return f"<persistent field {self.service}.{self.name}>"
+
+
+class Cells:
+    """What an instance's fields hold during the current step."""
+
+    __slots__ = ("fields", "run", "suspends", "replaying", "shipped", "scalars", "assigned", "seen", "views")
+
+    def __init__(self, fields, run):
+        self.fields = fields
+        #: Answers `ask(field, key bytes | None | ...)`.
+        self.run = run
+        #: True if the method is a coroutine: iterators may live longer than a step.
+        self.suspends = False
+        #: True while the journal answers.
+        self.replaying = False
+        self.views = {}
+
+    def begin(self, shipped):
+        """Starts a step with these cells."""
+        #: Scalar fields: what the store holds, None if absent.
+        self.shipped = {}
+        #: Scalar fields: the object that user code has.
+        self.scalars = {}
+        #: Scalar fields that were assigned, to the place if the value is mutable.
+        self.assigned = {}
+        #: Scalar fields that user code read.
+        self.seen = []
+        for view in self.views.values():
+            view._begin()
+        self.ship(shipped)
+
+    def ship(self, shipped):
+        """Takes cells from the server."""
+        cells, wholes = shipped
+        for field, key, value in cells:
+            if key is None:
+                self.shipped[field] = value
+            else:
+                try:
+                    view = self.views[field]
+                except KeyError:
+                    view = self.view(self.fields[field])
+                view._base.setdefault(decode(key), (key, value))
+        for field, entries in wholes:
+            self.view(self.fields[field])._ship_whole(entries)
+
+    def view(self, field):
+        """The view of a dict field."""
+        view = self.views.get(field.name, None)
+        if view is None:
+            view = self.views[field.name] = DictView(self, field)
+        return view
+
+    def load(self, field):
+        """The object of a scalar field that user code has not seen in this step."""
+        name = field.name
+        if name not in self.shipped:
+            self.ask(field, None)
+            if name not in self.shipped:
+                self.not_answered(field, None)
+        self.seen.append(name)
+        data = self.shipped[name]
+        value = self.scalars[name] = decode(field.initial if data is None else data)
+        return value
+
+    def ask(self, field, key):
+        """Gets a cell (key's bytes), a scalar field (None) or a whole field (...) that was not shipped."""
+        self.ship(self.run.ask(field, key))
+
+    def not_answered(self, field, key):
+        """The answer to `ask` did not hold what was asked for."""
+        raise InternalError(f"the server answered a fetch of {field.name} ({key!r}) with something else")
+
+    def encode_key(self, field, key):
+        """The bytes of a dict field's key."""
+        try:
+            return encode_key(key)
+        except codec.Unstorable as problem:
+            problem.path = ""
+            raise self.not_storable(field, key, problem, None, "a key of ") from None
+
+    def finish(self):
+        """What user code read and changed: the `reads` and `writes` of END. Raises `NotStorable`."""
+        writes = []
+        if self.scalars:
+            self._finish_scalars(writes)
+        if not self.views:
+            return ([(name, None) for name in self.seen], []) if self.seen else NO_READS, writes
+        reads, wholes = [(name, None) for name in self.seen], []
+        for view in self.views.values():
+            view._finish(reads, wholes, writes)
+        return (reads, wholes), writes
+
+    def _finish_scalars(self, writes):
+        for name, value in self.scalars.items():
+            is_assigned = name in self.assigned
+            if not is_assigned and type(value) in IMMUTABLE:
+                continue
+            try:
+                data = encode(value)
+            except codec.Unstorable as problem:
+                raise self.not_storable(self.fields[name], None, problem, self.assigned.get(name)) from None
+            base = self.shipped.get(name)
+            if base is None and not is_assigned:
+                base = self.fields[name].initial
+            if data != base and not same(data, base):
+                writes.append((name, None, data, False))
+
+    def not_storable(self, field, key, problem, place, what=""):
+        """The exception for a value in a field."""
+        cell = f"{field.service}.{field.name}"
+        if key is not None and not what:
+            cell += f"[{codec.short(key)}]"
+        line = _line_of(place)
+        at = f" (assigned at {line})" if line else ""
+        error = NotStorable(f"{what}{cell}{problem.path}: {problem}{at}")
+        error.field, error.key, error.path, error.line = field.name, key, problem.path, line
+        return error
+
+    def kill(self, signal):
+        """Makes every further access raise the signal."""
+        dead = Dead(signal)
+        self.scalars = self.shipped = self.assigned = dead
+        for view in self.views.values():
+            view._now = view._base = dead
+            view._cells = dead
+        self.views = dead
+
+
+def _line_of(place):
+    """`file:line` of what `where` gave."""
+    if place is None:
+        return None
+    code, instruction = place
+    for index, (line, *_) in enumerate(code.co_positions()):
+        if index == instruction // 2:
+            return f"{os.fspath(code.co_filename)}:{line}" if line else None
+    return None

@@ -1,0 +1,446 @@
+"""Values to and from `marshal` version 2, with tuples that begin with `...` for the kinds that marshal lacks.
+
+The common value goes through `marshal` at C speed; a check at C speed shows that nothing in it is a kind that marshal
+takes and we do not. Everything else takes the slow path, which knows every kind. What cannot be stored raises
+`Unstorable` with the place in the value; who knows the cell makes a `NotStorable` of it.
+
+The table of kinds is in `crates/protocol/src/marshal.rs`.
+"""
+
+import dataclasses
+import datetime
+import decimal
+import enum
+import marshal
+import types
+import uuid
+from gc import get_referents
+
+from sostenuto.errors import InternalError
+
+dumps, loads = marshal.dumps, marshal.loads
+
+DECIMAL, DATE_TIME, TIME_DELTA, UUID, RECORD, ENUM, DATE, TIME = 4, 5, 6, 7, 9, 10, 12, 13
+
+#: Containers may be nested this deep (`limits.rs`).
+DEPTH_MAX = 200
+#: Two's complement bytes of the largest int.
+INT_BYTES_MAX = 64 * 1024
+
+#: Of these, `marshal` writes what we read back; a `str` only if it holds no lone surrogate.
+_ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes})
+_CONTAINERS = frozenset({list, tuple, dict, set, frozenset})
+_PLAIN = _ATOMS | _CONTAINERS
+#: Scalars that need no second look once marshal has written them.
+_SAFE = frozenset({type(None), bool, int, float, complex, bytes})
+
+#: Values of these types never change, so one that was only read needs no comparison.
+IMMUTABLE = _ATOMS | {
+    decimal.Decimal,
+    datetime.datetime,
+    datetime.date,
+    datetime.time,
+    datetime.timedelta,
+    uuid.UUID,
+}
+
+#: What an extension tuple looks like in bytes: the upper half of its length, `...`, a small int.
+_EXTENSION = b"\0\0.i"
+#: First byte of every lone surrogate in UTF-8 (and of some ordinary letters).
+_SURROGATE = b"\xed"
+#: An int of 64 KiB is this long in marshal's 15-bit digits; below it no int needs a look.
+_INT_SUSPECT = INT_BYTES_MAX
+
+
+class Unstorable(Exception):
+    """A part of a value cannot be stored: (what is wrong). `path` grows while it leaves the containers."""
+
+    path = ""
+
+
+def encode(value):
+    """The marshal bytes of a value; raises `Unstorable`."""
+    try:
+        data = dumps(value, 2)
+    except ValueError:
+        return _encode_slowly(value)
+    kind = type(value)
+    if len(data) >= _INT_SUSPECT:
+        if _SURROGATE not in data and _is_plain(value) and _ints_fit(value):
+            return data
+    elif kind in _SAFE:
+        return data
+    elif _SURROGATE not in data and (kind is str or _is_plain(value)):
+        return data
+    return _encode_slowly(value)
+
+
+def decode(data):
+    """The value of these bytes, made afresh."""
+    value = loads(data)
+    if _EXTENSION in data:
+        return _revive(value)
+    return value
+
+
+def same(data, base):
+    """True if the two encodings are of the same value; sets have no order."""
+    if data == base:
+        return True
+    if base is None or len(data) != len(base) or not (b"<" in data or b">" in data):
+        return False
+    return _with_sorted_sets(loads(data)) == _with_sorted_sets(loads(base))
+
+
+def _is_plain(value):
+    """True if `value` holds builtin types only, nested within the limit. Walks level by level, at C speed."""
+    level = [value]
+    for _ in range(DEPTH_MAX + 1):
+        kinds = set(map(type, level))
+        if kinds <= _ATOMS:
+            return True
+        if not kinds <= _PLAIN:
+            return False
+        level = get_referents(*[part for part in level if type(part) in _CONTAINERS])
+    return False
+
+
+def _ints_fit(value):
+    """True if no int in a plain value is too large."""
+    if type(value) is int:
+        return value.bit_length() < 8 * INT_BYTES_MAX
+    if type(value) in _CONTAINERS:
+        return all(map(_ints_fit, get_referents(value)))
+    return True
+
+
+class Registry:
+    """The dataclasses and enums of the application, by registered name."""
+
+    def __init__(self):
+        self.classes = {}
+        self.names = {}
+        self._fields = {}
+
+    def add(self, name, cls):
+        """Registers a class under its name."""
+        self.classes[name] = cls
+        self.names[cls] = name
+        if not issubclass(cls, enum.Enum):
+            self._fields[cls] = tuple(field.name for field in dataclasses.fields(cls))
+
+    def clear(self):
+        """Forgets all."""
+        self.__init__()
+
+    def fields(self, cls):
+        """Names of a dataclass' fields, in order of definition."""
+        return self._fields[cls]
+
+
+registry = Registry()
+
+#: A value's type is replaced here by a function that gives something encodable; persistent views register themselves.
+copied = {}
+
+
+def _encode_slowly(value):
+    try:
+        return dumps(_plain_form(value, 0, ()), 2)
+    except RecursionError:
+        raise Unstorable("it is nested too deeply") from None
+
+
+def _plain_form(value, depth, outer):
+    """`value` in the types that marshal knows. `outer` holds the ids of the containers around it."""
+    kind = type(value)
+    if kind in _CONTAINERS:
+        return _container_form(value, kind, depth, outer)
+    if kind in _ATOMS:
+        return _checked_atom(value, kind)
+    extension = _EXTENSIONS.get(kind)
+    if extension is not None:
+        return extension(value)
+    if kind in copied:
+        return _plain_form(copied[kind](value), depth, outer)
+    name = registry.names.get(kind)
+    if name is not None:
+        return _registered_form(value, kind, name, depth, outer)
+    raise Unstorable(_why_not(value))
+
+
+def _container_form(value, kind, depth, outer):
+    if id(value) in outer:
+        raise Unstorable("it contains itself; a stored value is a tree")
+    if depth >= DEPTH_MAX:
+        raise Unstorable(f"it is nested deeper than {DEPTH_MAX} containers")
+    outer = (*outer, id(value))
+    depth += 1
+    if kind is dict:
+        return _dict_form(value, depth, outer)
+    parts = []
+    for index, part in enumerate(value):
+        try:
+            parts.append(_plain_form(part, depth, outer))
+        except Unstorable as problem:
+            problem.path = (f"[{index}]" if kind is list or kind is tuple else f"{{{short(part)}}}") + problem.path
+            raise
+    try:
+        return kind(parts)
+    except TypeError:
+        raise Unstorable(f"an element of the {kind.__name__} has no hashable form") from None
+
+
+def _dict_form(value, depth, outer):
+    form = {}
+    for key, part in value.items():
+        try:
+            key_form = _plain_form(key, depth, outer)
+        except Unstorable as problem:
+            problem.path = f"[key {short(key)}]{problem.path}"
+            raise
+        try:
+            form[key_form] = _plain_form(part, depth, outer)
+        except Unstorable as problem:
+            problem.path = f"[{short(key)}]{problem.path}"
+            raise
+        except TypeError:
+            raise Unstorable(f"the key {short(key)} has no hashable form") from None
+    return form
+
+
+def _checked_atom(value, kind):
+    if kind is str:
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise Unstorable(f"{short(value)} holds a lone surrogate, which is not text") from None
+    elif kind is int and value.bit_length() >= 8 * INT_BYTES_MAX:
+        raise Unstorable(f"an int of more than {INT_BYTES_MAX} bytes")
+    return value
+
+
+def _registered_form(value, kind, name, depth, outer):
+    if depth >= DEPTH_MAX:
+        raise Unstorable(f"it is nested deeper than {DEPTH_MAX} containers")
+    if isinstance(value, enum.Enum):
+        return (..., ENUM, name, _plain_form(value.value, depth + 1, outer))
+    if id(value) in outer:
+        raise Unstorable("it contains itself; a stored value is a tree")
+    outer = (*outer, id(value))
+    parts = []
+    for field in registry.fields(kind):
+        try:
+            parts.append((field, _plain_form(getattr(value, field), depth + 1, outer)))
+        except AttributeError:
+            raise Unstorable(f"the {kind.__name__} has no attribute {field!r} yet") from None
+        except Unstorable as problem:
+            problem.path = f".{field}{problem.path}"
+            raise
+    _check_no_more(value, kind, parts)
+    return (..., RECORD, name, tuple(parts))
+
+
+def _check_no_more(value, kind, parts):
+    """Keeps fields of another deployment; refuses attributes that would be lost."""
+    attributes = getattr(value, "__dict__", None)
+    if not attributes:
+        return
+    known = registry.fields(kind)
+    for name, part in attributes.items():
+        if name == _FOREIGN:
+            parts.extend(part)
+        elif name not in known:
+            raise Unstorable(f"the {kind.__name__} has the attribute {name!r}, which is no field of the dataclass")
+
+
+#: Attribute that carries fields of a stored record that its class does not have (any more, or yet).
+_FOREIGN = "__sostenuto_foreign__"
+
+
+def _date_time_form(value):
+    _check_zone(value.tzinfo)
+    text = value.isoformat()
+    return (..., DATE_TIME, text + ";1" if value.fold else text)
+
+
+def _time_form(value):
+    _check_zone(value.tzinfo)
+    text = value.isoformat()
+    return (..., TIME, text + ";1" if value.fold else text)
+
+
+def _check_zone(zone):
+    if zone is None:
+        return
+    if type(zone) is not datetime.timezone:
+        raise Unstorable(
+            f"a time in the zone {zone} would keep its offset and lose the zone; "
+            "store value.astimezone(timezone.utc), and the zone's name beside it"
+        )
+    if len(zone.__getinitargs__()) > 1:
+        raise Unstorable(f"a time zone with the name {zone} would lose it; use a timezone without a name")
+
+
+_EXTENSIONS = {
+    decimal.Decimal: lambda value: (..., DECIMAL, str(value)),
+    datetime.datetime: _date_time_form,
+    datetime.date: lambda value: (..., DATE, value.isoformat()),
+    datetime.time: _time_form,
+    datetime.timedelta: lambda value: (..., TIME_DELTA, value.days, value.seconds, value.microseconds),
+    uuid.UUID: lambda value: (..., UUID, value.bytes),
+}
+
+_ADVICE = {
+    "collections.OrderedDict": "use dict, which keeps its order",
+    "collections.defaultdict": "use dict and setdefault",
+    "collections.Counter": "use dict",
+    "collections.deque": "use list",
+    "builtins.bytearray": "use bytes",
+    "builtins.memoryview": "use bytes",
+    "array.array": "use list",
+    "builtins.range": "use list(range(...))",
+    "builtins.generator": "use list(...)",
+    "builtins.coroutine": "an await is missing",
+    "builtins.dict_keys": "use list(...)",
+    "builtins.dict_values": "use list(...)",
+    "builtins.dict_items": "use list(...)",
+}
+
+_HELD = {dict: "a dict", list: "a list", tuple: "a tuple", set: "a set", str: "a str", int: "an int", float: "a float"}
+
+
+def _why_not(value):
+    kind = type(value)
+    name = f"{kind.__module__}.{kind.__qualname__}"
+    advice = _ADVICE.get(name)
+    if advice is not None:
+        return f"a {kind.__name__} cannot be stored: {advice}"
+    if isinstance(value, enum.Enum):
+        return f"the enum {name} is not defined in the application's modules"
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return f"the dataclass {name} is not defined at the top level of the application's modules"
+    if isinstance(value, types.FunctionType | types.MethodType | types.BuiltinFunctionType | type):
+        return f"{short(value)} is code, not data"
+    for base, text in _HELD.items():
+        if isinstance(value, base):
+            return f"{name} is a subclass of {base.__name__} and would come back as {text}; store {text}"
+    explain = getattr(kind, "__sostenuto_unstorable__", None)
+    return explain or f"a value of type {name} cannot be stored; use builtin types, dataclasses and enums"
+
+
+def short(value):
+    """The beginning of a value's repr, for messages."""
+    try:
+        text = repr(value)
+    except Exception:
+        text = f"<{type(value).__name__}>"
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _revive(value):
+    """Makes the registered kinds of their tuples, in all of `value`."""
+    kind = type(value)
+    if kind is tuple:
+        if value and value[0] is ...:
+            return _REVIVERS[value[1]](value)
+        return tuple([_revive(part) for part in value])
+    if kind is list:
+        return [_revive(part) for part in value]
+    if kind is dict:
+        return {_revive(key): _revive(part) for key, part in value.items()}
+    if kind is set or kind is frozenset:
+        return kind([_revive(part) for part in value])
+    return value
+
+
+def _revive_date_time(value):
+    text = value[2]
+    if text.endswith(";1"):
+        return datetime.datetime.fromisoformat(text[:-2]).replace(fold=1)
+    return datetime.datetime.fromisoformat(text)
+
+
+def _revive_time(value):
+    text = value[2]
+    if text.endswith(";1"):
+        return datetime.time.fromisoformat(text[:-2]).replace(fold=1)
+    return datetime.time.fromisoformat(text)
+
+
+def _revive_record(value):
+    cls = _class_of(value[2])
+    record = object.__new__(cls)
+    put = object.__setattr__
+    missing = dict.fromkeys(registry.fields(cls))
+    foreign = []
+    for field, part in value[3]:
+        if field in missing:
+            del missing[field]
+            put(record, field, _revive(part))
+        else:
+            foreign.append((field, part))
+    if missing:
+        _fill(record, cls, missing)
+    if foreign:
+        put(record, _FOREIGN, tuple(foreign))
+    return record
+
+
+def _fill(record, cls, missing):
+    """Gives fields that a stored record lacks their defaults."""
+    for field in dataclasses.fields(cls):
+        if field.name not in missing:
+            continue
+        if field.default is not dataclasses.MISSING:
+            object.__setattr__(record, field.name, field.default)
+        elif field.default_factory is not dataclasses.MISSING:
+            object.__setattr__(record, field.name, field.default_factory())
+        elif field.init:
+            raise TypeError(f"a stored {cls.__qualname__} has no field {field.name!r}; give the field a default")
+
+
+def _revive_enum(value):
+    return _class_of(value[2])(_revive(value[3]))
+
+
+def _class_of(name):
+    cls = registry.classes.get(name)
+    if cls is None:
+        raise LookupError(f"a stored value is a {name}, which the application does not define")
+    return cls
+
+
+def _unknown(value):
+    raise InternalError(f"unknown extension {value[1]!r} in a value")
+
+
+class _Revivers(dict):
+    def __missing__(self, code):
+        return _unknown
+
+
+_REVIVERS = _Revivers(
+    {
+        DECIMAL: lambda value: decimal.Decimal(value[2]),
+        DATE_TIME: _revive_date_time,
+        TIME_DELTA: lambda value: datetime.timedelta(value[2], value[3], value[4]),
+        UUID: lambda value: uuid.UUID(bytes=value[2]),
+        RECORD: _revive_record,
+        ENUM: _revive_enum,
+        DATE: lambda value: datetime.date.fromisoformat(value[2]),
+        TIME: _revive_time,
+    }
+)
+
+
+def _with_sorted_sets(value):
+    """A form of a decoded value that is equal for values equal in kind and content, whatever the order of sets."""
+    kind = type(value)
+    if kind is set or kind is frozenset:
+        return (kind.__name__, tuple(sorted([dumps(_with_sorted_sets(part), 2) for part in value])))
+    if kind is dict:
+        return ("dict", tuple([(_with_sorted_sets(key), _with_sorted_sets(part)) for key, part in value.items()]))
+    if kind is list or kind is tuple:
+        return (kind.__name__, tuple([_with_sorted_sets(part) for part in value]))
+    return dumps(value, 2)

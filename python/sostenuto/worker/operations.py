@@ -1,0 +1,399 @@
+"""What a coroutine can wait for: calls, sleeps, the ends of a transaction, and `gather` over them.
+
+An operation is an awaitable that yields itself to the `Run`, which gives it a position in the program when it starts
+and answers with its outcome. Nothing here runs user code or talks to the server.
+"""
+
+from datetime import timedelta
+from inspect import iscoroutine
+
+from sostenuto.errors import Aborted, NotStorable, NotSupported, TransactionError
+from sostenuto.worker import codec, exceptions
+from sostenuto.worker.current import Signal, current
+from sostenuto.worker.views import where
+
+#: Kinds of operations in END.
+CALL, SEND, SLEEP, BEGIN, COMMIT, ROLLBACK = range(6)
+
+
+class Raise:
+    """An outcome that is an exception."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error):
+        self.error = error
+
+
+#: In the place of a waiter: the outcome is of no interest any more.
+NOBODY = object()
+
+
+class Operation:
+    """Something that the server does for a coroutine; it is started once, and its outcome may be asked for again."""
+
+    __slots__ = ("position", "waiter", "outcome")
+
+    #: How the journal names it.
+    text = ""
+    __sostenuto_unstorable__ = "an operation cannot be stored: an await is missing"
+
+    def __init__(self):
+        self.position = None
+        self.waiter = None
+
+    def __await__(self):
+        outcome = yield self
+        if outcome.__class__ is Raise:
+            raise outcome.error
+        return outcome
+
+    def start(self, run, branch):
+        """Asks the server; the answer will be delivered to the operation's position."""
+        position = self.position = branch.next_position()
+        run.outstanding[position] = self
+        run.ops.append((position, *self.fields(run)))
+        run.texts.append((position, self.text))
+
+    def wait(self, run, waiter):
+        """Makes `waiter` wait for the outcome."""
+        if self.position is None:
+            self.start(run, run.branch)
+        if hasattr(self, "outcome"):
+            run.settle(waiter, self.outcome)
+        elif self.waiter is not None:
+            raise RuntimeError(f"two branches wait for one operation: {self.text}")
+        else:
+            self.waiter = waiter
+
+    def take(self, outcome):
+        """The server's answer."""
+        self.outcome = outcome
+
+    def fields(self, run):
+        """What follows the position in END."""
+        raise NotImplementedError
+
+
+class Call(Operation):
+    """A call of a service that starts when it is awaited or gathered."""
+
+    __slots__ = ("service", "key", "method", "args", "place")
+
+    __sostenuto_unstorable__ = "the result of a call that was not awaited cannot be stored: an await is missing"
+
+    def __init__(self, service, key, method, args, named):
+        run = running("a call")
+        if run.dead:
+            raise run.dead
+        self.position = None
+        self.waiter = None
+        self.service = service
+        self.key = key
+        self.method = method
+        self.args = _encode_args(service, method, args, named)
+        self.place = where()
+        run.unstarted[self] = None
+
+    @property
+    def text(self):
+        """How the journal names it."""
+        return f"call {self.service}.{self.method}"
+
+    def __await__(self):
+        if self.position is not None:
+            raise RuntimeError(f"cannot await a call twice: {self.service}.{self.method}; keep its result in a variable")
+        outcome = yield self
+        if outcome.__class__ is Raise:
+            raise outcome.error
+        return outcome
+
+    def start(self, run, branch):
+        run.unstarted.pop(self, None)
+        Operation.start(self, run, branch)
+
+    def send(self, run):
+        """Makes it a one-way call."""
+        if self.position is not None:
+            raise RuntimeError(f"this call has been made already: {self.service}.{self.method}")
+        run.unstarted.pop(self, None)
+        position = self.position = run.branch.next_position()
+        run.ops.append((position, SEND, self.service, self.key, self.method, self.args))
+        run.texts.append((position, f"send {self.service}.{self.method}"))
+
+    def fields(self, run):
+        return (CALL, self.service, self.key, self.method, self.args)
+
+    def __repr__(self):
+        return f"<call of {self.service}.{self.method}>"
+
+
+class Promise:
+    """A call that has been started; `Wait`, `WaitAll`, `gather` or `await` give its result."""
+
+    __slots__ = ("call",)
+
+    __sostenuto_unstorable__ = "the promise of a call cannot be stored; wait for its result"
+
+    def __init__(self, call):
+        self.call = call
+
+    def __await__(self):
+        return Operation.__await__(self.call)
+
+
+class Sleep(Operation):
+    """A durable timer."""
+
+    __slots__ = ("micros", "result")
+
+    text = "sleep"
+
+    def __init__(self, seconds, result=None):
+        Operation.__init__(self)
+        if isinstance(seconds, timedelta):
+            seconds = seconds.total_seconds()
+        self.micros = max(0, round(seconds * 1_000_000))
+        self.result = result
+
+    def take(self, outcome):
+        self.outcome = outcome if outcome.__class__ is Raise else self.result
+
+    def start(self, run, branch):
+        if run.in_transaction:
+            raise TransactionError("sleep() inside a transaction would hold its locks; sleep before or after it")
+        Operation.start(self, run, branch)
+
+    def fields(self, run):
+        return (SLEEP, run.clock + self.micros)
+
+
+class Begin(Operation):
+    """Begins a transaction."""
+
+    __slots__ = ()
+
+    text = "begin"
+
+    def fields(self, run):
+        return (BEGIN,)
+
+
+class Commit(Operation):
+    """Commits it; raises `Aborted` if a joined part was aborted."""
+
+    __slots__ = ()
+
+    text = "commit"
+
+    def fields(self, run):
+        return (COMMIT,)
+
+
+class Rollback(Operation):
+    """Aborts it with an exception."""
+
+    __slots__ = ("error",)
+
+    text = "rollback"
+
+    def __init__(self, error):
+        Operation.__init__(self)
+        self.error = error
+
+    def fields(self, run):
+        return (ROLLBACK, exceptions.encode(self.error))
+
+
+class Gather:
+    """Several awaitables that run side by side; started when it is made."""
+
+    __slots__ = ("results", "left", "waiter", "outcome", "return_exceptions", "place", "position", "children")
+
+    __sostenuto_unstorable__ = "a gather() that was not awaited cannot be stored: an await is missing"
+
+    def __init__(self, run, awaitables, return_exceptions):
+        self.return_exceptions = return_exceptions
+        self.waiter = None
+        self.place = where()
+        self.left = len(awaitables)
+        self.results = [None] * self.left
+        self.position = run.branch.next_position()
+        self.children = tuple(awaitables)
+        run.ungathered[self] = None
+        if not awaitables:
+            self.outcome = self.results
+        for index, awaitable in enumerate(awaitables):
+            run.spawn(f"{self.position}.{index}.", awaitable, Slot(self, index))
+
+    def __await__(self):
+        outcome = yield self
+        if outcome.__class__ is Raise:
+            raise outcome.error
+        return outcome
+
+    def wait(self, run, waiter):
+        """Makes `waiter` wait for all, or for the first exception."""
+        if self.waiter is not None:
+            raise RuntimeError("cannot await a gather() twice; keep its result in a variable")
+        run.ungathered.pop(self, None)
+        self.waiter = waiter
+        if hasattr(self, "outcome"):
+            run.settle(waiter, self.outcome)
+
+    def settle(self, run, index, outcome):
+        """Takes the outcome of one of them."""
+        if hasattr(self, "outcome"):
+            return
+        if outcome.__class__ is Raise:
+            if not self.return_exceptions:
+                self._finish(run, outcome)
+                return
+            outcome = outcome.error
+        self.results[index] = outcome
+        self.left -= 1
+        if not self.left:
+            self._finish(run, self.results)
+
+    def _finish(self, run, outcome):
+        self.outcome = outcome
+        if self.waiter is not None:
+            run.settle(self.waiter, outcome)
+
+
+class Slot:
+    """Waits on behalf of one part of a `Gather`."""
+
+    __slots__ = ("gather", "index")
+
+    def __init__(self, gather, index):
+        self.gather = gather
+        self.index = index
+
+
+def running(what):
+    """The run that asks for an operation."""
+    run = current.run
+    if run is None:
+        raise RuntimeError(f"{what} outside of a method: nothing runs that it could belong to")
+    return run
+
+
+def sleep(seconds, result=None):
+    """A durable timer; `asyncio.sleep` becomes this."""
+    return Sleep(seconds, result)
+
+
+def gather(*awaitables, return_exceptions=False):
+    """Runs calls, coroutines and other gathers side by side; `asyncio.gather` becomes this."""
+    run = running("gather()")
+    if run.dead:
+        raise run.dead
+    run.prepare_branches()
+    for awaitable in awaitables:
+        if not (isinstance(awaitable, Operation | Gather | Promise) or iscoroutine(awaitable)):
+            if not hasattr(awaitable, "__await__"):
+                raise TypeError(f"gather() takes calls and coroutines, not {type(awaitable).__name__}")
+    return Gather(run, awaitables, return_exceptions)
+
+
+class _Nothing:
+    """What `send` gives: may be awaited, needs not be."""
+
+    __slots__ = ()
+
+    def __await__(self):
+        return iter(())
+
+
+_NOTHING = _Nothing()
+
+
+def send(call):
+    """Makes a call whose result nobody waits for: `send(self.mail.welcome(user))`."""
+    if not isinstance(call, Call):
+        raise TypeError("send() takes a call: send(self.mail.welcome(user))")
+    call.send(running("send()"))
+    return _NOTHING
+
+
+def abort(reason=None):
+    """Raises `Aborted`, which ends the transaction unless the program catches it inside."""
+    if not running("abort()").in_transaction:
+        raise TransactionError("abort() outside a transaction: raise an exception of your own instead")
+    raise Aborted() if reason is None else Aborted(reason)
+
+
+class Transaction:
+    """`async with transaction():` joins the transaction that is open, or begins one and ends it."""
+
+    __slots__ = ("is_own",)
+
+    __sostenuto_unstorable__ = "a transaction cannot be stored"
+
+    async def __aenter__(self):
+        self.is_own = await begin()
+        return self
+
+    async def __aexit__(self, kind, error, trace):
+        if not current.live or isinstance(error, Signal):
+            return False
+        run = current.run
+        if not self.is_own:
+            if error is not None:
+                run.doom(error)
+        elif error is None:
+            await commit(run)
+        else:
+            await roll_back(run, error)
+        return False
+
+    def __enter__(self):
+        raise NotSupported("`with transaction():` in a function that is not part of the application; use `async with`")
+
+    def __exit__(self, *_):
+        return False
+
+
+async def begin():
+    """Begins a transaction, or joins: True if it is our own to end."""
+    run = running("transaction()")
+    if run.in_transaction:
+        return False
+    if run.branch is not run.main:
+        raise TransactionError("a transaction cannot begin inside gather(); begin it around the gather()")
+    run.open(where())
+    await Begin()
+    return True
+
+
+async def commit(run):
+    """Ends our own transaction."""
+    run.opened = None
+    await Commit()
+
+
+async def roll_back(run, error):
+    """Ends our own transaction and leaves nothing of it."""
+    run.opened = None
+    run.abandon()
+    await Rollback(error)
+
+
+def _encode_args(service, method, args, named):
+    try:
+        return codec.encode(([*args], named))
+    except codec.Unstorable as problem:
+        raise _bad_argument(service, method, args, named, problem) from None
+
+
+def _bad_argument(service, method, args, named, problem):
+    for name, value in (*enumerate(args), *named.items()):
+        try:
+            codec.encode(value)
+        except codec.Unstorable as found:
+            name = repr(name) if isinstance(name, str) else name
+            error = NotStorable(f"argument {name} of {service}.{method}{found.path}: {found}")
+            error.path = found.path
+            return error
+    return NotStorable(f"the arguments of {service}.{method}: {problem}")

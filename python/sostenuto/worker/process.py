@@ -1,0 +1,173 @@
+"""The worker process: frames in, frames out. What the messages mean is the business of `app`.
+
+A frame is a 4-byte little-endian length and a `marshal` version 2 list of tuples. Everything that is there is read at
+once, its steps run one by one, and their ends leave together in one frame. The table of messages is in
+`crates/protocol/src/worker.rs`.
+"""
+
+import gc
+import marshal
+import mmap
+import os
+import platform
+import signal
+import socket
+import sys
+import traceback
+from collections import deque
+
+from sostenuto.errors import InternalError
+from sostenuto.worker import exceptions, output
+from sostenuto.worker.app import App
+from sostenuto.worker.current import current
+from sostenuto.worker.run import FETCH
+
+INIT, START, RESUME, EVICT, FETCHED = range(5)
+READY = 14
+
+_RECEIVE_BYTES = 1 << 20
+#: Bytes of one frame (`limits.rs`).
+_FRAME_BYTES_MAX = 64 * 1024 * 1024
+#: New objects before a young collection: suspended coroutines are many and live long.
+_GC_THRESHOLD = 50_000
+
+
+class Closed(Exception):
+    """The server closed the connection."""
+
+
+class Channel:
+    """Messages over a socket."""
+
+    def __init__(self, connection):
+        self._socket = connection
+        self._buffer = bytearray()
+        #: Messages that were read and not handled.
+        self.waiting = deque()
+        #: Messages that have not been sent.
+        self.ends = []
+
+    def read(self):
+        """Waits until there is a message, and takes all that are there."""
+        self._receive()
+        while not self.waiting:
+            self._receive()
+
+    def _receive(self):
+        data = self._socket.recv(_RECEIVE_BYTES)
+        if not data:
+            raise Closed
+        buffer = self._buffer
+        buffer += data
+        start = 0
+        while len(buffer) - start >= 4:
+            size = int.from_bytes(buffer[start : start + 4], "little")
+            if size > _FRAME_BYTES_MAX:
+                raise InternalError(f"a frame of {size} bytes")
+            if len(buffer) - start - 4 < size:
+                break
+            with memoryview(buffer) as view:
+                self.waiting.extend(marshal.loads(view[start + 4 : start + 4 + size]))
+            start += 4 + size
+        del buffer[:start]
+
+    def flush(self):
+        """Sends what waits to be sent, in one frame."""
+        if self.ends:
+            frame = marshal.dumps(self.ends, 2)
+            self.ends = []
+            self._socket.sendall(len(frame).to_bytes(4, "little") + frame)
+
+    def fetch(self, run, field, key):
+        """Asks for a cell and waits for the answer; other messages wait meanwhile. None is *not now*."""
+        self.ends.append((FETCH, run, field, key))
+        self.flush()
+        while True:
+            for index, message in enumerate(self.waiting):
+                if message[0] == FETCHED and message[1] == run:
+                    del self.waiting[index]
+                    return message[2]
+            self._receive()
+
+
+class StrikeWord:
+    """The word of shared memory that says which run this process executes, should it die."""
+
+    def __init__(self, path):
+        with open(path, "r+b") as file:
+            memory = mmap.mmap(file.fileno(), 8)
+        self.word = memoryview(memory).cast("Q")
+
+    @staticmethod
+    def at(path):
+        """The word in the file, or a list in its place if there is none."""
+        return StrikeWord(path).word if path else [0]
+
+
+class Worker:
+    """Handles messages until the server closes the connection."""
+
+    def __init__(self, channel):
+        self.channel = channel
+        self.app = App(channel)
+        self.strike = [0]
+
+    def run(self):
+        """The loop."""
+        channel = self.channel
+        while True:
+            waiting = channel.waiting
+            while waiting:
+                self.handle(waiting.popleft())
+            channel.flush()
+            channel.read()
+
+    def handle(self, message):
+        """Does what one message asks."""
+        tag = message[0]
+        if tag == START or tag == RESUME:
+            self.strike[0] = message[1]
+            end = self.app.start(message) if tag == START else self.app.resume(message)
+            self.strike[0] = 0
+            self.channel.ends.append(end)
+        elif tag == EVICT:
+            self.app.evict(message)
+        elif tag == INIT:
+            self._init(message)
+        elif tag != FETCHED:
+            raise InternalError(f"unknown message {message!r:.200}")
+
+    def _init(self, message):
+        _, modules, services, records, options = message
+        problem = None
+        try:
+            self.strike = StrikeWord.at(options.get("strike_file"))
+            self.app.load(modules, services, records)
+        except BaseException as error:
+            problem = exceptions.encode(error)
+        self.channel.ends.append((READY, os.getpid(), platform.python_version(), problem))
+
+
+def main():
+    """Runs a worker on file descriptor 0; ends with the connection."""
+    connection = socket.socket(fileno=os.dup(0))
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    # The server ends its workers by closing the socket; a Ctrl-C at its terminal is not for user code.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    output.install()
+    gc.set_threshold(_GC_THRESHOLD, 20, 50)
+    status = 0
+    try:
+        Worker(Channel(connection)).run()
+    except (Closed, ConnectionError):
+        pass
+    except BaseException:
+        current.output = None
+        traceback.print_exc(file=sys.__stderr__)
+        status = 70
+    # Suspended coroutines must not be torn down one by one: that would run their `finally` blocks.
+    sys.__stdout__.flush()
+    sys.__stderr__.flush()
+    os._exit(status)

@@ -1,0 +1,559 @@
+"""One invocation in this process: its coroutine, driven by hand from step to step.
+
+A step runs until nothing in the invocation can run. Its operations get their identity from their place in the program
+(branch path and counter), and their results come back in the order of the journal, so that a replay does the same.
+How messages are framed, and which runs there are, is not known here.
+"""
+
+from collections import deque
+from types import CoroutineType
+
+from sostenuto.errors import InternalError, NotStorable, TransactionError, UnawaitedCall
+from sostenuto.worker import codec, exceptions
+from sostenuto.worker.cells import Cells, _line_of
+from sostenuto.worker.current import Departure, Evicted, NotNow, current
+from sostenuto.worker.operations import NOBODY, Gather, Operation, Promise, Raise, Rollback, Slot
+
+END, FETCH, DROPPED, DEPARTED = 10, 11, 12, 13
+RETURNED, RAISED, SUSPENDED, NOT_STORABLE = range(4)
+
+_NO_WAITS = (0, [])
+#: A coroutine that catches eviction this often is left alone.
+_EVICTIONS_MAX = 100
+
+
+class Branch:
+    """A line of execution within an invocation: the method itself, or a coroutine that it gathers."""
+
+    __slots__ = ("path", "counter", "draws", "coroutine", "waiter", "awaited")
+
+    def __init__(self, path, coroutine=None, waiter=None):
+        self.path = path
+        #: The operation or gather that it waits for.
+        self.awaited = None
+        self.counter = 0
+        self.draws = 0
+        self.coroutine = coroutine
+        #: What wants its result; None for the method itself.
+        self.waiter = waiter
+
+    def next_position(self):
+        """The position of the next operation that this branch starts."""
+        position = f"{self.path}{self.counter}"
+        self.counter += 1
+        return position
+
+
+class Run:
+    """An invocation that this process executes."""
+
+    __slots__ = (
+        "abandoned",
+        "before",
+        "branch",
+        "branches",
+        "cells",
+        "channel",
+        "clock",
+        "dead",
+        "doomed",
+        "invocation",
+        "joined",
+        "joins",
+        "main",
+        "number",
+        "opened",
+        "ops",
+        "outcome",
+        "output",
+        "outstanding",
+        "ready",
+        "replaying",
+        "seed",
+        "target",
+        "texts",
+        "ticks",
+        "ungathered",
+        "unstarted",
+    )
+
+    def __init__(self, channel, number, invocation, target, fields, seed, joined):
+        self.channel = channel
+        self.number = number
+        self.invocation = invocation
+        #: `Service.method`, for messages.
+        self.target = target
+        self.seed = seed
+        #: It runs inside a caller's transaction.
+        self.joined = joined
+        #: Transactions of a caller or of its own that it has joined by `BeginTx` and not ended.
+        self.joins = 0
+        #: Where its own transaction began, while that is open.
+        self.opened = None
+        self.cells = Cells(fields, self)
+        self.main = self.branch = Branch("")
+        self.branches = None
+        self.abandoned = ()
+        self.ready = None
+        self.outstanding = {}
+        self.unstarted = {}
+        self.ungathered = {}
+        self.dead = None
+        self.outcome = None
+        self.replaying = False
+
+    @property
+    def in_transaction(self):
+        """A transaction is open, our own or a caller's."""
+        return self.joined or self.opened is not None
+
+    # Steps.
+
+    def begin_step(self, clock, shipped):
+        """Prepares everything that belongs to one step."""
+        self.clock = clock
+        self.ticks = 0
+        self.ops = []
+        self.texts = []
+        self.doomed = None
+        self.output = current.output = []
+        self.cells.begin(shipped)
+
+    def execute(self, method, args, named, message):
+        """Runs the method from its beginning: over its journal, then one step more. Returns the step's message."""
+        clock, shipped, journal, delivered = message
+        if not journal:
+            self.begin_step(clock, shipped)
+            try:
+                result = method(*args, **named)
+            except BaseException as error:
+                return self.end(Raise(error))
+            if type(result) is not CoroutineType:
+                return self.end(result)
+        else:
+            self.begin_step(journal[0][0], journal[0][1])
+            self.replaying = self.cells.replaying = True
+            result = self._create(method, args, named)
+            if result is None:
+                return self._departed(0, journal[0][3])
+        self._become_coroutine(result)
+        for step, (step_clock, reads, results, ops) in enumerate(journal):
+            if step:
+                self.begin_step(step_clock, reads)
+            if not self._replay(step, results, ops):
+                return self._departed(step, ops)
+        if journal:
+            self.replaying = self.cells.replaying = False
+            self.begin_step(clock, shipped)
+        return self.step(delivered)
+
+    def _create(self, method, args, named):
+        """The coroutine of a method that has a journal, or None if it is not what it was."""
+        try:
+            result = method(*args, **named)
+        except BaseException as error:
+            self.outcome = Raise(error)
+            return None
+        if type(result) is not CoroutineType:
+            self.outcome = result
+            return None
+        return result
+
+    def _become_coroutine(self, coroutine):
+        self.cells.suspends = True
+        self.prepare_branches()
+        self.main.coroutine = coroutine
+        self.branches[self.main] = None
+        self.ready.append((self.main, None))
+
+    def prepare_branches(self):
+        """Makes what only invocations with coroutines need."""
+        if self.branches is None:
+            self.branches, self.abandoned, self.ready = {}, [], deque()
+
+    def resume(self, number, clock, shipped, delivered):
+        """Goes on after a suspension."""
+        self.number = number
+        self.begin_step(clock, shipped)
+        return self.step(delivered)
+
+    def step(self, delivered):
+        """Runs user code until nothing can run; returns the step's message."""
+        self._deliver(delivered)
+        self._go()
+        if self.main.coroutine is None or self.dead:
+            return self.end(self.outcome)
+        return self._suspend()
+
+    def _replay(self, step, delivered, ops):
+        """Runs a step of the journal: True if it did what it did the first time."""
+        self._deliver(delivered)
+        self._go()
+        return not self.dead and self.main.coroutine is not None and self.texts == [tuple(op) for op in ops]
+
+    def _deliver(self, delivered):
+        for position, kind, payload in delivered:
+            if not position:
+                self._cancel(kind, payload)
+                continue
+            operation = self.outstanding.pop(position, None)
+            if operation is None:
+                if self.replaying:
+                    continue
+                raise InternalError(f"a result for position {position} of {self.target}, which waits for none there")
+            try:
+                outcome = Raise(exceptions.decode(payload)) if kind else codec.decode(payload)
+            except Exception as error:
+                outcome = Raise(error)
+            operation.take(outcome)
+            if operation.waiter is not None:
+                self.settle(operation.waiter, operation.outcome)
+
+    def _cancel(self, kind, payload):
+        """Raises `CancelledError` where the method waits; what it waited for is let go."""
+        import asyncio
+
+        error = None
+        if kind and payload:
+            error = exceptions.decode(payload)
+        if not isinstance(error, asyncio.CancelledError):
+            error = asyncio.CancelledError()
+        for entry in list(self.ready):
+            if entry[0] is self.main:
+                self.ready.remove(entry)
+        if self.main.awaited is not None:
+            self.main.awaited.waiter = NOBODY
+        self.ready.append((self.main, Raise(error)))
+
+    def settle(self, waiter, outcome):
+        """Gives an outcome to a branch or to a gather."""
+        if type(waiter) is Branch:
+            self.ready.append((waiter, outcome))
+        elif type(waiter) is Slot:
+            waiter.gather.settle(self, waiter.index, outcome)
+
+    def spawn(self, path, awaitable, slot):
+        """Starts one part of a gather; its coroutine runs when the current branch waits."""
+        if isinstance(awaitable, Promise):
+            awaitable = awaitable.call
+        if isinstance(awaitable, Operation):
+            if awaitable.position is None:
+                awaitable.start(self, Branch(path))
+            awaitable.wait(self, slot)
+        elif type(awaitable) is Gather:
+            awaitable.wait(self, slot)
+        else:
+            coroutine = awaitable if type(awaitable) is CoroutineType else _await(awaitable)
+            branch = Branch(path, coroutine, slot)
+            self.branches[branch] = None
+            self.ready.append((branch, None))
+
+    def _go(self):
+        """Runs branches while one can run."""
+        ready = self.ready
+        while ready and not self.dead:
+            branch, outcome = ready.popleft()
+            if branch.coroutine is None:
+                continue
+            self.branch = branch
+            branch.awaited = None
+            try:
+                awaited = branch.coroutine.send(outcome)
+            except StopIteration as stop:
+                self._ended(branch, stop.value)
+            except BaseException as error:
+                self._ended(branch, Raise(error))
+            else:
+                self._wait(branch, awaited)
+        self.branch = self.main
+
+    def _wait(self, branch, awaited):
+        if awaited is None:
+            self.ready.append((branch, None))
+            return
+        wait = getattr(awaited, "wait", None) if isinstance(awaited, Operation | Gather) else None
+        branch.awaited = awaited
+        try:
+            if wait is None:
+                raise TypeError(f"await of {type(awaited).__name__} is not durable: only calls, sleep() and gather() are")
+            wait(self, branch)
+        except BaseException as error:
+            self.ready.append((branch, Raise(error)))
+
+    def _ended(self, branch, outcome):
+        branch.coroutine = None
+        self.branches.pop(branch, None)
+        if self.dead:
+            return
+        if branch is not self.main:
+            self.settle(branch.waiter, outcome)
+            return
+        if self.joins or self.opened is not None:
+            outcome = self._left_open(outcome)
+        self.outcome = outcome
+        if self.main.coroutine is None:
+            self.ready.clear()
+
+    def _left_open(self, outcome):
+        """The method ends with a transaction open: dooms what it joined, aborts its own, then fails."""
+        error = outcome.error if outcome.__class__ is Raise else None
+        if error is None:
+            line = _line_of(self.opened)
+            began = f" that began at {line}" if line else ""
+            error = TransactionError(f"{self.target} returned with the transaction open{began}: CommitTx is missing")
+        if self.joins:
+            self.joins = 0
+            self.doom(error)
+        if self.opened is not None:
+            self.opened = None
+            self.abandon()
+            self.main.coroutine = _roll_back(error)
+            self.branches[self.main] = None
+            self.ready.clear()
+            self.ready.append((self.main, None))
+        return Raise(error)
+
+    def open(self, place):
+        """Our own transaction begins."""
+        self.opened = place
+        self.before = ({*self.branches}, {*self.outstanding})
+
+    def abandon(self):
+        """Our own transaction is rolled back: what it left running will get no results."""
+        branches, outstanding = self.before
+        for branch in [*self.branches, *self.abandoned]:
+            if branch not in branches:
+                del self.branches[branch]
+                self.abandoned.append(branch)
+        for position, operation in self.outstanding.items():
+            if position not in outstanding:
+                operation.waiter = NOBODY
+
+    def doom(self, error):
+        """A joined transaction was aborted: the whole ends aborted, whoever catches the exception."""
+        if self.doomed is None:
+            self.doomed = exceptions.encode(error)
+
+    # Cells that were not shipped.
+
+    def ask(self, field, key):
+        """Gets what was not shipped; dies if it cannot be had now."""
+        if self.dead:
+            raise self.dead
+        if self.replaying:
+            shown = "" if key is None else " as a whole" if key is ... else f"[{codec.short(codec.decode(key))}]"
+            self.die(Departure("", f"a read of {field.service}.{field.name}{shown}"))
+        shipped = self.channel.fetch(self.number, field.name, key)
+        if shipped is None:
+            self.die(NotNow())
+        return shipped
+
+    def die(self, signal):
+        """Unwinds user code; whatever it does from now on, the run is over."""
+        self.dead = signal
+        current.live = False
+        self.cells.kill(signal)
+        raise signal
+
+    # Ends of a step.
+
+    def end(self, outcome):
+        """The message of a step that ended the invocation, or of a run that died."""
+        if self.dead:
+            return self._died()
+        error = outcome.error if outcome.__class__ is Raise else None
+        if error is None and (self.unstarted or self.ungathered):
+            error = self._unawaited()
+        try:
+            reads, writes = self.cells.finish()
+            if error is None:
+                status, payload = RETURNED, self._encode_result(outcome)
+            else:
+                status, payload = RAISED, exceptions.encode(error)
+                # The frames hold what holds the exception: without this the cycle waits for the collector.
+                error.__traceback__ = None
+        except NotStorable as problem:
+            return self._not_storable(problem)
+        if self.branches or self.abandoned:
+            self.evict()
+        return (
+            END,
+            self.number,
+            self.invocation,
+            status,
+            payload,
+            reads,
+            writes,
+            self.ops,
+            _NO_WAITS,
+            self.output and lines(self.output),
+            self.doomed,
+        )
+
+    def _encode_result(self, value):
+        try:
+            return codec.encode(value)
+        except codec.Unstorable as problem:
+            error = NotStorable(f"the result of {self.target}{problem.path}: {problem}")
+            error.path = problem.path
+            raise error from None
+
+    def _not_storable(self, problem):
+        self.evict()
+        text = f"sostenuto.NotStorable: {problem}\n"
+        if problem.line:
+            path, _, line = problem.line.rpartition(":")
+            text = f'Traceback (most recent call last):\n  File "{path}", line {line}\n{text}'
+        payload = exceptions.encode(problem, text)
+        logs = lines(self.output)
+        return (END, self.number, self.invocation, NOT_STORABLE, payload, ([], []), [], [], _NO_WAITS, logs, None)
+
+    def _suspend(self):
+        try:
+            reads, writes = self.cells.finish()
+        except NotStorable as problem:
+            return self._not_storable(problem)
+        waits = self._waits()
+        if not waits[1]:
+            return self.end(Raise(RuntimeError(f"{self.target} waits for nothing that could happen")))
+        return (
+            END,
+            self.number,
+            self.invocation,
+            SUSPENDED,
+            None,
+            reads,
+            writes,
+            self.ops,
+            waits,
+            self.output and lines(self.output),
+            self.doomed,
+        )
+
+    def _waits(self):
+        """Positions whose results let something run, and whether it takes all of them."""
+        positions, roots, direct = [], set(), False
+        for position, operation in self.outstanding.items():
+            waiter = operation.waiter
+            if type(waiter) is Slot:
+                root = _root_of(waiter.gather)
+                if root is None:
+                    continue
+                roots.add(root)
+            elif type(waiter) is not Branch:
+                continue
+            else:
+                direct = True
+            positions.append(position)
+        return (1 if len(roots) == 1 and not direct and len(self.branches) == 1 else 0, positions)
+
+    def _unawaited(self):
+        for call in self.unstarted:
+            line = _line_of(call.place)
+            return UnawaitedCall(f"the call of {call.service}.{call.method} at {line} was never made: await it")
+        gather = next(iter(self.ungathered))
+        return UnawaitedCall(f"the gather() at {_line_of(gather.place)} was never awaited")
+
+    def _died(self):
+        self.evict()
+        return (DROPPED, self.number)
+
+    def _departed(self, step, ops):
+        """The message of a replay that did something else than the journal says."""
+        expected, actual = self._difference([tuple(op) for op in ops])
+        self.evict()
+        return (DEPARTED, self.number, self.invocation, step, expected, actual)
+
+    def _difference(self, ops):
+        for index, (position, text) in enumerate(ops):
+            expected = f"at {position}: {text}"
+            if index >= len(self.texts):
+                return expected, self._what_instead()
+            if self.texts[index] != (position, text):
+                return expected, "at {}: {}".format(*self.texts[index])
+        if len(self.texts) > len(ops):
+            return "suspended", "at {}: {}".format(*self.texts[len(ops)])
+        return "suspended", self._what_instead()
+
+    def _what_instead(self):
+        if self.dead:
+            return self.dead.args[1]
+        if self.main.coroutine is None:
+            if self.outcome.__class__ is Raise:
+                return f"raise {type(self.outcome.error).__name__}: {exceptions.message(self.outcome.error)}"
+            return "return"
+        return f"suspended on {', '.join(self._waits()[1])}"
+
+    def evict(self):
+        """Lets go of all coroutines without running user code's `finally` blocks."""
+        if not (self.branches or self.abandoned):
+            return
+        run, output = current.run, current.output
+        current.run, current.output, current.live = self, [], False
+        signal = self.dead or Evicted()
+        if not self.dead:
+            self.dead = signal
+            self.cells.kill(signal)
+        for branch in [*self.branches, *self.abandoned]:
+            coroutine, branch.coroutine = branch.coroutine, None
+            if coroutine is not None:
+                _unwind(coroutine, signal)
+        self.branches, self.abandoned = None, ()
+        current.run, current.output, current.live = run, output, True
+
+
+#: Coroutines that refused to end. Letting them go would run their `finally` blocks.
+_refused = []
+
+
+def _unwind(coroutine, signal):
+    for _ in range(_EVICTIONS_MAX):
+        try:
+            coroutine.throw(signal)
+        except StopIteration:
+            return
+        except BaseException:
+            return
+    _refused.append(coroutine)
+
+
+def _root_of(gather):
+    """The outermost gather around this one that a branch waits for, or None if nobody waits for its parts."""
+    while not hasattr(gather, "outcome"):
+        waiter = gather.waiter
+        if type(waiter) is Branch:
+            return gather
+        if type(waiter) is not Slot:
+            return None
+        gather = waiter.gather
+    return None
+
+
+async def _await(awaitable):
+    return await awaitable
+
+
+async def _roll_back(error):
+    await Rollback(error)
+    raise error
+
+
+def lines(output):
+    """Output as END carries it: neighbours of one stream joined, text that can be sent, bounded."""
+    joined = []
+    left = LOG_BYTES_MAX
+    for stream, text in output:
+        if left <= 0:
+            joined.append((1, "[sostenuto: the rest of this step's output was cut]\n"))
+            break
+        text = exceptions.clean(text[:left])
+        left -= len(text)
+        if joined and joined[-1][0] == stream:
+            joined[-1] = (stream, joined[-1][1] + text)
+        else:
+            joined.append((stream, text))
+    return joined
+
+
+#: Output kept of one step (`limits.rs`).
+LOG_BYTES_MAX = 64 * 1024

@@ -1,0 +1,500 @@
+"""A dict field as user code sees it: a mapping over the cells that were shipped with the step.
+
+`DictView` behaves as a dict and is none (C code would find a subclass empty). It knows three things apart: what the
+store holds (`_base`), what the field holds now (`_now`, a real dict, so that order and the errors of changing it
+while iterating are dict's own), and what user code has looked at (`_seen`, `_scanned`). What leaves the step is the
+difference, found by encoding again what may have changed.
+"""
+
+import sys
+from collections.abc import ItemsView, KeysView, MutableMapping, ValuesView
+from itertools import islice
+from reprlib import recursive_repr
+
+from sostenuto.worker import codec
+from sostenuto.worker.codec import IMMUTABLE, decode, encode, same
+
+
+class _Sentinel:
+    __slots__ = ("name",)
+
+    def __init__(self, name):
+        self.name = name
+
+    def __repr__(self):
+        return self.name
+
+
+#: Stands in `_now` for a value that nobody has looked at yet.
+PENDING = _Sentinel("PENDING")
+#: No such entry.
+MISSING = _Sentinel("MISSING")
+#: Shared by all views until they need one of their own.
+_NOTHING = {}
+
+
+def encode_key(key):
+    """The bytes of a key; raises `Unstorable`, also for NaN, which is equal to nothing."""
+    if type(key) is not str and _has_nan(key):
+        raise codec.Unstorable("nan cannot be a key")
+    return encode(key)
+
+
+def _has_nan(key):
+    kind = type(key)
+    if kind is tuple or kind is frozenset:
+        return any(map(_has_nan, key))
+    try:
+        return kind is not str and key != key
+    except Exception:
+        return False
+
+
+def where():
+    """Code and instruction of the user's statement that is being executed, to find its line when it is needed."""
+    frame = sys._getframe(2)
+    while frame is not None and frame.f_globals.get("__package__") == __package__:
+        frame = frame.f_back
+    return (frame.f_code, frame.f_lasti) if frame is not None else None
+
+
+class DictView:
+    """The live mapping of a dict field."""
+
+    __slots__ = (
+        "_adopted",
+        "_base",
+        "_cells",
+        "_field",
+        "_gone",
+        "_now",
+        "_scanned",
+        "_seen",
+        "_set",
+        "_whole",
+    )
+
+    __hash__ = None
+
+    def __init__(self, cells, field):
+        self._cells = cells
+        self._field = field
+        self._begin()
+
+    # What the cells hold.
+
+    def _begin(self):
+        """Starts a step that knows nothing yet."""
+        #: Key to (its bytes, value's bytes or None if absent), as far as the store's content is known.
+        self._base = {}
+        #: What the field holds, or `PENDING`, as far as it is known; complete and in order if `_whole` or `_adopted`.
+        self._now = {}
+        #: Keys that were deleted in this step.
+        self._gone = _NOTHING
+        #: Keys that user code looked at, to their bytes.
+        self._seen = {}
+        #: Keys that were assigned in this step, to the place of the assignment if the value is mutable.
+        self._set = _NOTHING
+        #: The store's content is known; user code has seen it; it was replaced altogether in this step.
+        self._whole = self._scanned = self._adopted = False
+
+    def _ship(self, key, value):
+        """Takes a cell from the server."""
+        self._base.setdefault(decode(key), (key, value))
+
+    def _ship_whole(self, entries):
+        """Takes the whole field from the server, in order; what this step has changed stays changed."""
+        changed, gone = self._now, self._gone
+        base, now = {}, {}
+        for key_bytes, value in entries:
+            key = decode(key_bytes)
+            base[key] = (key_bytes, value)
+            if key not in gone:
+                now[key] = changed.pop(key, PENDING) if changed else PENDING
+        now.update(changed)
+        self._base, self._now, self._whole = base, now, True
+
+    def _load(self, key):
+        """The value of a cell that user code has not seen in this step, or `MISSING`."""
+        if self._adopted or key in self._gone:
+            return MISSING
+        base = self._base.get(key)
+        if base is None:
+            base = self._ask(key)
+        self._seen[key] = base[0]
+        if base[1] is None:
+            return MISSING
+        value = self._now[key] = decode(base[1])
+        return value
+
+    def _ask(self, key):
+        hash(key)
+        key_bytes = self._cells.encode_key(self._field, key)
+        if not self._whole:
+            self._cells.ask(self._field, key_bytes)
+            base = self._base.get(key)
+            if base is not None:
+                return base
+            self._cells.not_answered(self._field, key_bytes)
+        base = self._base[key] = (key_bytes, None)
+        return base
+
+    def _scan(self):
+        """Learns all keys."""
+        if not (self._scanned or self._adopted):
+            self._know_whole()
+            self._scanned = True
+
+    def _know_whole(self):
+        if not self._whole:
+            self._cells.ask(self._field, ...)
+            if not self._whole:
+                self._cells.not_answered(self._field, ...)
+
+    def _all(self):
+        """The real dict with all values in it."""
+        self._scan()
+        now = self._now
+        for key, value in now.items():
+            if value is PENDING:
+                self._load(key)
+        return now
+
+    def _find(self, key):
+        value = self._now.get(key, PENDING)
+        return value if value is not PENDING else self._load(key)
+
+    def _has(self, key):
+        """Like `_find`, without decoding the value."""
+        if key in self._now:
+            if self._now[key] is PENDING:
+                self._seen[key] = self._base[key][0]
+            return True
+        if self._adopted or key in self._gone:
+            return False
+        base = self._base.get(key)
+        if base is None:
+            base = self._ask(key)
+        self._seen[key] = base[0]
+        return base[1] is not None
+
+    def _remove(self, key):
+        self._now.pop(key, None)
+        if self._gone is _NOTHING:
+            self._gone = {}
+        self._gone[key] = None
+
+    def _assign(self, value):
+        """The view of the field after `self.field = value`; this one keeps what it shows."""
+        if not self._cells.replaying:
+            self._know_whole()
+        view = DictView.__new__(DictView)
+        view._cells, view._field = self._cells, self._field
+        view._base, view._now, view._seen = self._base, value, self._seen
+        view._gone, view._set = _NOTHING, {None: where()}
+        view._whole, view._scanned, view._adopted = True, self._scanned, True
+        return view
+
+    # What the step changed.
+
+    def _finish(self, reads, wholes, writes):
+        """Appends what user code read and what is different from the store."""
+        field = self._field.name
+        if self._scanned:
+            wholes.append(field)
+        else:
+            for key_bytes in self._seen.values():
+                reads.append((field, key_bytes))
+        if self._adopted:
+            self._finish_adopted(writes)
+            return
+        base_of, assigned, gone = self._base.get, self._set, self._gone
+        if gone:
+            self._finish_gone(writes)
+        for key, value in self._now.items():
+            if value is PENDING or (type(value) in IMMUTABLE and key not in assigned):
+                continue
+            data = self._encode(key, value)
+            base = base_of(key)
+            if base is None or base[1] is None:
+                writes.append((field, self._cells.encode_key(self._field, key), data, False))
+            elif key in gone:
+                writes.append((field, self._cells.encode_key(self._field, key), data, True))
+            elif data != base[1] and not same(data, base[1]):
+                writes.append((field, base[0], data, False))
+
+    def _finish_gone(self, writes):
+        for key in self._gone:
+            if key in self._now:
+                continue
+            base = self._base.get(key)
+            if base is None:
+                writes.append((self._field.name, self._cells.encode_key(self._field, key), None, False))
+            elif base[1] is not None:
+                writes.append((self._field.name, base[0], None, False))
+
+    def _finish_adopted(self, writes):
+        """After the whole field was assigned: deletes what is missing and keeps the new dict's order."""
+        field, now = self._field.name, self._now
+        order = {}
+        for key, (key_bytes, value) in self._base.items():
+            if value is None:
+                continue
+            order[key] = len(order)
+            if key not in now:
+                writes.append((field, key_bytes, None, False))
+        last, moved = -1, False
+        for key, value in now.items():
+            data, key_bytes = self._encode(key, value), self._cells.encode_key(self._field, key)
+            place = order.get(key)
+            if place is None:
+                moved = True
+                writes.append((field, key_bytes, data, False))
+                continue
+            base = self._base[key]
+            moved = moved or place < last or key_bytes != base[0]
+            last = place
+            if moved or not same(data, base[1]):
+                writes.append((field, key_bytes, data, moved))
+
+    def _encode(self, key, value):
+        try:
+            return encode(value)
+        except codec.Unstorable as problem:
+            place = self._set.get(key) or self._set.get(None) if self._set else None
+            raise self._cells.not_storable(self._field, key, problem, place) from None
+
+    # A dict's interface.
+
+    def __getitem__(self, key):
+        value = self._now.get(key, PENDING)
+        if value is PENDING:
+            value = self._load(key)
+            if value is MISSING:
+                raise KeyError(key)
+        return value
+
+    def __setitem__(self, key, value):
+        if type(value) is DictView:
+            value = value.copy()
+        self._now[key] = value
+        if self._set is _NOTHING:
+            self._set = {}
+        self._set[key] = None if type(value) in IMMUTABLE else where()
+
+    def __delitem__(self, key):
+        if not self._has(key):
+            raise KeyError(key)
+        self._remove(key)
+
+    def __contains__(self, key):
+        return self._has(key)
+
+    def get(self, key, default=None, /):
+        value = self._find(key)
+        return default if value is MISSING else value
+
+    def setdefault(self, key, default=None, /):
+        value = self._find(key)
+        if value is MISSING:
+            self[key] = default
+            value = self._now[key]
+        return value
+
+    def pop(self, key, default=MISSING, /):
+        value = self._find(key)
+        if value is not MISSING:
+            self._remove(key)
+            return value
+        if default is MISSING:
+            raise KeyError(key)
+        return default
+
+    def popitem(self):
+        self._scan()
+        if not self._now:
+            raise KeyError("popitem(): dictionary is empty")
+        key = next(reversed(self._now))
+        return key, self.pop(key)
+
+    def update(self, other=(), /, **named):
+        if hasattr(other, "keys"):
+            for key in other.keys():  # noqa: SIM118 (what dict does with an object that has `keys`)
+                self[key] = other[key]
+        else:
+            for index, pair in enumerate(other):
+                key, value = _pair(index, pair)
+                self[key] = value
+        for key, value in named.items():
+            self[key] = value
+
+    def clear(self):
+        if not self._cells.replaying:
+            self._know_whole()
+        self._now.clear()
+        self._adopted = True
+
+    def copy(self):
+        return self._all().copy()
+
+    __copy__ = copy
+
+    def __deepcopy__(self, memo):
+        import copy
+
+        return copy.deepcopy(self._all(), memo)
+
+    def __reduce_ex__(self, protocol):
+        raise TypeError(f"cannot pickle the persistent field {self._field.name!r}; use dict(...)")
+
+    fromkeys = staticmethod(dict.fromkeys)
+
+    def __len__(self):
+        self._scan()
+        return len(self._now)
+
+    def __iter__(self):
+        self._scan()
+        keys = iter(self._now)
+        return self._over_suspensions(keys, iter) if self._cells.suspends else keys
+
+    def __reversed__(self):
+        self._scan()
+        keys = reversed(self._now)
+        return self._over_suspensions(keys, reversed) if self._cells.suspends else keys
+
+    def _over_suspensions(self, keys, order):
+        """Iterates; if the step ends meanwhile, goes on if the field has the same keys and raises as dict if not."""
+        now, count = self._now, 0
+        while True:
+            if self._now is not now:
+                before = list(now)
+                self._scan()
+                now = self._now
+                if len(now) != len(before):
+                    raise RuntimeError("dictionary changed size during iteration")
+                if list(now) != before:
+                    raise RuntimeError("dictionary keys changed during iteration")
+                keys = islice(order(now), count, None)
+            for key in keys:
+                break
+            else:
+                return
+            count += 1
+            yield key
+
+    def keys(self):
+        return _Keys(self)
+
+    def values(self):
+        return _Values(self)
+
+    def items(self):
+        return _Items(self)
+
+    def __eq__(self, other):
+        if type(other) is DictView:
+            other = other._all()
+        elif not isinstance(other, dict):
+            return NotImplemented
+        return self._all() == other
+
+    def __or__(self, other):
+        other = _real(other)
+        return NotImplemented if other is None else self._all() | other
+
+    def __ror__(self, other):
+        other = _real(other)
+        return NotImplemented if other is None else other | self._all()
+
+    def __ior__(self, other):
+        self.update(other)
+        return self
+
+    @recursive_repr("{...}")
+    def __repr__(self):
+        return repr(self._all())
+
+
+MutableMapping.register(DictView)
+codec.copied[DictView] = DictView.copy
+
+
+def _real(other):
+    if type(other) is DictView:
+        return other._all()
+    return other if isinstance(other, dict) else None
+
+
+def _pair(index, pair):
+    try:
+        pair = tuple(pair)
+    except TypeError:
+        message = f"cannot convert dictionary update sequence element #{index} to a sequence"
+        raise TypeError(message) from None
+    if len(pair) != 2:
+        raise ValueError(f"dictionary update sequence element #{index} has length {len(pair)}; 2 is required")
+    return pair
+
+
+class _Keys(KeysView):
+    __slots__ = ()
+
+    def __reversed__(self):
+        return reversed(self._mapping)
+
+    def __repr__(self):
+        return f"dict_keys({list(self)!r})"
+
+
+class _Values(ValuesView):
+    __slots__ = ()
+
+    def __iter__(self):
+        find = self._mapping._find
+        return map(find, iter(self._mapping))
+
+    def __reversed__(self):
+        return map(self._mapping._find, reversed(self._mapping))
+
+    def __repr__(self):
+        return f"dict_values({list(self)!r})"
+
+
+class _Items(ItemsView):
+    __slots__ = ()
+
+    def __iter__(self):
+        mapping = self._mapping
+        find = mapping._find
+        return ((key, find(key)) for key in mapping)
+
+    def __reversed__(self):
+        find = self._mapping._find
+        return ((key, find(key)) for key in reversed(self._mapping))
+
+    def __contains__(self, item):
+        if type(item) is not tuple or len(item) != 2:
+            return False
+        value = self._mapping._find(item[0])
+        return value is not MISSING and (value is item[1] or value == item[1])
+
+    def __repr__(self):
+        return f"dict_items({list(self)!r})"
+
+
+class Dead:
+    """Takes the place of a dead run's dicts: whatever is done to it raises the signal again."""
+
+    __slots__ = ("signal",)
+
+    def __init__(self, signal):
+        self.signal = signal
+
+    def __getattr__(self, name):
+        raise self.signal
+
+    def _raise(self, *_):
+        raise self.signal
+
+    __getitem__ = __setitem__ = __delitem__ = __contains__ = __iter__ = __reversed__ = __len__ = __bool__ = _raise
