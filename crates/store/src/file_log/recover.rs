@@ -254,3 +254,83 @@ fn cut(scan: &Scan<'_>, kept: &[Candidate], tail: usize, meta: &Meta) -> Result<
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{faulty::FaultyDisk, file_log::batch::Place, log::LogRecord};
+
+    const META: Meta =
+        Meta { log_id: 1, segment_bytes: 4096, epoch: 0, start_generation: 1, start_position: 1, start_sequence: 1 };
+
+    /// A batch of one record, as long as all others.
+    fn batch_bytes(generation: u64, sequence: u64, durable: u64) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        batch::begin(&mut bytes);
+        batch::push(&mut bytes, &LogRecord { partition: 0, bytes: vec![9; 50] });
+        batch::finish(&mut bytes, Place { log_id: 1, generation, position: sequence, sequence, durable, epoch: 0 }, 1);
+        bytes
+    }
+
+    /// A disk with two segments; the first one has these batches after each other.
+    fn disk(batches: &[Vec<u8>]) -> FaultyDisk {
+        let disk = FaultyDisk::new();
+        for generation in [1, 2] {
+            let name = file_name(generation);
+            disk.create(&name).unwrap();
+            disk.overwrite(&name, vec![0; 4096]);
+        }
+        let mut content = batches.concat();
+        content.resize(4096, 0);
+        disk.overwrite(&file_name(1), content);
+        disk
+    }
+
+    fn torn(mut batch: Vec<u8>) -> Vec<u8> {
+        batch[100] ^= 1;
+        batch
+    }
+
+    /// What stands behind a cut must not come back when the place is written again.
+    ///
+    /// The committer syncs each batch before the next, so it leaves no such disk; one that pipelines would.
+    #[test]
+    fn nothing_behind_a_cut_comes_back() {
+        let disk = disk(&[batch_bytes(1, 1, 0), torn(batch_bytes(1, 2, 1)), batch_bytes(1, 3, 1)]);
+        let recovered = recover(&disk, &META).unwrap();
+        assert_eq!(recovered.cursor.sequence, 2);
+        let file = disk.open(&file_name(1)).unwrap();
+        file.write_at(recovered.offset, &batch_bytes(1, 2, 1)).unwrap();
+        let recovered = recover(&disk, &META).unwrap();
+        assert_eq!(recovered.cursor.sequence, 3, "batch 3 was cut and was never written again");
+    }
+
+    #[test]
+    fn a_later_segment_behind_a_cut_does_not_come_back() {
+        let disk = disk(&[batch_bytes(1, 1, 0), torn(batch_bytes(1, 2, 1))]);
+        let second = disk.open(&file_name(2)).unwrap();
+        second.write_at(0, &batch_bytes(2, 3, 1)).unwrap();
+        let recovered = recover(&disk, &META).unwrap();
+        assert_eq!((recovered.cursor.sequence, recovered.files.ahead.len()), (2, 1));
+        assert!(disk.content(&file_name(2)).unwrap().iter().all(|byte| *byte == 0));
+    }
+
+    #[test]
+    fn a_witness_in_a_later_segment_refuses() {
+        let disk = disk(&[batch_bytes(1, 1, 0), torn(batch_bytes(1, 2, 1))]);
+        let second = disk.open(&file_name(2)).unwrap();
+        // Not at the start and itself torn: its header is intact and says enough.
+        second.write_at(1024, &torn(batch_bytes(2, 4, 3))).unwrap();
+        let refused = recover(&disk, &META).err();
+        assert!(matches!(refused, Some(LogError::Damaged { offset: 136, .. })), "{refused:?}");
+    }
+
+    /// In a recycled segment batches of an older generation are neither records nor witnesses.
+    #[test]
+    fn an_older_generation_does_not_count() {
+        let stale = [batch_bytes(0, 2, 1), batch_bytes(0, 3, 2), batch_bytes(0, 4, 3)].concat();
+        let disk = disk(&[batch_bytes(1, 1, 0), stale]);
+        let recovered = recover(&disk, &META).unwrap();
+        assert_eq!((recovered.cursor.sequence, recovered.offset), (2, 136));
+    }
+}
