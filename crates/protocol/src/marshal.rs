@@ -313,13 +313,7 @@ fn translate_back(reader: &mut packed::Reader<'_>, out: &mut Vec<u8>, depth: usi
     Ok(())
 }
 
-fn extension_back(
-    code: u8,
-    payload: &[u8],
-    offset: usize,
-    out: &mut Vec<u8>,
-    depth: usize,
-) -> Result<(), EncodeError> {
+fn extension_back(code: u8, payload: &[u8], offset: usize, out: &mut Vec<u8>, depth: usize) -> Result<(), EncodeError> {
     match code {
         code::TUPLE | code::SET | code::FROZEN_SET => return sequence_back(code, payload, offset, out, depth),
         code::RECORD => return record_back(payload, offset, out, depth),

@@ -181,9 +181,7 @@ pub fn decode_args(bytes: &[u8]) -> Result<Args, Error> {
 
 /// True for parts that `timedelta` itself would hold.
 pub(crate) fn is_normal_delta(days: i64, seconds: i64, micros: i64) -> bool {
-    (-999_999_999..=999_999_999).contains(&days)
-        && (0..86_400).contains(&seconds)
-        && (0..1_000_000).contains(&micros)
+    (-999_999_999..=999_999_999).contains(&days) && (0..86_400).contains(&seconds) && (0..1_000_000).contains(&micros)
 }
 
 fn put(value: &Value, out: &mut Vec<u8>, depth: usize) -> Result<(), Unencodable> {

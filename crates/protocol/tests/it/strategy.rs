@@ -14,12 +14,12 @@ pub(crate) fn value() -> impl Strategy<Value = Value> {
             vec(inner.clone(), 0..6).prop_map(Value::List),
             vec(inner.clone(), 0..6).prop_map(Value::Tuple),
             vec((hashable(), inner.clone()), 0..6).prop_map(distinct_keys),
-            vec((".{0,6}", inner.clone()), 0..20).prop_map(|entries| {
+            vec(("\\$?.{0,6}", inner.clone()), 0..20).prop_map(|entries| {
                 distinct_keys(entries.into_iter().map(|(key, value)| (Value::Str(key), value)).collect())
             }),
             vec(hashable(), 0..6).prop_map(|items| Value::Set(distinct(items))),
             vec(hashable(), 0..20).prop_map(|items| Value::FrozenSet(distinct(items))),
-            (name(), vec((name(), inner.clone()), 0..4)).prop_map(|(name, fields)| Value::Record(name, fields)),
+            (name(), vec((name(), inner.clone()), 0..4)).prop_map(|(name, fields)| record(name, fields)),
             (name(), inner).prop_map(|(name, value)| Value::Enum(name, Box::new(value))),
         ]
     })
@@ -111,6 +111,12 @@ pub(crate) fn float() -> impl Strategy<Value = f64> {
 
 fn name() -> impl Strategy<Value = String> {
     "[a-z]{1,5}(\\.[A-Z][a-z]{0,4})?"
+}
+
+fn record(name: String, mut fields: Vec<(String, Value)>) -> Value {
+    let mut seen = HashSet::new();
+    fields.retain(|(field, _)| seen.insert(field.clone()));
+    Value::Record(name, fields)
 }
 
 fn distinct(items: Vec<Value>) -> Vec<Value> {
