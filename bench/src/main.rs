@@ -1,2 +1,83 @@
-//! Placeholder until the first real content lands.
-fn main() {}
+//! The load generator: starts the release binary on an empty data directory, loads it with a canonical workload from a
+//! number of clients, verifies what is stored at the end, and prints one line for each cell.
+//!
+//! Closed loop: each client has one keep-alive connection and sends the next request when it has the answer. Load and
+//! server share the machine, so beside each number of clients stands what the same clients get from an HTTP server
+//! that does nothing (`echo`). Compare only figures of one run.
+
+mod cell;
+mod client;
+mod echo;
+mod metrics;
+mod process;
+mod report;
+mod workload;
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::{Context as _, Result, ensure};
+use clap::Parser;
+
+use crate::{cell::Plan, workload::Workload};
+
+/// Measures requests per second, latency, syncs, bytes and CPU of the canonical workloads.
+#[derive(Parser)]
+struct Options {
+    /// The binary to measure.
+    #[arg(long, default_value = "target/release/sostenuto")]
+    binary: PathBuf,
+    /// Folder of the example applications.
+    #[arg(long, default_value = "examples")]
+    examples: PathBuf,
+    /// Workloads, in order.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Workload::ALL)]
+    workloads: Vec<Workload>,
+    /// Numbers of clients.
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 64])]
+    clients: Vec<usize>,
+    /// Seconds that count.
+    #[arg(long, default_value_t = 5)]
+    seconds: u64,
+    /// Seconds before, that do not.
+    #[arg(long, default_value_t = 1)]
+    warm: u64,
+    /// Worker processes of the server.
+    #[arg(long, default_value_t = 2)]
+    workers: usize,
+    /// Send an `Idempotency-Key` with each request.
+    #[arg(long)]
+    keys: bool,
+    /// Folder for data directories; on the disk to be measured.
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// Also write the figures as JSON.
+    #[arg(long)]
+    out: Option<PathBuf>,
+}
+
+fn main() -> Result<()> {
+    let options = Options::parse();
+    ensure!(options.binary.exists(), "{} is not there: cargo build --release", options.binary.display());
+    let plan = Plan {
+        binary: options.binary,
+        examples: options.examples,
+        data: options.data.unwrap_or_else(std::env::temp_dir),
+        workers: options.workers,
+        warm: Duration::from_secs(options.warm),
+        measured: Duration::from_secs(options.seconds),
+        keys: options.keys,
+    };
+    let mut report = report::Report::begin();
+    for &clients in &options.clients {
+        report.add(echo::measure(&plan, clients).context("echo")?);
+        for &workload in &options.workloads {
+            let figures = cell::measure(&plan, workload, clients)
+                .with_context(|| format!("{} with {clients} clients", workload.name()))?;
+            report.add(figures);
+        }
+    }
+    if let Some(path) = options.out {
+        std::fs::write(&path, report.json()).with_context(|| format!("writing {}", path.display()))?;
+    }
+    Ok(())
+}

@@ -1,2 +1,51 @@
-//! Placeholder until the first real content lands.
-fn main() {}
+//! Every chore of the project: `cargo xtask test|tidy|bench`. CI calls the same verbs. Not shipped.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command that reports to people")]
+
+mod bench;
+mod shell;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+const USAGE: &str = "\
+usage: cargo xtask <command>
+
+  test [STAGE…]   check everything, or only these stages:
+                  tidy fmt clippy unit build fault python e2e
+                  (rust: tidy fmt clippy unit; examples: the end-to-end tests of the examples)
+  tidy            the rules that no other tool checks
+  bench [OPTION…] build for release and measure; options are the load generator's, see --help
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match run(&arguments) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(problem) => {
+            eprintln!("xtask: {problem:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs a command; false if it found something wrong.
+fn run(arguments: &[String]) -> Result<bool> {
+    let Some((command, rest)) = arguments.split_first() else {
+        print!("{USAGE}");
+        return Ok(false);
+    };
+    match command.as_str() {
+        "test" => test::run(rest),
+        "tidy" => tidy::run(&shell::root()),
+        "bench" => bench::run(rest),
+        "help" | "--help" | "-h" => {
+            print!("{USAGE}");
+            Ok(true)
+        }
+        other => anyhow::bail!("no command {other}\n\n{USAGE}"),
+    }
+}
