@@ -5,7 +5,7 @@
 //! A crash of the process alone keeps everything, still unsynced.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -45,7 +45,7 @@ pub struct FaultyDisk {
     world: Arc<Mutex<World>>,
 }
 
-#[derive(Default, Clone)]
+#[derive(Default)]
 struct World {
     files: HashMap<u64, Content>,
     names: BTreeMap<String, u64>,
@@ -117,7 +117,7 @@ impl FaultyDisk {
     pub fn crash(&self, survivors: Survivors) -> Self {
         let mut world = self.world();
         world.crashed = true;
-        let mut after = world.clone();
+        let mut after = world.copy();
         after.faults.clear();
         after.capacity = None;
         after.syncs_fail = false;
@@ -146,7 +146,7 @@ impl FaultyDisk {
     /// A disk of its own with the same content.
     #[must_use]
     pub fn duplicate(&self) -> Self {
-        Self { world: Arc::new(Mutex::new(self.world().clone())) }
+        Self { world: Arc::new(Mutex::new(self.world().copy())) }
     }
 
     fn world(&self) -> MutexGuard<'_, World> {
@@ -155,6 +155,25 @@ impl FaultyDisk {
 }
 
 impl World {
+    /// A copy without the files that only open handles of the original still reach.
+    fn copy(&self) -> Self {
+        let directories = self.unsynced_names.iter().chain([&self.names, &self.synced_names]);
+        let named: BTreeSet<u64> = directories.flat_map(BTreeMap::values).copied().collect();
+        let files = self.files.iter().filter(|(id, _)| named.contains(id));
+        Self {
+            files: files.map(|(id, content)| (*id, content.clone())).collect(),
+            names: self.names.clone(),
+            synced_names: self.synced_names.clone(),
+            unsynced_names: self.unsynced_names.clone(),
+            file_next: self.file_next,
+            operations: self.operations,
+            faults: self.faults.clone(),
+            capacity: self.capacity,
+            syncs_fail: self.syncs_fail,
+            crashed: self.crashed,
+        }
+    }
+
     fn used(&self) -> u64 {
         self.names.values().map(|id| self.files[id].current.len() as u64).sum()
     }

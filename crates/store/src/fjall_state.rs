@@ -13,6 +13,7 @@ use std::{
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
 
 use crate::{
+    limits::{STATE_JOURNAL_BYTES, STATE_MEMTABLE_BYTES},
     log::Lsn,
     state::{Snapshot, State, StateError, StateIter, Write, check_forward, check_keys},
 };
@@ -54,11 +55,16 @@ impl FjallState {
     }
 
     fn open_unguarded(path: &Path, partitions: u16, cache_bytes: u64) -> Result<Self, FjallOpenError> {
-        let database = Database::builder(path).cache_size(cache_bytes).open().map_err(classify)?;
+        let database = Database::builder(path)
+            .cache_size(cache_bytes)
+            .max_journaling_size(STATE_JOURNAL_BYTES)
+            .open()
+            .map_err(classify)?;
+        let keyspace_options = || KeyspaceCreateOptions::default().max_memtable_size(STATE_MEMTABLE_BYTES);
         let mut parts = Vec::with_capacity(usize::from(partitions));
         for partition in 0..partitions {
             let name = format!("p{partition:05}");
-            let keyspace = database.keyspace(&name, KeyspaceCreateOptions::default).map_err(classify)?;
+            let keyspace = database.keyspace(&name, keyspace_options).map_err(classify)?;
             let applied = read_applied(keyspace.get(APPLIED_KEY).map_err(classify)?.as_deref())
                 .map_err(|error| FjallOpenError::Damaged(error.to_string()))?;
             parts.push(Part { keyspace, applied: Mutex::new(applied) });

@@ -54,5 +54,11 @@ pub const COPY_LOG_BYTES: u64 = 256 * 1024 * 1024;
 /// Writes of one batch while the state is rebuilt from a full copy.
 pub const REBUILD_BATCH_WRITES: usize = 4096;
 
+/// Writes that one partition of the state keeps in memory before they go into a table.
+pub const STATE_MEMTABLE_BYTES: u64 = 16 * 1024 * 1024;
+
+/// The state store's own journals; beyond it the oldest writes go into tables.
+pub const STATE_JOURNAL_BYTES: u64 = 128 * 1024 * 1024;
+
 /// Cache of the state store unless the options say otherwise.
 pub const STATE_CACHE_BYTES_DEFAULT: u64 = 256 * 1024 * 1024;

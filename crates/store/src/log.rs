@@ -85,7 +85,7 @@ pub struct LogRecord {
 pub struct LogLimits {
     /// Longest record.
     pub record_bytes_max: usize,
-    /// Bytes that may be queued before [`LogError::Full`].
+    /// Bytes that may be queued before [`LogError::Full`], and at most in one call; framing counts.
     pub queue_bytes_max: usize,
     /// Do the partitions of this log share one sync? (One log for all partitions: yes.)
     pub shares_sync: bool,
@@ -141,7 +141,8 @@ pub enum LogError {
         /// The position that comes next.
         next: Lsn,
     },
-    /// The queue is at its bound; nothing was queued. Try again when the watermark has moved.
+    /// The queue is at its bound; nothing was queued. Try again when the watermark has moved, or at once if it has
+    /// reached the tail in the meantime.
     #[error("the log's queue is full ({queued} bytes wait for the disk)")]
     Full {
         /// Bytes that wait.
@@ -161,6 +162,16 @@ pub enum LogError {
         /// Its length.
         bytes: usize,
         /// The longest one allowed.
+        limit: usize,
+    },
+    /// One call has more records than the queue ever takes; nothing was queued. Split it.
+    #[error("{records} records of {bytes} bytes with their framing are over the limit of {limit} bytes for one append")]
+    AppendTooLarge {
+        /// Bytes that they may take.
+        bytes: usize,
+        /// Their number.
+        records: usize,
+        /// The most that one call may take.
         limit: usize,
     },
     /// The position asked for was recycled.

@@ -15,7 +15,7 @@ use crate::{
 };
 
 const PREFIX: &str = "full/";
-const MANIFEST: &str = "/manifest";
+const MANIFEST: &str = "manifest";
 const MAGIC: [u8; 8] = *b"SOSTCOPY";
 const VERSION: u32 = 1;
 
@@ -83,7 +83,7 @@ impl FullCopy {
     pub(super) fn newest(blob: &dyn Blob) -> Result<Option<Self>, CopyError> {
         // Names sort by position.
         let names = blob.list(PREFIX)?;
-        let Some(name) = names.iter().rfind(|name| name.ends_with(MANIFEST)) else { return Ok(None) };
+        let Some(name) = names.iter().rfind(|name| is_manifest(name)) else { return Ok(None) };
         let bytes = blob.get(name)?.ok_or_else(|| damaged(name, "it is missing"))?;
         Self::decode(name, &bytes).map(Some)
     }
@@ -94,21 +94,31 @@ impl FullCopy {
         blob: &dyn Blob,
         position: Lsn,
         chunk_bytes: usize,
-    ) -> Result<Self, CopyError> {
+    ) -> Result<(), CopyError> {
         let mut parts = Vec::new();
         for partition in 0..state.partitions() {
             parts.push(write_part(state, blob, position, partition, chunk_bytes)?);
         }
         let copy = Self { position, parts };
         blob.put(&manifest_name(position), &copy.encode())?;
-        Ok(copy)
+        Ok(())
     }
 
     /// Removes all other copies, and chunks without a manifest.
     pub(super) fn remove_others(blob: &dyn Blob, keep: Lsn) -> Result<(), CopyError> {
-        let kept = format!("{PREFIX}{keep:020}/");
-        let mut names: Vec<String> = blob.list(PREFIX)?.into_iter().filter(|name| !name.starts_with(&kept)).collect();
-        names.sort_by_key(|name| !name.ends_with(MANIFEST));
+        let kept = folder(keep);
+        let names = blob.list(PREFIX)?;
+        Self::delete(blob, names.into_iter().filter(|name| !name.starts_with(&kept)).collect())
+    }
+
+    /// Removes the copy of a position.
+    pub(super) fn remove(blob: &dyn Blob, position: Lsn) -> Result<(), CopyError> {
+        Self::delete(blob, blob.list(&folder(position))?)
+    }
+
+    /// Manifests first: a copy without all its chunks must not count.
+    fn delete(blob: &dyn Blob, mut names: Vec<String>) -> Result<(), CopyError> {
+        names.sort_by_key(|name| !is_manifest(name));
         for name in names {
             blob.delete(&name)?;
         }
@@ -271,12 +281,21 @@ fn push_len(bytes: &mut Vec<u8>, len: usize) {
     bytes.extend_from_slice(&u32::try_from(len).expect("lengths of one entry fit into 32 bits").to_le_bytes());
 }
 
+/// What the names of a copy's blobs start with; they sort by position.
+fn folder(position: Lsn) -> String {
+    format!("{PREFIX}{position:020}/")
+}
+
 fn manifest_name(position: Lsn) -> String {
-    format!("{PREFIX}{position:020}{MANIFEST}")
+    format!("{}{MANIFEST}", folder(position))
+}
+
+fn is_manifest(name: &str) -> bool {
+    name.rsplit('/').next() == Some(MANIFEST)
 }
 
 fn chunk_name(position: Lsn, partition: u16, number: usize) -> String {
-    format!("{PREFIX}{position:020}/{partition:05}-{number:06}")
+    format!("{}{partition:05}-{number:06}", folder(position))
 }
 
 fn damaged(name: &str, detail: &'static str) -> CopyError {

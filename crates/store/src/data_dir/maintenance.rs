@@ -95,7 +95,12 @@ impl DataDir {
         if position == 0 || *last_copy == Some(position) {
             return Ok(false);
         }
-        FullCopy::write(&*self.state, &*self.blob, position, self.options.copy_chunk_bytes)?;
+        let written = FullCopy::write(&*self.state, &*self.blob, position, self.options.copy_chunk_bytes);
+        if let Err(error) = written {
+            // On a full disk the chunks would be in the way; those that stay go with the next copy.
+            let _ = FullCopy::remove(&*self.blob, position);
+            return Err(error.into());
+        }
         *last_copy = Some(position);
         FullCopy::remove_others(&*self.blob, position)?;
         // The damaged state was kept for a look at it; a failure to remove it costs only space.

@@ -38,6 +38,7 @@ pub(super) fn open_state(
     log: &FileLog,
     blob: &dyn Blob,
 ) -> Result<Opened, OpenError> {
+    remove_folder(&path.join(STATE_NEW_FOLDER))?;
     let copy = FullCopy::newest(blob);
     if let Ok(Some(copy)) = &copy {
         refuse_if_ahead(&path.join("blob"), copy.highest(), log)?;

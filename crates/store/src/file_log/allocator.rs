@@ -3,7 +3,10 @@
 //! A failed attempt leaves nothing behind and is made again later, unlike a failed write or sync of the log itself:
 //! no record depends on the file yet.
 
-use std::io;
+use std::{
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 use super::{
     Shared, lock,
@@ -11,8 +14,14 @@ use super::{
 };
 use crate::log::{LogError, Space};
 
-/// The allocator's thread: until the log ends.
-pub(super) fn run(shared: &Shared) {
+/// The allocator's thread: until the log ends. After a panic no segment is made any more, so nobody may wait for one.
+pub(super) fn run_guarded(shared: &Shared) {
+    if catch_unwind(AssertUnwindSafe(|| run(shared))).is_err() {
+        shared.queue.set_space(Space::Failed);
+    }
+}
+
+fn run(shared: &Shared) {
     while shared.queue.wait_for_demand(shared.options.idle_cover) {
         make_one(shared);
     }

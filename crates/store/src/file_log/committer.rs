@@ -4,6 +4,7 @@
 
 use std::{
     collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, atomic::Ordering},
 };
 
@@ -40,8 +41,15 @@ impl Committer {
         Self { shared, segment, offset, next, buffer: Vec::new(), uncovered }
     }
 
-    /// Runs until the log is closed or fails.
-    pub(super) fn run(&mut self) {
+    /// Runs until the log is closed or fails. A panic, also of a callback, is a failure: callers must not wait forever.
+    pub(super) fn run_guarded(&mut self) {
+        if catch_unwind(AssertUnwindSafe(|| self.run())).is_err() {
+            let message = "the committer panicked".to_owned();
+            self.shared.fail(LogError::Failed { operation: "committing", file: "log".to_owned(), message });
+        }
+    }
+
+    fn run(&mut self) {
         if let Err(error) = self.work() {
             self.shared.fail(error.into_failure());
         }

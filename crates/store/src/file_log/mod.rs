@@ -252,7 +252,7 @@ impl Log for FileLog {
     fn limits(&self) -> LogLimits {
         LogLimits {
             record_bytes_max: self.shared.queue.record_bytes_max(),
-            queue_bytes_max: limits::QUEUE_BYTES_MAX,
+            queue_bytes_max: self.shared.queue.queue_bytes_max(),
             shares_sync: true,
         }
     }
@@ -320,12 +320,12 @@ fn spawn(
 ) -> Result<Vec<JoinHandle<()>>, LogError> {
     let mut committer = committer::Committer::new(Arc::clone(shared), current, offset, cursor);
     let mut threads = Vec::new();
-    let spawned = std::thread::Builder::new().name("log-commit".to_owned()).spawn(move || committer.run());
+    let spawned = std::thread::Builder::new().name("log-commit".to_owned()).spawn(move || committer.run_guarded());
     threads.push(spawned.map_err(|error| LogError::io("starting the committer", "log", &error))?);
     if shared.options.allocate == Allocate::Background {
         let shared = Arc::clone(shared);
         let spawned =
-            std::thread::Builder::new().name("log-allocate".to_owned()).spawn(move || allocator::run(&shared));
+            std::thread::Builder::new().name("log-allocate".to_owned()).spawn(move || allocator::run_guarded(&shared));
         threads.push(spawned.map_err(|error| LogError::io("starting the allocator", "log", &error))?);
     }
     Ok(threads)

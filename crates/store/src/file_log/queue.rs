@@ -110,9 +110,7 @@ impl Queue {
         let mut inner = lock(&self.inner);
         loop {
             inner.check(epoch, expected)?;
-            if inner.promised > 0 && inner.promised + cost > QUEUE_BYTES_MAX
-                || inner.records + records.len() > QUEUE_RECORDS_MAX
-            {
+            if inner.promised + cost > self.queue_bytes_max() || inner.records + records.len() > QUEUE_RECORDS_MAX {
                 return Err(LogError::Full { queued: inner.promised });
             }
             let available = self.available(&inner);
@@ -120,8 +118,8 @@ impl Queue {
                 break;
             }
             if !self.segment_is_coming(&inner) {
-                // More space may come with the watermark: what waits was promised the worst case.
-                if inner.space == Space::Ready && inner.promised > 0 {
+                // More space comes with the watermark: what waits was promised the worst case.
+                if inner.space == Space::Ready {
                     return Err(LogError::Full { queued: inner.promised });
                 }
                 return Err(LogError::NoSpace { needed: cost as u64, available });
@@ -170,6 +168,12 @@ impl Queue {
     pub(super) fn record_bytes_max(&self) -> usize {
         let quarter = usize::try_from(self.segment_bytes / 4).unwrap_or(usize::MAX);
         RECORD_BYTES_MAX.min(quarter)
+    }
+
+    /// What is queued has to fit into the segments made ahead, whatever is left of the current one.
+    pub(super) fn queue_bytes_max(&self) -> usize {
+        let ahead = self.usable(self.segment_bytes) * SEGMENTS_AHEAD as u64;
+        QUEUE_BYTES_MAX.min(usize::try_from(ahead).unwrap_or(usize::MAX))
     }
 
     /// Refuses appends of the old epoch and waits until everything queued is durable.
@@ -324,10 +328,15 @@ impl Queue {
     /// The most that the records can take on disk.
     fn cost(&self, records: &[LogRecord]) -> Result<usize, LogError> {
         let limit = self.record_bytes_max();
-        match records.iter().map(|record| record.bytes.len()).find(|bytes| *bytes > limit) {
-            Some(bytes) => Err(LogError::RecordTooLarge { bytes, limit }),
-            None => Ok(records.iter().map(Self::promise).sum()),
+        if let Some(bytes) = records.iter().map(|record| record.bytes.len()).find(|bytes| *bytes > limit) {
+            return Err(LogError::RecordTooLarge { bytes, limit });
         }
+        let cost = records.iter().map(Self::promise).sum();
+        let limit = self.queue_bytes_max();
+        if cost > limit || records.len() > QUEUE_RECORDS_MAX {
+            return Err(LogError::AppendTooLarge { bytes: cost, records: records.len(), limit });
+        }
+        Ok(cost)
     }
 
     /// Bytes that are allocated and not promised, less what may be lost at the ends of segments.

@@ -183,3 +183,172 @@ fn damaged_state_that_nothing_covers_is_refused() {
     let message = error.to_string();
     assert!(message.contains("/state ") && message.contains("no full copy"), "{message}");
 }
+
+#[test]
+fn a_missing_format_file_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(open(folder.path()).unwrap());
+    fs::remove_file(folder.path().join("FORMAT")).unwrap();
+    let message = open(folder.path()).err().unwrap().to_string();
+    assert!(message.contains("has no file FORMAT"), "{message}");
+}
+
+#[test]
+fn a_damaged_log_names_folder_and_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = open(folder.path()).unwrap();
+    work(&dir, 20);
+    drop(dir);
+    let segment = folder.path().join("log/00000000000000000001.segment");
+    let mut bytes = fs::read(&segment).unwrap();
+    bytes[100] ^= 1;
+    fs::write(&segment, bytes).unwrap();
+    let message = open(folder.path()).err().unwrap().to_string();
+    assert!(
+        message.contains("/log does not open: log file 00000000000000000001.segment is damaged at byte 0"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_log_that_lost_its_end_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = open(folder.path()).unwrap();
+    work(&dir, 20);
+    dir.close().unwrap();
+    drop(dir);
+    fs::remove_dir_all(folder.path().join("log")).unwrap();
+    let error = open(folder.path()).err().unwrap();
+    assert!(matches!(error, OpenError::LogBehind { position: 20, tail: 0, .. }), "{error}");
+}
+
+#[test]
+fn a_condemned_state_is_rebuilt_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = open(folder.path()).unwrap();
+    let tail = work(&dir, 20);
+    dir.condemn_state().unwrap();
+    drop(dir);
+    let dir = open(folder.path()).unwrap();
+    assert!(matches!(dir.recovery().state, StateOrigin::Log { .. }));
+    recover(&dir);
+    assert_complete(&dir, tail);
+    drop(dir);
+    assert_eq!(open(folder.path()).unwrap().recovery().state, StateOrigin::Opened);
+}
+
+/// What a crash during a rebuild leaves is taken away; the rebuild is done again.
+#[test]
+fn an_interrupted_rebuild_is_repeated() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = open(folder.path()).unwrap();
+    work(&dir, 500);
+    assert!(dir.checkpoint_and_trim().unwrap().log_first > 1);
+    let tail = work(&dir, 10);
+    drop(dir);
+    // Between the two renames: the old state is away, the new one has another name yet.
+    fs::rename(folder.path().join("state"), folder.path().join("state.damaged")).unwrap();
+    fs::create_dir(folder.path().join("state.new")).unwrap();
+    fs::write(folder.path().join("state.new/half"), "half").unwrap();
+    let dir = open(folder.path()).unwrap();
+    assert!(matches!(dir.recovery().state, StateOrigin::FullCopy { .. }), "{:?}", dir.recovery());
+    recover(&dir);
+    assert_complete(&dir, tail);
+    assert!(!folder.path().join("state.new").exists());
+}
+
+#[test]
+fn a_copy_without_a_manifest_does_not_count() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = open(folder.path()).unwrap();
+    let tail = work(&dir, 60);
+    let position = dir.full_copy().unwrap();
+    assert_eq!(position, tail);
+    let blob = dir.blob();
+    assert!(blob.list("full/").unwrap().len() > 3, "several chunks");
+    blob.delete(&format!("full/{position:020}/manifest")).unwrap();
+    drop((dir, blob));
+    damage_state(folder.path());
+    let dir = open(folder.path()).unwrap();
+    assert!(matches!(dir.recovery().state, StateOrigin::Log { .. }), "{:?}", dir.recovery());
+    recover(&dir);
+    assert_complete(&dir, tail);
+}
+
+#[test]
+fn a_damaged_copy_is_named() {
+    for victim in ["manifest", "00001-000000"] {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = open(folder.path()).unwrap();
+        work(&dir, 500);
+        let position = dir.checkpoint_and_trim().unwrap().full_copy.unwrap();
+        let (blob, name) = (dir.blob(), format!("full/{position:020}/{victim}"));
+        let mut bytes = blob.get(&name).unwrap().unwrap();
+        bytes[20] ^= 1;
+        blob.put(&name, &bytes).unwrap();
+        drop((dir, blob));
+        damage_state(folder.path());
+        let message = open(folder.path()).err().unwrap().to_string();
+        assert!(message.contains(&name) && message.contains("cannot be rebuilt"), "{message}");
+    }
+}
+
+#[test]
+fn a_new_copy_replaces_the_old_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = open(folder.path()).unwrap();
+    let mut last = 0;
+    for _ in 0..3 {
+        work(&dir, 100);
+        let position = dir.full_copy().unwrap();
+        assert!(position > last);
+        last = position;
+        let names = dir.blob().list("full/").unwrap();
+        assert!(names.iter().all(|name| name.starts_with(&format!("full/{position:020}/"))), "{names:?}");
+    }
+    assert_eq!(dir.full_copy().unwrap(), last, "nothing new to copy");
+}
+
+/// A partition without records must neither hold the log nor be taken for one that lacks records.
+#[test]
+fn an_idle_partition_does_not_hold_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = open(folder.path()).unwrap();
+    let (log, state) = (dir.log(), dir.state());
+    let watcher = Watcher::new(&*log);
+    for position in 1..=500 {
+        log.append(0, position, vec![LogRecord { partition: 1, bytes: vec![7; 300] }]).unwrap();
+        watcher.wait(&*log, position).unwrap();
+        state.apply(1, position, &[]).unwrap();
+    }
+    let done = dir.checkpoint_and_trim().unwrap();
+    assert_eq!(done.checkpoint, 500);
+    assert!(done.log_first > 400, "{done:?}");
+    drop((dir, log, state));
+    let dir = open(folder.path()).unwrap();
+    assert_eq!(dir.recovery().state, StateOrigin::Opened);
+    assert_eq!(dir.recovery().replay_from, [501, 501]);
+}
+
+/// The log stays as long as a partition has not applied it, however old the full copy is.
+#[test]
+fn a_slow_partition_holds_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = open(folder.path()).unwrap();
+    let (log, state) = (dir.log(), dir.state());
+    let watcher = Watcher::new(&*log);
+    for position in 1..=500 {
+        let partition = u16::from(position == 60);
+        log.append(0, position, vec![LogRecord { partition, bytes: vec![7; 300] }]).unwrap();
+        watcher.wait(&*log, position).unwrap();
+        if partition == 0 {
+            state.apply(0, position, &[]).unwrap();
+        }
+    }
+    let done = dir.checkpoint_and_trim().unwrap();
+    assert_eq!((done.checkpoint, done.log_first), (0, 1), "partition 1 has not even begun");
+    state.apply(1, 60, &[]).unwrap();
+    let done = dir.checkpoint_and_trim().unwrap();
+    assert_eq!(done.checkpoint, 500);
+    assert!(done.copied && done.log_first > 400, "{done:?}");
+}

@@ -84,3 +84,23 @@ fn every_operation_may_fail() {
         }
     }
 }
+
+/// A callback that panics takes nobody with it: the log fails instead of standing still.
+#[test]
+fn a_panicking_callback_fails_the_log() {
+    let log = open(&FaultyDisk::new());
+    let watcher = Watcher::new(&log);
+    log.on_durable(Box::new(|moved| assert!(moved.is_err(), "a planted panic")));
+    log.append(0, 1, vec![record(1, 8)]).unwrap();
+    let refused = watcher.wait(&log, 2);
+    assert!(matches!(refused, Err(LogError::Failed { operation: "committing", .. })), "{refused:?}");
+}
+
+#[test]
+fn a_call_beyond_the_queue_is_refused_as_such() {
+    let log = open(&FaultyDisk::new());
+    let limit = log.limits().queue_bytes_max;
+    let records: Vec<_> = (1..=20).map(|position| record(position, limit / 16)).collect();
+    assert!(matches!(log.append(0, 1, records), Err(LogError::AppendTooLarge { .. })));
+    append_many(&log, 3, BYTES);
+}

@@ -126,7 +126,7 @@ fn over_the_batches_of_an_older_generation() {
             let stale = before.content(&name).unwrap()[from..].iter().any(|byte| *byte != 0);
             let end = batch_end(&complete, from, bytes);
             // Every few bytes where old ones are behind, else seldom.
-            for torn in (from..to).step_by(if stale { 7 } else { 101 }) {
+            for torn in (from..to).step_by(if stale { 29 } else { 211 }) {
                 let image = torn_at(&before, &name, &complete, from..torn);
                 goes_on(&image, acknowledged, torn >= end, bytes);
             }
