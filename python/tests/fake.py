@@ -304,7 +304,7 @@ class Server:
         self.invocations += 1
         return SimpleNamespace(
             id=self.invocations.to_bytes(16, "big"), service=service, key=key, method=method, args=args,
-            flags=1 if in_transaction else 0, seed=bytes([self.invocations]) * 32, journal=[], on_worker=False,
+            flags=1 if in_transaction else 0, seed=self.invocations.to_bytes(32, "big"), journal=[], on_worker=False,
             delivered=[], pending={}, snapshot=None, doom=None, status=None, payload=None,
         )  # fmt: skip
 

@@ -196,7 +196,7 @@ class Cells:
         cell = f"{field.service}.{field.name}"
         if key is not None and not what:
             cell += f"[{codec.short(key)}]"
-        line = _line_of(place)
+        line = line_of(place)
         at = f" (assigned at {line})" if line else ""
         error = NotStorable(f"{what}{cell}{problem.path}: {problem}{at}")
         error.field, error.key, error.path, error.line = field.name, key, problem.path, line
@@ -204,7 +204,7 @@ class Cells:
 
     def kill(self, signal):
         """Makes every further access raise the signal."""
-        dead = Dead(signal)
+        dead = Dead(lambda: signal)
         self.scalars = self.shipped = self.assigned = dead
         for view in self.views.values():
             view._now = view._base = dead
@@ -212,7 +212,15 @@ class Cells:
         self.views = dead
 
 
-def _line_of(place):
+    def close(self):
+        """The invocation has ended: what user code kept of it is of no use, and the cycles of references are cut."""
+        self.run = self.scalars = self.assigned = self.views = _ENDED
+
+
+_ENDED = Dead(lambda: RuntimeError("the invocation that this field belongs to has ended"))
+
+
+def line_of(place):
     """`file:line` of what `where` gave."""
     if place is None:
         return None

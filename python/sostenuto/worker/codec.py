@@ -30,7 +30,6 @@ INT_BYTES_MAX = 64 * 1024
 #: Of these, `marshal` writes what we read back; a `str` only if it holds no lone surrogate.
 _ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes})
 _CONTAINERS = frozenset({list, tuple, dict, set, frozenset})
-_PLAIN = _ATOMS | _CONTAINERS
 #: Scalars that need no second look once marshal has written them.
 _SAFE = frozenset({type(None), bool, int, float, complex, bytes})
 
@@ -65,13 +64,12 @@ def encode(value):
     except ValueError:
         return _encode_slowly(value)
     kind = type(value)
-    if len(data) >= _INT_SUSPECT:
-        if _SURROGATE not in data and _is_plain(value) and _ints_fit(value):
+    if kind in _SAFE:
+        if len(data) < _INT_SUSPECT:
             return data
-    elif kind in _SAFE:
-        return data
-    elif _SURROGATE not in data and (kind is str or _is_plain(value)):
-        return data
+    elif _SURROGATE not in data and (kind is str or (kind in _CONTAINERS and _is_plain(value, kind))):
+        if len(data) < _INT_SUSPECT or _ints_fit(value):
+            return data
     return _encode_slowly(value)
 
 
@@ -92,17 +90,26 @@ def same(data, base):
     return _with_sorted_sets(loads(data)) == _with_sorted_sets(loads(base))
 
 
-def _is_plain(value):
-    """True if `value` holds builtin types only, nested within the limit. Walks level by level, at C speed."""
-    level = [value]
-    for _ in range(DEPTH_MAX + 1):
-        kinds = set(map(type, level))
-        if kinds <= _ATOMS:
-            return True
-        if not kinds <= _PLAIN:
+def _is_plain(value, kind, depth=1):
+    """True if a container holds builtin types only, nested within the limit. (`marshal` has shown it is a tree.)"""
+    if kind is dict:
+        for key, part in value.items():
+            inner = type(part)
+            if type(key) is not str and not _is_plain_key(key, depth):
+                return False
+            if inner not in _ATOMS and (inner not in _CONTAINERS or depth == DEPTH_MAX or not _is_plain(part, inner, depth + 1)):
+                return False
+        return True
+    for part in value:
+        inner = type(part)
+        if inner not in _ATOMS and (inner not in _CONTAINERS or depth == DEPTH_MAX or not _is_plain(part, inner, depth + 1)):
             return False
-        level = get_referents(*[part for part in level if type(part) in _CONTAINERS])
-    return False
+    return True
+
+
+def _is_plain_key(key, depth):
+    kind = type(key)
+    return kind in _ATOMS or (kind in _CONTAINERS and depth < DEPTH_MAX and _is_plain(key, kind, depth + 1))
 
 
 def _ints_fit(value):

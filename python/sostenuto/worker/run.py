@@ -10,7 +10,7 @@ from types import CoroutineType
 
 from sostenuto.errors import InternalError, NotStorable, TransactionError, UnawaitedCall
 from sostenuto.worker import codec, exceptions
-from sostenuto.worker.cells import Cells, _line_of
+from sostenuto.worker.cells import Cells, line_of
 from sostenuto.worker.current import Departure, Evicted, NotNow, current
 from sostenuto.worker.operations import NOBODY, Gather, Operation, Promise, Raise, Rollback, Slot
 
@@ -298,7 +298,7 @@ class Run:
         """The method ends with a transaction open: dooms what it joined, aborts its own, then fails."""
         error = outcome.error if outcome.__class__ is Raise else None
         if error is None:
-            line = _line_of(self.opened)
+            line = line_of(self.opened)
             began = f" that began at {line}" if line else ""
             error = TransactionError(f"{self.target} returned with the transaction open{began}: CommitTx is missing")
         if self.joins:
@@ -376,6 +376,7 @@ class Run:
             return self._not_storable(problem)
         if self.branches or self.abandoned:
             self.evict()
+        self.cells.close()
         return (
             END,
             self.number,
@@ -449,10 +450,10 @@ class Run:
 
     def _unawaited(self):
         for call in self.unstarted:
-            line = _line_of(call.place)
+            line = line_of(call.place)
             return UnawaitedCall(f"the call of {call.service}.{call.method} at {line} was never made: await it")
         gather = next(iter(self.ungathered))
-        return UnawaitedCall(f"the gather() at {_line_of(gather.place)} was never awaited")
+        return UnawaitedCall(f"the gather() at {line_of(gather.place)} was never awaited")
 
     def _died(self):
         self.evict()

@@ -64,6 +64,7 @@ class DictView:
     __slots__ = (
         "_adopted",
         "_base",
+        "_before",
         "_cells",
         "_field",
         "_gone",
@@ -97,6 +98,8 @@ class DictView:
         self._set = _NOTHING
         #: The store's content is known; user code has seen it; it was replaced altogether in this step.
         self._whole = self._scanned = self._adopted = False
+        #: The view that this one took the place of in this step; user code may still look at it.
+        self._before = None
 
     def _ship(self, key, value):
         """Takes a cell from the server."""
@@ -192,7 +195,7 @@ class DictView:
         view._cells, view._field = self._cells, self._field
         view._base, view._now, view._seen = self._base, value, self._seen
         view._gone, view._set = _NOTHING, {None: where()}
-        view._whole, view._scanned, view._adopted = True, self._scanned, True
+        view._whole, view._scanned, view._adopted, view._before = True, False, True, self
         return view
 
     # What the step changed.
@@ -200,7 +203,7 @@ class DictView:
     def _finish(self, reads, wholes, writes):
         """Appends what user code read and what is different from the store."""
         field = self._field.name
-        if self._scanned:
+        if self._scanned or (self._before is not None and self._was_scanned()):
             wholes.append(field)
         else:
             for key_bytes in self._seen.values():
@@ -222,6 +225,14 @@ class DictView:
                 writes.append((field, self._cells.encode_key(self._field, key), data, True))
             elif data != base[1] and not same(data, base[1]):
                 writes.append((field, base[0], data, False))
+
+    def _was_scanned(self):
+        view = self
+        while view is not None:
+            if view._scanned:
+                return True
+            view = view._before
+        return False
 
     def _finish_gone(self, writes):
         for key in self._gone:
@@ -484,17 +495,18 @@ class _Items(ItemsView):
 
 
 class Dead:
-    """Takes the place of a dead run's dicts: whatever is done to it raises the signal again."""
+    """Takes the place of the dicts of a run that is over: whatever is done to it raises."""
 
-    __slots__ = ("signal",)
+    __slots__ = ("make",)
 
-    def __init__(self, signal):
-        self.signal = signal
+    def __init__(self, make):
+        #: Makes the exception.
+        self.make = make
 
     def __getattr__(self, name):
-        raise self.signal
+        raise self.make()
 
     def _raise(self, *_):
-        raise self.signal
+        raise self.make()
 
     __getitem__ = __setitem__ = __delitem__ = __contains__ = __iter__ = __reversed__ = __len__ = __bool__ = _raise
