@@ -12,6 +12,7 @@ pub type Token = u64;
 
 /// What may change a partition.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "messages are the common case and are moved, not kept")]
 pub enum Input {
     /// A client's call.
     Submit(Box<Submit>),

@@ -4,6 +4,35 @@
 //! *scheduler* (volatile: queues, running steps and their locks, coroutines, attempts) takes inputs and proposes
 //! records; the *state* (durable) changes only by applying a record. Live execution and recovery apply alike; only the
 //! driver acts on effects.
-mod io;
+//!
+//! The way of an invocation: [`admit`] takes it in, [`begin`] gets its cells and starts a step, [`end`] turns the
+//! step's end into a record, [`results`] wakes it. [`transaction`] is the home of attempts over many steps,
+//! [`participant`] the other side; [`locks`], [`turns`] and [`deadlock`] decide who may go first; [`control`] is for
+//! operators and failures.
 
+mod admit;
+mod begin;
+mod cells;
+mod config;
+mod control;
+mod deadlock;
+mod deployment;
+mod end;
+mod inspect;
+mod io;
+mod limits;
+mod live;
+mod locks;
+mod participant;
+mod partition;
+mod results;
+pub mod routing;
+mod state;
+mod sweep;
+mod transaction;
+mod turns;
+
+pub use config::Config;
+pub use deployment::Deployment;
 pub use io::{Effect, Input, Listed, Query, Reply, Submit, Token, Turn};
+pub use partition::Partition;

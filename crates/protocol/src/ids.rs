@@ -177,3 +177,20 @@ pub struct Stamp {
     #[n(1)]
     pub counter: u32,
 }
+
+/// A 128-bit digest of parts, each told apart by its length.
+pub fn digest(parts: &[&[u8]]) -> [u8; 16] {
+    let mut hasher = blake3::Hasher::new();
+    for part in parts {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part);
+    }
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+    bytes
+}
+
+/// The seed of a child: derived, so that a replay of the parent derives the same.
+pub fn child_seed(parent: &[u8; 32], child: InvocationId) -> [u8; 32] {
+    *blake3::keyed_hash(parent, &child.0).as_bytes()
+}

@@ -381,6 +381,9 @@ pub struct InnerCall {
     /// The call.
     #[n(3)]
     pub call: Call,
+    /// The attempt may hold cells already, or ask for others at the same time.
+    #[n(4)]
+    pub holds: bool,
 }
 
 /// The result of a call inside a transaction.
@@ -424,6 +427,9 @@ pub enum DoomReason {
         /// What the step wanted.
         #[n(0)]
         wants: Vec<(CellKey, LockMode)>,
+        /// Where.
+        #[n(1)]
+        partition: PartitionId,
     },
     /// A worker died with a part of it.
     #[n(1)]
@@ -488,7 +494,11 @@ impl Exception {
             Ok(Value::Tuple(items)) => {
                 Self { class: text(items.first()), message: text(items.get(5)), traceback: text(items.get(4)) }
             }
-            _ => Self { class: "sostenuto.CallError".into(), message: "unreadable exception".into(), traceback: String::new() },
+            _ => Self {
+                class: "sostenuto.CallError".into(),
+                message: "unreadable exception".into(),
+                traceback: String::new(),
+            },
         }
     }
 }

@@ -1,0 +1,33 @@
+//! Settings of a partition. Read by the scheduler only: applying a record never looks at them.
+
+use protocol::ids::{Micros, PartitionId};
+
+/// Settings of a partition.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Its number.
+    pub id: PartitionId,
+    /// Number of partitions.
+    pub partitions: u16,
+    /// Epoch of its owner; larger after each start.
+    pub epoch: u64,
+    /// How long results are kept after the end, in microseconds.
+    pub retention: Micros,
+    /// Unfinished invocations beyond which clients' calls are refused.
+    pub invocations_max: usize,
+    /// Drop each coroutine when it suspends and rebuild it by replay (outside transactions): for tests.
+    pub evict_at_suspension: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            id: PartitionId(0),
+            partitions: 1,
+            epoch: 1,
+            retention: 24 * 3600 * 1_000_000,
+            invocations_max: 100_000,
+            evict_at_suspension: false,
+        }
+    }
+}

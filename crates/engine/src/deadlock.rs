@@ -1,0 +1,195 @@
+//! Turns of entities: taking, re-entering and leaving them, and finding circles of operations that wait for each
+//! other's turns.
+//!
+//! Circles are found by probes (Chandy, Misra and Haas, 1983): whenever an operation begins to wait for a turn, or the
+//! turn for which it waits changes hands, a probe follows holder → what its chain waits for. If it comes back, the
+//! youngest chain of the circle gets the exception `Deadlock` as the result of its call.
+
+use protocol::cell::CellKey;
+use protocol::ids::{AttemptId, InvocationId};
+use protocol::message::{Exception, LockMode, LockRequest, Message, Probe};
+use protocol::worker::Outcome;
+
+use crate::io::Turn;
+use crate::limits::PROBE_HOPS_MAX;
+use crate::live::{Pending, Phase, TurnState};
+use crate::locks::Verdict;
+use crate::partition::Partition;
+
+/// The pseudo-attempt under which an operation outside transactions holds its turn. No attempt has epoch 0.
+fn outside(id: InvocationId) -> AttemptId {
+    AttemptId { owner: id, epoch: 0, counter: 0 }
+}
+
+impl Partition {
+    /// Takes the turn that the operation needs. False: it waits.
+    pub(crate) fn take_turn(&mut self, id: InvocationId, turn: &mut Turn) -> bool {
+        let Some(live) = self.live.get_mut(&id) else { return false };
+        let TurnState::Wanted(cell) = live.turn.clone() else { return true };
+        let holders: Vec<InvocationId> =
+            live.row.call.chain.iter().filter(|held| held.cell == cell).map(|held| held.holder).collect();
+        if !holders.is_empty() {
+            let entered = self.turns.enter(&cell, id, holders);
+            live.turn = TurnState::Reentered(cell);
+            if !entered {
+                live.phase = Phase::Turn;
+                live.since = turn.now;
+            }
+            return entered;
+        }
+        if live.inner.is_some() {
+            // Inside a transaction the turn is a lock of the attempt, asked for with the first step's cells.
+            return true;
+        }
+        let request = turn_request(id, live.row.call.age, cell.clone(), self.config.id);
+        live.phase = Phase::Turn;
+        live.since = turn.now;
+        match self.locks.request(request, true) {
+            Verdict::Granted => {
+                live.turn = TurnState::Held(cell);
+                live.phase = Phase::Idle;
+                true
+            }
+            Verdict::Waiting => {
+                self.send_probe(id, &cell, turn);
+                false
+            }
+            Verdict::Died(_) => unreachable!("an operation outside transactions never dies for a turn"),
+        }
+    }
+
+    /// A waiting operation got its turn.
+    pub(crate) fn turn_granted(&mut self, id: InvocationId, turn: &mut Turn) {
+        let Some(live) = self.live.get_mut(&id) else { return };
+        let TurnState::Wanted(cell) = live.turn.clone() else { return };
+        live.turn = TurnState::Held(cell.clone());
+        live.phase = Phase::Idle;
+        live.since = turn.now;
+        // The turn changed hands: those behind wait for somebody else from now on.
+        for waiter in self.locks.outside_waiters(&cell) {
+            self.send_probe(waiter, &cell, turn);
+        }
+        self.begin_step(id, turn);
+    }
+
+    /// After a restart: an operation that has committed a step has its turn before anybody else.
+    pub(crate) fn take_back_turn(&mut self, id: InvocationId) {
+        let Some(live) = self.live.get_mut(&id) else { return };
+        let TurnState::Wanted(cell) = live.turn.clone() else { return };
+        let holders: Vec<InvocationId> =
+            live.row.call.chain.iter().filter(|held| held.cell == cell).map(|held| held.holder).collect();
+        if holders.is_empty() {
+            let request = turn_request(id, live.row.call.age, cell.clone(), self.config.id);
+            self.locks.force(&request);
+            live.turn = TurnState::Held(cell);
+        } else {
+            self.turns.enter(&cell, id, holders);
+            live.turn = TurnState::Reentered(cell);
+        }
+    }
+
+    /// An operation ended or gave its turn up.
+    pub(crate) fn leave_turn(&mut self, id: InvocationId, held: TurnState, turn: &mut Turn) {
+        match held {
+            TurnState::None => {}
+            TurnState::Held(_) | TurnState::Wanted(_) => self.locks.release(outside(id)),
+            TurnState::Reentered(cell) => {
+                for next in self.turns.leave(&cell, id) {
+                    let Some(live) = self.live.get_mut(&next) else { continue };
+                    live.phase = Phase::Idle;
+                    live.since = turn.now;
+                    self.begin_step(next, turn);
+                }
+            }
+        }
+    }
+
+    /// Who stands between a waiting operation and its turn?
+    fn turn_blocker(&self, cell: &CellKey, id: InvocationId) -> Option<InvocationId> {
+        let live = self.live.get(&id)?;
+        match live.turn {
+            TurnState::Reentered(_) => self.turns.innermost(cell).filter(|inside| *inside != id),
+            TurnState::Wanted(_) => self.locks.outside_holder(cell),
+            TurnState::Held(_) | TurnState::None => None,
+        }
+    }
+
+    fn send_probe(&mut self, id: InvocationId, cell: &CellKey, turn: &mut Turn) {
+        let Some(target) = self.turn_blocker(cell, id) else { return };
+        let probe = Probe { initiator: id, target, path: vec![self.path_entry(id)], hops: PROBE_HOPS_MAX };
+        self.send(self.home_of(target), Message::Probe(probe), turn);
+    }
+
+    fn path_entry(&self, id: InvocationId) -> (protocol::ids::Age, InvocationId, String) {
+        let call = self.live.get(&id).map(|live| live.row.call.clone()).unwrap_or_default();
+        let text = match &call.key {
+            Some(key) => format!("{}[{}].{}", call.service, crate::inspect::show(key), call.method),
+            None => format!("{}.{}", call.service, call.method),
+        };
+        (call.age, id, text)
+    }
+
+    /// A probe asks what `target` waits for.
+    pub(crate) fn probe(&mut self, mut probe: Probe, turn: &mut Turn) {
+        if probe.hops == 0 {
+            return;
+        }
+        probe.hops -= 1;
+        let id = probe.target;
+        let Some(live) = self.live.get(&id) else { return };
+        match live.phase {
+            Phase::Turn => {
+                if id == probe.initiator {
+                    return self.circle(probe, turn);
+                }
+                if probe.path.iter().any(|(_, passed, _)| *passed == id) {
+                    // A circle that the initiator only leads to; its own members find it.
+                    return;
+                }
+                let (TurnState::Wanted(cell) | TurnState::Reentered(cell)) = live.turn.clone() else { return };
+                let Some(next) = self.turn_blocker(&cell, id) else { return };
+                probe.path.push(self.path_entry(id));
+                probe.target = next;
+                self.send(self.home_of(next), Message::Probe(probe), turn);
+            }
+            Phase::Suspended => {
+                let children: Vec<InvocationId> = live
+                    .pending
+                    .values()
+                    .filter_map(|pending| match pending {
+                        Pending::Call { child, inner: false, .. } => Some(*child),
+                        _ => None,
+                    })
+                    .collect();
+                for child in children {
+                    let onward = Probe { target: child, ..probe.clone() };
+                    self.send(self.home_of(child), Message::Probe(onward), turn);
+                }
+            }
+            // It goes on by itself; if it comes to wait, it sends a probe of its own.
+            _ => {}
+        }
+    }
+
+    /// The probe came back: the youngest chain gives way.
+    fn circle(&mut self, probe: Probe, turn: &mut Turn) {
+        let Some((_, operation, _)) = probe.path.iter().max_by_key(|(age, id, _)| (*age, *id)).cloned() else { return };
+        let cycle = probe.path.into_iter().map(|(_, _, text)| text).collect();
+        self.send(self.home_of(operation), Message::Deadlock { operation, cycle }, turn);
+    }
+
+    /// This operation gives way: it ends with `Deadlock` without having begun.
+    pub(crate) fn give_way(&mut self, operation: InvocationId, cycle: &[String], turn: &mut Turn) {
+        if self.live.get(&operation).is_none_or(|live| live.phase != Phase::Turn) {
+            return;
+        }
+        let message = format!("calls wait for each other's turns in a circle: {}", cycle.join(" -> "));
+        let exception = Exception::encode("sostenuto.Deadlock", &message);
+        self.complete(operation, Outcome::Exception(exception), Vec::new(), Vec::new(), None, turn);
+    }
+}
+
+fn turn_request(id: InvocationId, age: protocol::ids::Age, cell: CellKey, home: protocol::PartitionId) -> LockRequest {
+    let wants = vec![(cell, LockMode::Exclusive)];
+    LockRequest { attempt: outside(id), age, step: id, holds: true, wants, home, transaction: false }
+}

@@ -1,0 +1,155 @@
+//! The manifest, indexed for the scheduler, and the numbers that the catalogue gives to services and fields.
+//! Never read while a record is applied.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use protocol::cell::CellKey;
+use protocol::ids::{PartitionId, Slot};
+use protocol::manifest::{Field, FieldKind, Manifest, Method, Mode, Service};
+use protocol::record::CatalogueRow;
+use protocol::{Value, key, msgpack};
+
+/// A compiled application as the engine uses it.
+#[derive(Debug)]
+pub struct Deployment {
+    manifest: Arc<Manifest>,
+}
+
+impl Deployment {
+    /// Indexes a manifest.
+    pub fn new(manifest: Arc<Manifest>) -> Self {
+        Self { manifest }
+    }
+
+    /// The manifest.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    pub(crate) fn method(&self, service: &str, method: &str) -> Option<(&Service, &Method)> {
+        let service = self.manifest.service(service)?;
+        Some((service, service.method(method)?))
+    }
+}
+
+/// Numbers of services and fields of one catalogue, in both directions.
+#[derive(Debug, Default)]
+pub(crate) struct Numbers {
+    by_name: BTreeMap<(String, String), u32>,
+    by_number: BTreeMap<u32, (String, String)>,
+}
+
+impl Numbers {
+    pub(crate) fn new(catalogue: &CatalogueRow) -> Self {
+        let mut numbers = Self::default();
+        for (service, field, number) in &catalogue.entries {
+            numbers.by_name.insert((service.clone(), field.clone()), *number);
+            numbers.by_number.insert(*number, (service.clone(), field.clone()));
+        }
+        numbers
+    }
+
+    pub(crate) fn number(&self, service: &str, field: &str) -> Option<u32> {
+        self.by_name.get(&(service.to_owned(), field.to_owned())).copied()
+    }
+
+    /// Service and field (empty for the service itself) of a number.
+    pub(crate) fn name(&self, number: u32) -> Option<(&str, &str)> {
+        self.by_number.get(&number).map(|(service, field)| (service.as_str(), field.as_str()))
+    }
+
+    /// Numbers for everything in `manifest` that has none, following the largest in use.
+    pub(crate) fn missing(&self, manifest: &Manifest) -> Vec<(String, String, u32)> {
+        let mut next = self.by_number.last_key_value().map_or(1, |(number, _)| number + 1);
+        let mut missing = Vec::new();
+        for service in &manifest.services {
+            let names = std::iter::once("").chain(service.fields.iter().map(|field| field.name.as_str()));
+            for field in names {
+                if self.number(&service.name, field).is_none() {
+                    missing.push((service.name.clone(), field.to_owned(), next));
+                    next += 1;
+                }
+            }
+        }
+        missing
+    }
+}
+
+/// Why a key cannot name a cell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct BadKey(pub(crate) String);
+
+/// Canonical form of an encoded key.
+pub(crate) fn canonical(encoded: &[u8]) -> Result<Vec<u8>, BadKey> {
+    let value = msgpack::decode(encoded).map_err(|error| BadKey(error.to_string()))?;
+    key::canonical(&value).map_err(|error| BadKey(error.to_string()))
+}
+
+/// Slot of a service's scalar cells: that of its name.
+pub(crate) fn service_slot(service: &str) -> Slot {
+    let canonical = key::canonical(&Value::Str(service.to_owned())).unwrap_or_default();
+    Slot::of(&canonical)
+}
+
+/// Where the cells of one invocation's `self` live.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cells {
+    /// Slot and canonical key of the entity.
+    pub(crate) entity: Option<(Slot, Vec<u8>)>,
+    /// Slot of scalar cells of a service.
+    pub(crate) scalar: Slot,
+}
+
+impl Cells {
+    pub(crate) fn new(service: &str, entity_key: Option<&[u8]>) -> Result<Self, BadKey> {
+        let entity = match entity_key {
+            None => None,
+            Some(encoded) => {
+                let canonical = canonical(encoded)?;
+                Some((Slot::of(&canonical), canonical))
+            }
+        };
+        Ok(Self { entity, scalar: service_slot(service) })
+    }
+
+    /// The cell of a scalar field, or of the entry of a dict field with this encoded key.
+    pub(crate) fn cell(&self, number: u32, encoded_key: Option<&[u8]>) -> Result<CellKey, BadKey> {
+        let key = encoded_key.map(canonical).transpose()?;
+        let slot = match (&self.entity, &key) {
+            (Some((slot, _)), _) => *slot,
+            (None, Some(canonical)) => Slot::of(canonical),
+            (None, None) => self.scalar,
+        };
+        Ok(CellKey { slot, field: number, entity: self.entity.as_ref().map(|(_, key)| key.clone()), key })
+    }
+
+    /// The membership lock of a dict field; one of this name on each partition that may hold entries.
+    pub(crate) fn membership(&self, number: u32) -> CellKey {
+        let (slot, entity) = match &self.entity {
+            Some((slot, key)) => (*slot, Some(key.clone())),
+            None => (Slot(0), None),
+        };
+        CellKey { slot, field: number, entity, key: None }
+    }
+
+    /// Partitions that may hold entries of a dict field.
+    pub(crate) fn share(&self, partitions: u16) -> Vec<PartitionId> {
+        match &self.entity {
+            Some((slot, _)) => vec![slot.partition(partitions)],
+            None => (0..partitions).map(PartitionId).collect(),
+        }
+    }
+}
+
+/// How a method locks the cells of a field; exclusive if the compiler did not say.
+pub(crate) fn mode_of(method: &Method, field: &str) -> Mode {
+    if method.read_only {
+        return Mode::Shared;
+    }
+    method.modes.iter().find(|(name, _)| name == field).map_or(Mode::Exclusive, |(_, mode)| *mode)
+}
+
+pub(crate) fn is_dict(field: &Field) -> bool {
+    field.kind == FieldKind::Dict
+}

@@ -1,0 +1,150 @@
+//! What people see of unfinished invocations: state, what they wait for and for how long, and what can be done.
+
+use protocol::api::{Description, Invocation, JournalEntry, State, Waiting};
+use protocol::cell::CellKey;
+use protocol::ids::{InvocationId, Micros};
+use protocol::{Value, msgpack};
+
+use crate::io::Listed;
+use crate::live::{Live, Pending, Phase, TurnState};
+use crate::partition::Partition;
+
+/// A key as people read it.
+pub(crate) fn show(encoded: &[u8]) -> String {
+    match msgpack::decode(encoded) {
+        Ok(Value::Str(text)) => text,
+        Ok(Value::Int(number)) => number.to_string(),
+        Ok(other) => format!("{other:?}"),
+        Err(_) => "?".into(),
+    }
+}
+
+impl Partition {
+    /// All unfinished invocations, by id.
+    pub fn list(&self, now: Micros) -> Vec<Listed> {
+        self.live.iter().map(|(id, live)| Listed { invocation: self.summary(*id, live, now), id: *id }).collect()
+    }
+
+    /// One unfinished invocation in full.
+    pub fn describe(&self, id: InvocationId, now: Micros) -> Option<Description> {
+        let live = self.live.get(&id)?;
+        let journal = live.journal.iter().enumerate().map(|(step, row)| JournalEntry {
+            step: step as u64,
+            clock: row.clock,
+            delivered: row.delivered.iter().map(|delivered| delivered.position.clone()).collect(),
+            operations: row.ops.iter().map(|op| format!("{}: {}", op.position, op.text())).collect(),
+            reads: (row.reads.cells.len() + row.reads.wholes.len()) as u64,
+        });
+        Some(Description {
+            invocation: self.summary(id, live, now),
+            parent: live.row.call.parent.as_ref().map(|parent| parent.invocation.to_string()),
+            partition: self.config.id.0,
+            journal: journal.collect(),
+            attempts: live.attempts,
+            note: live.parked.as_ref().map(|parked| parked.reason.clone()).or_else(|| live.note.clone()),
+        })
+    }
+
+    fn summary(&self, id: InvocationId, live: &Live, now: Micros) -> Invocation {
+        let call = &live.row.call;
+        let waiting = self.waiting(id, live, now);
+        let state = match live.phase {
+            Phase::Parked => State::Parked,
+            Phase::Idle | Phase::Running | Phase::Stashing(_) | Phase::Preparing(_) => State::Running,
+            Phase::Turn | Phase::Acquiring(_) if live.journal.is_empty() && waiting.is_none() => State::Accepted,
+            _ => State::Waiting,
+        };
+        Invocation {
+            id: id.to_string(),
+            service: call.service.clone(),
+            key: call.key.as_deref().map(show),
+            method: call.method.clone(),
+            state,
+            age_ms: now.saturating_sub(call.accepted) / 1_000,
+            waiting,
+        }
+    }
+
+    fn waiting(&self, id: InvocationId, live: &Live, now: Micros) -> Option<Waiting> {
+        let (reason, what, action) = self.reason(id, live)?;
+        let age_ms = now.saturating_sub(live.since) / 1_000;
+        Some(Waiting { reason: reason.into(), what, age_ms, action: action.into() })
+    }
+
+    fn reason(&self, id: InvocationId, live: &Live) -> Option<(&'static str, String, &'static str)> {
+        const CANCEL: &str = "cancel";
+        match &live.phase {
+            Phase::Idle => None,
+            Phase::Running => Some(("worker", "its step runs or stands in a worker's queue".into(), CANCEL)),
+            Phase::Turn => Some(("turn", self.turn_text(live), "cancel it, or resume or cancel the holder")),
+            Phase::Acquiring(partition) => Some(("lock", self.lock_text(id, live, partition.0), CANCEL)),
+            Phase::Suspended => self.suspension(live),
+            Phase::Stashing(on) => Some(("commit", format!("writes on their way to {} partitions", on.len()), CANCEL)),
+            Phase::Preparing(p) => Some(("commit", format!("promises of {} partitions", p.awaiting.len()), CANCEL)),
+            Phase::Freezing(f) => {
+                Some(("retry", format!("its attempt ends on {} partitions", f.awaiting.len()), CANCEL))
+            }
+            Phase::Died(partition, _) => {
+                Some(("retry", format!("older work on partition {partition} that its attempt gave way to"), CANCEL))
+            }
+            Phase::Parked => {
+                let why = live.parked.as_ref().map(|parked| parked.reason.clone()).unwrap_or_default();
+                Some(("resume", why, "resume or cancel"))
+            }
+        }
+    }
+
+    fn suspension(&self, live: &Live) -> Option<(&'static str, String, &'static str)> {
+        let awaited = |position: &&String| live.waits.contains(*position);
+        let position = live.pending.keys().find(awaited).or_else(|| live.pending.keys().next())?;
+        match &live.pending[position] {
+            Pending::Call { child, target, .. } => Some(("call", format!("{target} ({child})"), "cancel")),
+            Pending::Sleep(due) => Some(("sleep", format!("the time {due} (microseconds since 1970)"), "cancel")),
+            Pending::Begin => Some(("call", "earlier calls, before its transaction begins".into(), "cancel")),
+            Pending::Commit | Pending::Rollback => Some(("commit", "calls of its transaction".into(), "cancel")),
+        }
+    }
+
+    fn turn_text(&self, live: &Live) -> String {
+        let (TurnState::Wanted(cell) | TurnState::Held(cell) | TurnState::Reentered(cell)) = &live.turn else {
+            return "its entity's turn".into();
+        };
+        let holders = match live.turn {
+            TurnState::Reentered(_) => self.turns.innermost(cell).into_iter().collect(),
+            _ => self.locks.holders(cell),
+        };
+        format!("{}, held by {}", self.cell_text(cell), self.names(&holders))
+    }
+
+    fn lock_text(&self, id: InvocationId, live: &Live, partition: u16) -> String {
+        let attempt = live.step.as_ref().map(|step| step.attempt).unwrap_or_default();
+        let Some(wants) = self.locks.wanted(attempt, id) else { return format!("cells of partition {partition}") };
+        for (cell, _) in wants {
+            let holders: Vec<InvocationId> =
+                self.locks.holders(cell).into_iter().filter(|holder| *holder != attempt.owner).collect();
+            if !holders.is_empty() {
+                return format!("{}, held by {}", self.cell_text(cell), self.names(&holders));
+            }
+        }
+        "cells that older work waits for".into()
+    }
+
+    fn names(&self, ids: &[InvocationId]) -> String {
+        let name = |id: &InvocationId| match self.live.get(id) {
+            Some(live) => {
+                let parked = if live.phase == Phase::Parked { ", parked" } else { "" };
+                format!("{}.{} ({id}{parked})", live.row.call.service, live.row.call.method)
+            }
+            None => id.to_string(),
+        };
+        ids.iter().map(name).collect::<Vec<_>>().join(", ")
+    }
+
+    fn cell_text(&self, cell: &CellKey) -> String {
+        match self.numbers.name(cell.field) {
+            Some((service, "")) => format!("the turn of {service}"),
+            Some((service, field)) => format!("{service}.{field}"),
+            None => "a cell".into(),
+        }
+    }
+}

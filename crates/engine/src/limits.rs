@@ -1,0 +1,22 @@
+//! Bounds of one partition, and what happens at each.
+
+/// Strikes of one method of one root after which it is parked.
+pub(crate) const STRIKES_MAX: u32 = 3;
+/// Steps in one journal; beyond, the invocation is parked with advice.
+pub(crate) const JOURNAL_STEPS_MAX: usize = 1_000_000;
+/// Dead attempts remembered, so that late messages of theirs are refused; the oldest is forgotten first.
+pub(crate) const DEAD_ATTEMPTS_MAX: usize = 65_536;
+/// Own messages known to be logged elsewhere that wait for a record to ride on; beyond, a record of their own is made.
+pub(crate) const ACKNOWLEDGED_MAX: usize = 1_024;
+/// For how long they may wait, in microseconds.
+pub(crate) const ACKNOWLEDGE_DELAY: u64 = 1_000_000;
+/// Cells kept decoded in memory; beyond, those that no step uses are dropped and loaded again when needed.
+pub(crate) const CELLS_RESIDENT_MAX: usize = 200_000;
+/// Hops of a probe for circles of turns; a longer chain is not searched.
+pub(crate) const PROBE_HOPS_MAX: u32 = 1_000;
+/// Results forgotten per record.
+pub(crate) const FORGET_BATCH_MAX: usize = 256;
+/// Period of the retention sweep, in microseconds.
+pub(crate) const FORGET_PERIOD: u64 = 1_000_000;
+/// Calls and sends that one step may start; beyond, the step fails.
+pub(crate) const OPS_PER_STEP_MAX: usize = 10_000;

@@ -1,0 +1,378 @@
+//! The lock table of one partition: strict two-phase locks on cells with wait-die by age.
+//!
+//! A lock is held by a *step* on behalf of an attempt and retained by the attempt when the step ends. The rules are
+//! those of wait-die (Rosenkrantz, Stearns and Lewis, 1978) with two changes that give progress without restarts in
+//! the common case: an attempt that holds nothing may wait whatever its age, and gets all cells of one partition in
+//! one go; an attempt that holds something is judged again whenever holders or waiters of a cell change.
+//!
+//! An *outside* owner is an entity operation outside transactions that takes its turn: it never dies (circles of turns
+//! are found by probes), and no attempt waits for it while it holds something.
+//!
+//! Loading cells and telling anybody of a verdict is not done here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use protocol::cell::CellKey;
+use protocol::ids::{Age, AttemptId, InvocationId};
+use protocol::message::{LockMode, LockRequest};
+
+/// Order of waiting: age of the root, then the owner of the attempt. Survives retries.
+type Priority = (Age, InvocationId);
+
+/// A waiting request: its priority, attempt and step.
+type Ticket = (Priority, AttemptId, InvocationId);
+
+/// What became of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// All cells are held.
+    Granted,
+    /// It stands in line; a later [`LockTable::settle`] tells.
+    Waiting,
+    /// The attempt must die and wait for these to end.
+    Died(BTreeSet<AttemptId>),
+}
+
+/// The lock table.
+#[derive(Debug, Default)]
+pub(crate) struct LockTable {
+    entries: BTreeMap<CellKey, Entry>,
+    waiting: BTreeMap<Ticket, Pending>,
+    /// Tickets of each attempt that waits.
+    queued: BTreeMap<AttemptId, BTreeSet<Ticket>>,
+    held: BTreeMap<AttemptId, BTreeSet<CellKey>>,
+    dirty: BTreeSet<CellKey>,
+    watchers: Vec<(AttemptId, BTreeSet<AttemptId>)>,
+}
+
+#[derive(Debug)]
+struct Pending {
+    request: LockRequest,
+    outside: bool,
+}
+
+#[derive(Debug, Default)]
+struct Entry {
+    holders: Vec<Holder>,
+    waiters: BTreeSet<Ticket>,
+}
+
+#[derive(Debug)]
+struct Holder {
+    attempt: AttemptId,
+    priority: Priority,
+    outside: bool,
+    retained: Option<LockMode>,
+    steps: Vec<(InvocationId, LockMode)>,
+}
+
+impl Holder {
+    fn mode(&self) -> Option<LockMode> {
+        self.steps.iter().map(|(_, mode)| *mode).chain(self.retained).reduce(join)
+    }
+}
+
+/// The weakest mode that covers both.
+fn join(a: LockMode, b: LockMode) -> LockMode {
+    use LockMode::{Exclusive, IntentionExclusive, IntentionShared, Shared};
+    match (a, b) {
+        (x, y) if x == y => x,
+        (IntentionShared, other) | (other, IntentionShared) => other,
+        (IntentionExclusive | Shared | Exclusive, IntentionExclusive | Shared | Exclusive) => Exclusive,
+    }
+}
+
+/// Can two attempts hold these together?
+fn compatible(a: LockMode, b: LockMode) -> bool {
+    use LockMode::{Exclusive, IntentionExclusive, IntentionShared, Shared};
+    match (a, b) {
+        (Exclusive, _) | (_, Exclusive) => false,
+        (IntentionShared, _) | (_, IntentionShared) => true,
+        (Shared, Shared) | (IntentionExclusive, IntentionExclusive) => true,
+        (Shared, IntentionExclusive) | (IntentionExclusive, Shared) => false,
+    }
+}
+
+fn priority(request: &LockRequest) -> Priority {
+    (request.age, request.attempt.owner)
+}
+
+/// What stands in the way of a request.
+#[derive(Default)]
+struct Obstacles {
+    /// A conflicting holder is older, or outside.
+    elders_hold: bool,
+    /// A conflicting holder exists.
+    held: bool,
+    /// An older attempt waits in a conflicting mode.
+    elders_wait: bool,
+    /// Another step of the same attempt uses the cell.
+    siblings: bool,
+    /// All of them but siblings.
+    attempts: BTreeSet<AttemptId>,
+}
+
+impl LockTable {
+    /// Ask for cells. Waits in line unless granted or told to die.
+    pub(crate) fn request(&mut self, request: LockRequest, outside: bool) -> Verdict {
+        match self.judge(&request, outside) {
+            Verdict::Granted => {
+                self.grant(&request, outside);
+                Verdict::Granted
+            }
+            Verdict::Waiting => {
+                let ticket = (priority(&request), request.attempt, request.step);
+                for (cell, _) in &request.wants {
+                    self.entries.entry(cell.clone()).or_default().waiters.insert(ticket);
+                    // A new waiter may be the elder for whom a younger attempt that holds something must die.
+                    self.dirty.insert(cell.clone());
+                }
+                self.queued.entry(request.attempt).or_default().insert(ticket);
+                self.waiting.insert(ticket, Pending { request, outside });
+                Verdict::Waiting
+            }
+            Verdict::Died(blockers) => Verdict::Died(blockers),
+        }
+    }
+
+    /// Ask for cells; `false` leaves no trace.
+    pub(crate) fn try_request(&mut self, request: &LockRequest) -> bool {
+        let granted = self.judge(request, false) == Verdict::Granted;
+        if granted {
+            self.grant(request, false);
+        }
+        granted
+    }
+
+    /// Take cells whatever stands in the way: for attempts that were prepared before a restart, when nobody else
+    /// holds anything yet.
+    pub(crate) fn force(&mut self, request: &LockRequest) {
+        self.grant(request, false);
+    }
+
+    /// Judge again all waiting requests that a change may concern, until nothing changes. Returns what was decided.
+    pub(crate) fn settle(&mut self) -> Vec<(LockRequest, bool, Verdict)> {
+        let mut decided = Vec::new();
+        while let Some(cell) = self.dirty.pop_first() {
+            let tickets: Vec<Ticket> =
+                self.entries.get(&cell).map(|entry| entry.waiters.iter().copied().collect()).unwrap_or_default();
+            for ticket in tickets {
+                let Some(pending) = self.waiting.get(&ticket) else { continue };
+                let verdict = self.judge(&pending.request, pending.outside);
+                if verdict == Verdict::Waiting {
+                    continue;
+                }
+                let pending = self.unqueue(ticket).expect("the ticket was just found");
+                if verdict == Verdict::Granted {
+                    self.grant(&pending.request, pending.outside);
+                }
+                decided.push((pending.request, pending.outside, verdict));
+            }
+            if self.entries.get(&cell).is_some_and(|entry| entry.holders.is_empty() && entry.waiters.is_empty()) {
+                self.entries.remove(&cell);
+            }
+        }
+        decided
+    }
+
+    /// Tell [`LockTable::gone`] of `dead` when all `blockers` have ended here.
+    pub(crate) fn watch(&mut self, dead: AttemptId, blockers: BTreeSet<AttemptId>) {
+        self.watchers.push((dead, blockers));
+    }
+
+    /// Dead attempts whose blockers have all ended here since the last call.
+    pub(crate) fn gone(&mut self) -> Vec<AttemptId> {
+        if self.watchers.is_empty() {
+            return Vec::new();
+        }
+        let watchers = std::mem::take(&mut self.watchers);
+        let (over, rest): (Vec<_>, Vec<_>) =
+            watchers.into_iter().partition(|(_, blockers)| blockers.iter().all(|attempt| !self.is_here(*attempt)));
+        self.watchers = rest;
+        over.into_iter().map(|(dead, _)| dead).collect()
+    }
+
+    fn is_here(&self, attempt: AttemptId) -> bool {
+        self.held.contains_key(&attempt) || self.queued.contains_key(&attempt)
+    }
+
+    /// A step ended. `retain`: its attempt keeps the locks (but for `except`, which the step keeps itself).
+    pub(crate) fn end_step(&mut self, attempt: AttemptId, step: InvocationId, retain: bool, except: Option<&CellKey>) {
+        self.unqueue_step(attempt, step);
+        let Some(cells) = self.held.get(&attempt) else { return };
+        let cells: Vec<CellKey> = cells.iter().filter(|cell| Some(*cell) != except).cloned().collect();
+        for cell in cells {
+            let Some(entry) = self.entries.get_mut(&cell) else { continue };
+            let Some(holder) = entry.holders.iter_mut().find(|holder| holder.attempt == attempt) else { continue };
+            let mode = holder.steps.iter().filter(|(id, _)| *id == step).map(|(_, mode)| *mode).reduce(join);
+            let Some(mode) = mode else { continue };
+            holder.steps.retain(|(id, _)| *id != step);
+            if retain {
+                holder.retained = Some(holder.retained.map_or(mode, |kept| join(kept, mode)));
+            }
+            if holder.mode().is_none() {
+                self.drop_holder(&cell, attempt);
+            }
+            self.dirty.insert(cell);
+        }
+    }
+
+    /// An attempt ended: everything it holds or waits for is let go.
+    pub(crate) fn release(&mut self, attempt: AttemptId) {
+        self.unqueue_attempt(attempt);
+        for cell in self.held.remove(&attempt).unwrap_or_default() {
+            if let Some(entry) = self.entries.get_mut(&cell) {
+                entry.holders.retain(|holder| holder.attempt != attempt);
+            }
+            self.dirty.insert(cell);
+        }
+    }
+
+    /// Forget the waiting requests of an attempt.
+    pub(crate) fn unqueue_attempt(&mut self, attempt: AttemptId) {
+        for ticket in self.queued.get(&attempt).cloned().unwrap_or_default() {
+            self.unqueue(ticket);
+        }
+    }
+
+    fn unqueue_step(&mut self, attempt: AttemptId, step: InvocationId) {
+        if let Some(ticket) = self.ticket(attempt, step) {
+            self.unqueue(ticket);
+        }
+    }
+
+    /// Does the attempt hold anything here?
+    pub(crate) fn holds(&self, attempt: AttemptId) -> bool {
+        self.held.contains_key(&attempt)
+    }
+
+    /// The operation outside transactions that holds this turn.
+    pub(crate) fn outside_holder(&self, turn: &CellKey) -> Option<InvocationId> {
+        self.entries.get(turn)?.holders.iter().find(|holder| holder.outside).map(|holder| holder.attempt.owner)
+    }
+
+    /// Who holds a cell, for people: owner and whether it is a transaction's step.
+    pub(crate) fn holders(&self, cell: &CellKey) -> Vec<InvocationId> {
+        self.entries.get(cell).map(|entry| entry.holders.iter().map(|h| h.attempt.owner).collect()).unwrap_or_default()
+    }
+
+    /// Operations that wait for a turn as outside owners, with the turn.
+    pub(crate) fn outside_waiters(&self, turn: &CellKey) -> Vec<InvocationId> {
+        let Some(entry) = self.entries.get(turn) else { return Vec::new() };
+        entry
+            .waiters
+            .iter()
+            .filter(|ticket| self.waiting.get(ticket).is_some_and(|pending| pending.outside))
+            .map(|(_, _, step)| *step)
+            .collect()
+    }
+
+    /// The cells that a waiting step asks for.
+    pub(crate) fn wanted(&self, attempt: AttemptId, step: InvocationId) -> Option<&[(CellKey, LockMode)]> {
+        Some(&self.waiting[&self.ticket(attempt, step)?].request.wants)
+    }
+
+    fn ticket(&self, attempt: AttemptId, step: InvocationId) -> Option<Ticket> {
+        self.queued.get(&attempt)?.iter().find(|ticket| ticket.2 == step).copied()
+    }
+
+    /// Is anything held or waited for? (Tests ask: no lock may leak.)
+    pub(crate) fn is_empty(&self) -> bool {
+        self.held.is_empty() && self.waiting.is_empty()
+    }
+
+    fn judge(&self, request: &LockRequest, outside: bool) -> Verdict {
+        let obstacles = self.obstacles(request);
+        let free = !obstacles.held && !obstacles.elders_wait;
+        if free && !obstacles.siblings {
+            Verdict::Granted
+        } else if outside || !request.holds || free || (!obstacles.elders_hold && !obstacles.elders_wait) {
+            Verdict::Waiting
+        } else {
+            Verdict::Died(obstacles.attempts)
+        }
+    }
+
+    fn obstacles(&self, request: &LockRequest) -> Obstacles {
+        let mut found = Obstacles::default();
+        let own = priority(request);
+        for (cell, mode) in &request.wants {
+            let Some(entry) = self.entries.get(cell) else { continue };
+            for holder in &entry.holders {
+                Self::holder_obstacle(holder, request, *mode, own, &mut found);
+            }
+            if found.held && !request.holds {
+                // It waits whatever else stands in the way: a hot cell with many waiters must not look at them all.
+                return found;
+            }
+            for ticket in entry.waiters.iter().take_while(|ticket| ticket.0 < own) {
+                let waiting = &self.waiting[ticket].request;
+                let wants = waiting.wants.iter().filter(|(c, _)| c == cell).map(|(_, m)| *m).reduce(join);
+                if ticket.1 != request.attempt && wants.is_some_and(|wanted| !compatible(wanted, *mode)) {
+                    found.elders_wait = true;
+                    found.attempts.insert(ticket.1);
+                }
+            }
+        }
+        found
+    }
+
+    fn holder_obstacle(holder: &Holder, request: &LockRequest, mode: LockMode, own: Priority, found: &mut Obstacles) {
+        if holder.attempt == request.attempt {
+            let used = holder.steps.iter().any(|(step, held)| *step != request.step && !compatible(*held, mode));
+            found.siblings |= used;
+        } else if holder.mode().is_some_and(|held| !compatible(held, mode)) {
+            found.held = true;
+            found.elders_hold |= holder.outside || holder.priority < own;
+            found.attempts.insert(holder.attempt);
+        }
+    }
+
+    fn grant(&mut self, request: &LockRequest, outside: bool) {
+        for (cell, mode) in &request.wants {
+            let entry = self.entries.entry(cell.clone()).or_default();
+            let step = (request.step, *mode);
+            match entry.holders.iter_mut().find(|holder| holder.attempt == request.attempt) {
+                Some(holder) => holder.steps.push(step),
+                None => entry.holders.push(Holder {
+                    attempt: request.attempt,
+                    priority: priority(request),
+                    outside,
+                    retained: None,
+                    steps: vec![step],
+                }),
+            }
+            self.held.entry(request.attempt).or_default().insert(cell.clone());
+            self.dirty.insert(cell.clone());
+        }
+    }
+
+    fn unqueue(&mut self, ticket: Ticket) -> Option<Pending> {
+        let pending = self.waiting.remove(&ticket)?;
+        if let Some(tickets) = self.queued.get_mut(&ticket.1) {
+            tickets.remove(&ticket);
+            if tickets.is_empty() {
+                self.queued.remove(&ticket.1);
+            }
+        }
+        for (cell, _) in &pending.request.wants {
+            if let Some(entry) = self.entries.get_mut(cell) {
+                entry.waiters.remove(&ticket);
+            }
+            self.dirty.insert(cell.clone());
+        }
+        Some(pending)
+    }
+
+    fn drop_holder(&mut self, cell: &CellKey, attempt: AttemptId) {
+        if let Some(entry) = self.entries.get_mut(cell) {
+            entry.holders.retain(|holder| holder.attempt != attempt);
+        }
+        if let Some(cells) = self.held.get_mut(&attempt) {
+            cells.remove(cell);
+            if cells.is_empty() {
+                self.held.remove(&attempt);
+            }
+        }
+    }
+}

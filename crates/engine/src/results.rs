@@ -1,0 +1,125 @@
+//! Results on their way to a coroutine: of calls, of calls inside transactions, of sleeps; and their delivery, all that
+//! are ready together in one step.
+
+use std::collections::BTreeSet;
+
+use protocol::ids::{InvocationId, Position};
+use protocol::message::{CallResult, Exception, InnerResult, Message};
+use protocol::record::Accepted;
+use protocol::worker::{Delivered, Outcome};
+
+use crate::io::Turn;
+use crate::live::{Cancel, Pending, Phase, Ready};
+use crate::partition::Partition;
+
+/// A result that the server itself gives: `None`, or an exception.
+pub(crate) fn decided(position: &str, exception: Option<Vec<u8>>) -> Ready {
+    let result = exception.map_or_else(Outcome::default, Outcome::Exception);
+    let delivered = Delivered { position: position.to_owned(), result };
+    Ready { delivered, source: None, child: None, newest: Position::default() }
+}
+
+impl Partition {
+    /// The result of a call outside transactions, durable (with its message) or not.
+    pub(crate) fn result_arrived(
+        &mut self,
+        source: Option<Accepted>,
+        result: CallResult,
+        newest: Position,
+        turn: &mut Turn,
+    ) {
+        let id = result.parent.invocation;
+        let position = &result.parent.position;
+        let waits = self.live.get(&id).and_then(|live| live.pending.get(position));
+        let wanted = matches!(waits, Some(Pending::Call { child, inner: false, .. }) if *child == result.child);
+        if !wanted {
+            return self.unwanted(source, id, turn);
+        }
+        let Some(live) = self.live.get_mut(&id) else { return };
+        live.pending.remove(position);
+        let delivered = Delivered { position: position.clone(), result: result.outcome };
+        live.ready.push(Ready { delivered, source, child: Some(result.child), newest });
+        self.maybe_begin_transaction(id, turn);
+        self.try_deliver(id, turn);
+    }
+
+    /// Nobody waits for this result, or it is here already.
+    fn unwanted(&mut self, source: Option<Accepted>, id: InvocationId, turn: &mut Turn) {
+        let Some(source) = source else { return };
+        let here = self.live.get(&id).is_some_and(|live| {
+            let delivered = live.step.iter().flat_map(|step| &step.delivered);
+            let outside = live.transaction.iter().flat_map(|transaction| &transaction.outside);
+            let on_its_way = live.ready.iter().chain(delivered).chain(outside);
+            live.consumed.contains(&source)
+                || on_its_way.filter_map(|ready| ready.source).any(|s| s.seq == source.seq && s.from == source.from)
+        });
+        if !here {
+            self.send(source.from, Message::Acknowledge { seqs: vec![source.seq] }, turn);
+        }
+    }
+
+    /// The result of a call inside a transaction.
+    pub(crate) fn inner_result(&mut self, inner: InnerResult, turn: &mut Turn) {
+        let id = inner.result.parent.invocation;
+        let Some(live) = self.live.get_mut(&id) else { return };
+        let attempt = live.transaction.as_ref().map(|t| t.attempt).or(live.inner.map(|inner| inner.attempt));
+        if attempt != Some(inner.attempt) {
+            return;
+        }
+        let position = inner.result.parent.position;
+        let wanted = matches!(
+            live.pending.get(&position),
+            Some(Pending::Call { child, inner: true, .. }) if *child == inner.result.child
+        );
+        if !wanted {
+            return;
+        }
+        live.pending.remove(&position);
+        live.participants.extend(inner.participants.iter().copied());
+        live.doom = live.doom.take().or(inner.doom);
+        if let Some(transaction) = &mut live.transaction {
+            transaction.participants.extend(inner.participants.iter().copied());
+            transaction.holds |= !inner.participants.is_empty();
+        }
+        let delivered = Delivered { position, result: inner.result.outcome };
+        let child = Some(inner.result.child);
+        live.ready.push(Ready { delivered, source: None, child, newest: Position::default() });
+        self.maybe_commit(id, turn);
+        self.try_deliver(id, turn);
+    }
+
+    pub(crate) fn timer_due(&mut self, id: InvocationId, position: &str, turn: &mut Turn) {
+        let Some(live) = self.live.get_mut(&id) else { return };
+        if live.pending.remove(position).is_some() {
+            live.ready.push(decided(position, None));
+            self.maybe_begin_transaction(id, turn);
+            self.try_deliver(id, turn);
+        }
+    }
+
+    /// Goes on with a suspended invocation if what it waits for is there.
+    pub(crate) fn try_deliver(&mut self, id: InvocationId, turn: &mut Turn) {
+        let Some(live) = self.live.get_mut(&id) else { return };
+        if live.phase != Phase::Suspended {
+            return;
+        }
+        let cancels = live.cancel == Cancel::Asked && live.transaction.is_none() && live.inner.is_none();
+        if cancels {
+            live.cancel = Cancel::Delivered;
+            let message = "the invocation was cancelled";
+            live.ready.push(decided("", Some(Exception::encode("asyncio.exceptions.CancelledError", message))));
+        }
+        let waits: BTreeSet<&str> = live.waits.iter().map(String::as_str).collect();
+        let answers = || live.ready.iter().filter(|ready| waits.contains(ready.delivered.position.as_str()));
+        let raises = answers().any(|ready| matches!(ready.delivered.result, Outcome::Exception(_)));
+        let enough = match live.wait_all {
+            true => raises || answers().map(|r| r.delivered.position.as_str()).collect::<BTreeSet<_>>() == waits,
+            false => answers().next().is_some(),
+        };
+        if enough || cancels {
+            live.phase = Phase::Idle;
+            live.since = turn.now;
+            self.begin_step(id, turn);
+        }
+    }
+}
