@@ -109,6 +109,39 @@ class Examples(EndToEnd):
         self.example("counter", options=("--requests", "50"))
 
 
+class Readmes(EndToEnd):
+    """What the READMEs of the examples show happens: each curl line, in order, has the printed answer."""
+
+    def shown(self, name: str) -> list[tuple[str, str]]:
+        """Command and answer of each curl line; `...` stands for anything."""
+        blocks = re.findall(r"```console\n(.*?)```", (EXAMPLES / name / "README.md").read_text(), re.DOTALL)
+        found = re.findall(r"^\$ (curl .*)\n((?:(?!\$).*\n)*)", "".join(blocks), re.MULTILINE)
+        self.assertTrue(found)
+        return found
+
+    def follow(self, name: str, app: str | None = None):
+        server = self.server(EXAMPLES / (app or name)).start()
+        for command, answer in self.shown(name):
+            got = paste(command.replace("http://127.0.0.1:8080", server.address)).strip()
+            pattern = ".*".join(re.escape(part) for part in answer.strip().split("..."))
+            self.assertRegex(got, f"(?s)^{pattern}$", command)
+
+    def test_hotel(self):
+        self.follow("hotel")
+
+    def test_bank(self):
+        self.follow("bank")
+
+    def test_counter(self):
+        self.follow("counter")
+
+    def test_reviews(self):
+        self.follow("reviews")
+
+    def test_shortener(self):
+        self.follow("shortener", "shortener/shortener.csv")
+
+
 class ExampleInvariants(unittest.TestCase):
     """The drivers' own checks find planted errors."""
 

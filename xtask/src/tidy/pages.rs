@@ -43,14 +43,12 @@ fn named_crates(text: &str) -> Vec<&str> {
     after.filter(|name| !name.is_empty()).collect()
 }
 
-/// Problem codes without a page `docs/…/<code>.md`.
+/// Problem codes without a page `pages/<code>.md`.
 pub(super) fn problems(tree: &Tree) -> Vec<String> {
-    let has_page = |code: &str| {
-        tree.files.iter().any(|(path, _)| path.starts_with("docs/") && path.ends_with(&format!("/{code}.md")))
-    };
+    let has_page = |code: &str| tree.files.iter().any(|(path, _)| path.ends_with(&format!("/pages/{code}.md")));
     codes(tree.file(PROBLEMS).unwrap_or_default())
         .filter(|code| !has_page(code))
-        .map(|code| format!("docs has no page {code}.md"))
+        .map(|code| format!("there is no page {code}.md"))
         .collect()
 }
 
@@ -87,7 +85,7 @@ mod tests {
     #[test]
     fn codes_need_pages() {
         let table = "codes! {\n    DiskFull \"disk_full\" 507 true Ingress \"Full\";\n    Parked \"parked\" 500 false Invocation \"P\";\n}\n";
-        let tree = Tree::of(&[(PROBLEMS, table), ("docs/problems/parked.md", "")]);
-        assert_eq!(problems(&tree), ["docs has no page disk_full.md"]);
+        let tree = Tree::of(&[(PROBLEMS, table), ("crates/gateway/src/pages/parked.md", "")]);
+        assert_eq!(problems(&tree), ["there is no page disk_full.md"]);
     }
 }
