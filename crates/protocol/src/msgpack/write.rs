@@ -91,11 +91,15 @@ pub(crate) fn map(out: &mut Vec<u8>, len: usize) -> Result<(), Unencodable> {
     Ok(())
 }
 
-/// Puts a map header before what was written since `start`, when the number of entries is known only now.
+/// Puts a map header in the place of the byte at `start`, when the number of entries is known only now.
 pub(crate) fn map_before(out: &mut Vec<u8>, start: usize, len: usize) -> Result<(), Unencodable> {
+    if len < 16 {
+        out[start] = 0x80 | len as u8;
+        return Ok(());
+    }
     let mut header = Vec::with_capacity(5);
     map(&mut header, len)?;
-    out.splice(start..start + 1, header);
+    out.splice(start..=start, header);
     Ok(())
 }
 
@@ -113,23 +117,24 @@ pub(crate) fn begin_ext(out: &mut Vec<u8>) -> usize {
     start
 }
 
+/// Ends the extension value that began at `start`.
 pub(crate) fn end_ext(out: &mut Vec<u8>, start: usize, code: u8) -> Result<(), Unencodable> {
-    let len = length(out.len() - start - EXT_HEADER_GUESS)?;
-    let mut header = Vec::with_capacity(6);
+    let payload = start + EXT_HEADER_GUESS;
+    let len = length(out.len() - payload)?;
     match len {
-        1 => header.push(0xd4),
-        2 => header.push(0xd5),
-        4 => header.push(0xd6),
-        8 => header.push(0xd7),
-        16 => header.push(0xd8),
-        0..0x100 => put(&mut header, 0xc7, &[len as u8]),
-        _ => sized(&mut header, 0xc8, len),
-    }
-    header.push(code);
-    if header.len() == EXT_HEADER_GUESS {
-        out[start..start + EXT_HEADER_GUESS].copy_from_slice(&header);
-    } else {
-        out.splice(start..start + EXT_HEADER_GUESS, header);
+        1 | 2 | 4 | 8 | 16 => {
+            out[start] = 0xd4 + len.trailing_zeros() as u8;
+            out[start + 1] = code;
+            out.copy_within(payload.., start + 2);
+            out.truncate(start + 2 + len as usize);
+        }
+        0..0x100 => out[start..payload].copy_from_slice(&[0xc7, len as u8, code]),
+        _ => {
+            let mut header = Vec::with_capacity(6);
+            sized(&mut header, 0xc8, len);
+            header.push(code);
+            out.splice(start..payload, header);
+        }
     }
     Ok(())
 }
