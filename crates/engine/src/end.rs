@@ -44,7 +44,11 @@ impl Partition {
             Ok(writes) => writes,
             Err(uncovered) => return self.rerun_with(id, uncovered, turn),
         };
-        let journal = self.journal_row(id, &end);
+        // The last step of an invocation is never replayed: it needs no journal.
+        let journal = match end.status {
+            StepStatus::Suspended => self.journal_row(id, &end),
+            StepStatus::Returned(_) | StepStatus::Raised(_) | StepStatus::NotStorable(_) => JournalRow::default(),
+        };
         if let Some(exception) = self.unlogged_too_large(id, &end, &journal).or_else(|| refusal(&end, &writes)) {
             return self.fail(id, &exception, turn);
         }
