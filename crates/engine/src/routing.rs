@@ -1,7 +1,7 @@
 //! Where an invocation lives: from service, key, method and arguments to its id, whose slot names the home.
 
 use protocol::ids::{InvocationId, SLOTS, Slot, digest};
-use protocol::manifest::{FieldKind, KeyExpr, Manifest, Method, Service};
+use protocol::manifest::{FieldKind, KeyExpr, Manifest, Method, ParameterKind, Service};
 use protocol::record::Dedup;
 use protocol::{Value, msgpack};
 
@@ -85,11 +85,13 @@ pub(crate) fn evaluate(expression: &KeyExpr, method: &Method, args: &[u8]) -> Op
 
 fn argument(method: &Method, index: u32, args: &[u8]) -> Option<Value> {
     let index = index as usize;
+    let parameter = method.parameters.get(index)?;
     let (mut positional, named) = msgpack::decode_args(args).ok()?;
-    if index < positional.len() {
+    let by_position = matches!(parameter.kind, ParameterKind::Normal | ParameterKind::PositionalOnly);
+    if by_position && index < positional.len() {
         return Some(positional.swap_remove(index));
     }
-    let name = &method.parameters.get(index)?.name;
+    let name = &parameter.name;
     named.into_iter().find(|(given, _)| given == name).map(|(_, value)| value)
 }
 

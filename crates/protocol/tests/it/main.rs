@@ -1,6 +1,7 @@
 //! Tests of the protocol through its public functions; those that compare with CPython run `python3`.
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+mod records;
 mod bind;
 mod frames;
 mod json;
