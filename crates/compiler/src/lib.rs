@@ -1,1 +1,109 @@
-//! compiler.
+//! Python source to lowered Python and a manifest. Pure: texts come in as arguments, everything that is found goes out
+//! as values. No files, clock, threads or environment.
+//!
+//! The way of a module: [`parse`] makes our own tree; [`model`] finds scopes, services and fields; [`colour`] decides
+//! which functions suspend; [`check`] refuses what would behave differently from plain Python; [`flow`] follows what
+//! refers to persistent state (which cells, how they are locked, what is held across a suspension); [`lower`] edits the
+//! text; [`verify`] reads the result again; [`manifest`] tells the rest of the system about it.
+
+mod check;
+mod codes;
+mod colour;
+mod diagnostic;
+mod flow;
+mod hir;
+mod lower;
+mod manifest;
+mod model;
+mod parse;
+mod place;
+mod span;
+mod verify;
+mod walk;
+
+use protocol::manifest::Manifest;
+
+pub use codes::{CODES, explain};
+pub use diagnostic::{Diagnostic, Label, Severity, render};
+pub use span::{Span, line_column};
+
+use diagnostic::{Report, Sink};
+
+/// A module of an application.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SourceFile {
+    /// Path as it is shown.
+    pub path: String,
+    /// Dotted import name.
+    pub module: String,
+    /// The text.
+    pub source: String,
+    /// True for a package's `__init__`.
+    pub package: bool,
+}
+
+/// A service that a list names (the mu2sls dialect's CSV).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListedClass {
+    /// Class name.
+    pub class: String,
+    /// Path of its file.
+    pub path: String,
+}
+
+/// All modules of an application.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct App {
+    /// The modules, in any order.
+    pub files: Vec<SourceFile>,
+    /// If given, only these classes are services.
+    pub classes: Option<Vec<ListedClass>>,
+}
+
+/// What came of a compilation.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Compiled {
+    /// The compiled application; `None` if there is an error.
+    pub manifest: Option<Manifest>,
+    /// What there is to say, by file and place.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Compiles an application.
+pub fn compile(app: &App) -> Compiled {
+    let mut sink = Sink::new(app);
+    let manifest = translate(app, &mut sink);
+    let manifest = manifest.filter(|_| !sink.has_errors());
+    Compiled { manifest, diagnostics: sink.finish() }
+}
+
+fn translate(app: &App, sink: &mut Sink<'_>) -> Option<Manifest> {
+    let mut trees = Vec::new();
+    for (file, source) in app.files.iter().enumerate() {
+        let (tree, problems) = parse::parse_module(&source.source);
+        for problem in problems {
+            let code = if problem.depth { "SOS0002" } else { "SOS0001" };
+            sink.add(Report::error(code, file, problem.span, problem.message));
+        }
+        trees.push(tree);
+    }
+    if sink.has_errors() {
+        return None;
+    }
+    let mut model = model::build(&app.files, &trees);
+    model::collect(&mut model, app.classes.as_deref(), sink);
+    let colours = colour::compute(&model);
+    check::run(&model, &colours, sink);
+    let facts = flow::analyse(&model, &colours, sink);
+    let mut lowered = Vec::new();
+    for (file, source) in app.files.iter().enumerate() {
+        let (edits, reports) = lower::edits(&model, &colours, file);
+        reports.into_iter().for_each(|report| sink.add(report));
+        lowered.push(lower::apply(&source.source, &edits));
+    }
+    if sink.has_errors() {
+        return None;
+    }
+    verify::check(app, &lowered, sink);
+    Some(manifest::build(&model, &colours, &facts, lowered))
+}

@@ -1,0 +1,199 @@
+//! What the compiler says about a source text, and how it is shown. Diagnostics are values: nothing is printed here.
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+
+use crate::App;
+use crate::span::{Span, line_column};
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// The application is not compiled.
+    Error,
+    /// It is compiled, but probably not what was meant.
+    Warning,
+    /// For information.
+    Note,
+}
+
+/// A message at a place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Stable code, explained by [`crate::explain`].
+    pub code: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is wrong, in one sentence without a final stop.
+    pub message: String,
+    /// Path of the file as it was given.
+    pub file: String,
+    /// Where.
+    pub span: Span,
+    /// Line of the span's start, from 1.
+    pub line: u32,
+    /// Column of the span's start in characters, from 1.
+    pub column: u32,
+    /// What stands at the span itself and at other places of the same file.
+    pub labels: Vec<Label>,
+    /// Background.
+    pub notes: Vec<String>,
+    /// What to do.
+    pub help: Option<String>,
+}
+
+/// A remark at a place of the diagnostic's file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Label {
+    /// Where.
+    pub span: Span,
+    /// What is there.
+    pub message: String,
+}
+
+/// Shows a diagnostic as a compiler does, with its source lines.
+pub fn render(diagnostic: &Diagnostic, app: &App, colour: bool) -> String {
+    let source = app.files.iter().find(|f| f.path == diagnostic.file).map_or("", |f| f.source.as_str());
+    let level = match diagnostic.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+        Severity::Note => Level::NOTE,
+    };
+    let mut snippet = Snippet::source(source).path(diagnostic.file.as_str());
+    let primary = AnnotationKind::Primary.span(clamp(diagnostic.span, source));
+    let own = diagnostic.labels.iter().find(|l| l.span == diagnostic.span);
+    snippet = snippet.annotation(match own {
+        Some(label) => primary.label(label.message.as_str()),
+        None => primary,
+    });
+    for label in diagnostic.labels.iter().filter(|l| l.span != diagnostic.span) {
+        let context = AnnotationKind::Context.span(clamp(label.span, source));
+        snippet = snippet.annotation(context.label(label.message.as_str()));
+    }
+    let mut group = Group::with_title(level.primary_title(diagnostic.message.as_str()).id(diagnostic.code));
+    group = group.element(snippet);
+    for note in &diagnostic.notes {
+        group = group.element(Level::NOTE.message(note.as_str()));
+    }
+    if let Some(help) = &diagnostic.help {
+        group = group.element(Level::HELP.message(help.as_str()));
+    }
+    let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
+    let text = renderer.render(&[group]);
+    let place = format!("{}:{}:{}", diagnostic.file, diagnostic.line, diagnostic.column);
+    if text.contains(&place) { text } else { format!("{text}\n  --> {place}") }
+}
+
+/// A range that annotations accept: within the text, on character boundaries, not splitting the last line.
+fn clamp(span: Span, source: &str) -> std::ops::Range<usize> {
+    let boundary = |mut at: usize| {
+        at = at.min(source.len());
+        while !source.is_char_boundary(at) {
+            at -= 1;
+        }
+        at
+    };
+    let start = boundary(span.start as usize);
+    start..boundary(span.end as usize).max(start)
+}
+
+/// Collects the diagnostics of one compilation.
+#[derive(Debug)]
+pub(crate) struct Sink<'a> {
+    app: &'a App,
+    list: Vec<Diagnostic>,
+}
+
+impl<'a> Sink<'a> {
+    pub(crate) fn new(app: &'a App) -> Self {
+        Self { app, list: Vec::new() }
+    }
+
+    /// Takes a finished report. The same code at the same place is told once.
+    pub(crate) fn add(&mut self, report: Report) {
+        let file = &self.app.files[report.file];
+        let (line, column) = line_column(&file.source, report.span.start);
+        let known = |d: &&Diagnostic| d.code == report.code && d.span == report.span && d.file == file.path;
+        if self.list.iter().any(|d| known(&d)) {
+            return;
+        }
+        self.list.push(Diagnostic {
+            code: report.code,
+            severity: report.severity,
+            message: report.message,
+            file: file.path.clone(),
+            span: report.span,
+            line,
+            column,
+            labels: report.labels,
+            notes: report.notes,
+            help: report.help,
+        });
+    }
+
+    pub(crate) fn has_errors(&self) -> bool {
+        self.list.iter().any(|d| d.severity == Severity::Error)
+    }
+
+    /// All, by file in the order given, then by place.
+    pub(crate) fn finish(mut self) -> Vec<Diagnostic> {
+        let order = |d: &Diagnostic| self.app.files.iter().position(|f| f.path == d.file);
+        self.list.sort_by_cached_key(|d| (order(d), d.span, d.severity, d.code));
+        self.list
+    }
+}
+
+/// A diagnostic in the making.
+#[derive(Debug)]
+pub(crate) struct Report {
+    code: &'static str,
+    severity: Severity,
+    file: usize,
+    span: Span,
+    message: String,
+    labels: Vec<Label>,
+    notes: Vec<String>,
+    help: Option<String>,
+}
+
+impl Report {
+    pub(crate) fn error(code: &'static str, file: usize, span: Span, message: impl Into<String>) -> Self {
+        Self::new(Severity::Error, code, file, span, message.into())
+    }
+
+    pub(crate) fn warning(code: &'static str, file: usize, span: Span, message: impl Into<String>) -> Self {
+        Self::new(Severity::Warning, code, file, span, message.into())
+    }
+
+    fn new(severity: Severity, code: &'static str, file: usize, span: Span, message: String) -> Self {
+        Self { code, severity, file, span, message, labels: Vec::new(), notes: Vec::new(), help: None }
+    }
+
+    /// Weakens an error to a warning where `lenient` holds.
+    pub(crate) fn lenient(mut self, lenient: bool) -> Self {
+        if lenient {
+            self.severity = Severity::Warning;
+        }
+        self
+    }
+
+    /// A remark at the place itself.
+    pub(crate) fn here(self, message: impl Into<String>) -> Self {
+        let span = self.span;
+        self.label(span, message)
+    }
+
+    pub(crate) fn label(mut self, span: Span, message: impl Into<String>) -> Self {
+        self.labels.push(Label { span, message: message.into() });
+        self
+    }
+
+    pub(crate) fn note(mut self, message: impl Into<String>) -> Self {
+        self.notes.push(message.into());
+        self
+    }
+
+    pub(crate) fn help(mut self, message: impl Into<String>) -> Self {
+        self.help = Some(message.into());
+        self
+    }
+}

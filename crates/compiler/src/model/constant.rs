@@ -1,0 +1,207 @@
+//! Values that are known without running the program: initial values of fields, constant keys, example arguments.
+
+use protocol::Value;
+
+use super::{Binding, Entity, Model, Record, ScopeId};
+use crate::hir::{Call, Expr, ExprKind, StmtKind, UnaryOp};
+
+/// Following names deeper than this gives up.
+const DEPTH_MAX: u32 = 64;
+
+/// The value of a constant expression; `None` for anything that must be computed.
+pub(crate) fn evaluate(model: &Model<'_>, scope: ScopeId, expr: &Expr) -> Option<Value> {
+    Evaluator { model, depth: 0 }.expr(scope, expr)
+}
+
+/// The value of a literal that names nothing.
+pub(crate) fn literal(expr: &Expr) -> Option<Value> {
+    Evaluator { model: &Model::default(), depth: 0 }.expr(usize::MAX, expr)
+}
+
+struct Evaluator<'m, 'a> {
+    model: &'m Model<'a>,
+    depth: u32,
+}
+
+impl Evaluator<'_, '_> {
+    fn expr(&mut self, scope: ScopeId, expr: &Expr) -> Option<Value> {
+        self.depth += 1;
+        let value = if self.depth > DEPTH_MAX { None } else { self.known(scope, expr) };
+        self.depth -= 1;
+        value
+    }
+
+    fn known(&mut self, scope: ScopeId, expr: &Expr) -> Option<Value> {
+        Some(match &expr.kind {
+            ExprKind::None => Value::None,
+            ExprKind::Bool(value) => Value::Bool(*value),
+            ExprKind::Int(digits) => integer(digits, false)?,
+            ExprKind::Float(value) => Value::Float(*value),
+            ExprKind::Complex(real, imaginary) => Value::Complex(*real, *imaginary),
+            ExprKind::Str(text) => Value::Str(text.clone()),
+            ExprKind::Bytes(bytes) => Value::Bytes(bytes.clone()),
+            ExprKind::Unary(op, operand) => self.signed(scope, *op, operand)?,
+            ExprKind::List(items) => Value::List(self.items(scope, items)?),
+            ExprKind::Tuple(items) => Value::Tuple(self.items(scope, items)?),
+            ExprKind::Set(items) => Value::Set(unique(self.items(scope, items)?)),
+            ExprKind::Dict(items) => self.dict(scope, items)?,
+            ExprKind::Call(call) => self.call(scope, call)?,
+            ExprKind::Name(name) => self.name(scope, name)?,
+            ExprKind::Attribute(base, member) => self.member(scope, base, &member.name)?,
+            _ => return None,
+        })
+    }
+
+    fn signed(&mut self, scope: ScopeId, op: UnaryOp, operand: &Expr) -> Option<Value> {
+        match (op, &operand.kind) {
+            (UnaryOp::Minus, ExprKind::Int(digits)) => integer(digits, true),
+            (UnaryOp::Minus, ExprKind::Float(value)) => Some(Value::Float(-value)),
+            (UnaryOp::Plus, ExprKind::Int(_) | ExprKind::Float(_)) => self.expr(scope, operand),
+            _ => None,
+        }
+    }
+
+    fn items(&mut self, scope: ScopeId, items: &[Expr]) -> Option<Vec<Value>> {
+        items.iter().map(|item| self.expr(scope, item)).collect()
+    }
+
+    fn dict(&mut self, scope: ScopeId, items: &[(Option<Expr>, Expr)]) -> Option<Value> {
+        let mut entries: Vec<(Value, Value)> = Vec::new();
+        for (key, value) in items {
+            let key = self.expr(scope, key.as_ref()?)?;
+            let value = self.expr(scope, value)?;
+            if !hashable(&key) {
+                return None;
+            }
+            match entries.iter_mut().find(|(k, _)| *k == key) {
+                Some(entry) => entry.1 = value,
+                None => entries.push((key, value)),
+            }
+        }
+        Some(Value::Dict(entries))
+    }
+
+    fn call(&mut self, scope: ScopeId, call: &Call) -> Option<Value> {
+        if !call.keywords.is_empty() || scope == usize::MAX {
+            return None;
+        }
+        let Entity::Path(path) = self.model.resolve_in(scope, &call.func) else { return None };
+        match (path.as_str(), call.args.as_slice()) {
+            ("builtins.dict", []) => Some(Value::Dict(Vec::new())),
+            ("builtins.list", []) => Some(Value::List(Vec::new())),
+            ("builtins.set", []) => Some(Value::Set(Vec::new())),
+            ("builtins.tuple", []) => Some(Value::Tuple(Vec::new())),
+            ("builtins.frozenset", []) => Some(Value::FrozenSet(Vec::new())),
+            ("builtins.int", []) => Some(Value::Int(0)),
+            ("builtins.str", []) => Some(Value::Str(String::new())),
+            ("builtins.float", []) => Some(Value::Float(0.0)),
+            ("builtins.set" | "builtins.frozenset", [items]) => {
+                let elements = match self.expr(scope, items)? {
+                    Value::List(items) | Value::Tuple(items) | Value::Set(items) => unique(items),
+                    _ => return None,
+                };
+                Some(if path == "builtins.set" { Value::Set(elements) } else { Value::FrozenSet(elements) })
+            }
+            ("decimal.Decimal", [number]) => decimal(&self.expr(scope, number)?),
+            _ => None,
+        }
+    }
+
+    /// A module constant that is bound once.
+    fn name(&mut self, scope: ScopeId, name: &str) -> Option<Value> {
+        if scope == usize::MAX {
+            return None;
+        }
+        let bound = self.model.binding_scope(scope, name)?;
+        match self.model.scopes[bound].bindings.get(name)?.as_slice() {
+            [Binding::Value(value)] => self.expr(bound, value).filter(hashable),
+            [Binding::Annotated { value: Some(value), .. }] => self.expr(bound, value).filter(hashable),
+            [Binding::From { module, name }] => {
+                let file = self.model.module(module)?;
+                self.name(self.model.files[file].scope, name)
+            }
+            _ => None,
+        }
+    }
+
+    /// A member of an enum.
+    fn member(&mut self, scope: ScopeId, base: &Expr, name: &str) -> Option<Value> {
+        if scope == usize::MAX {
+            return None;
+        }
+        let Entity::Class(class) = self.model.resolve_in(scope, base) else { return None };
+        let info = &self.model.classes[class];
+        if info.record != Some(Record::Enum) {
+            return None;
+        }
+        let value = info.hir.body.iter().find_map(|stmt| match &stmt.kind {
+            StmtKind::Assign(assign) if assign.targets.iter().any(|t| t.as_name() == Some(name)) => Some(&assign.value),
+            _ => None,
+        })?;
+        let value = self.expr(info.scope, value)?;
+        Some(Value::Enum(self.model.class_name(class), Box::new(value)))
+    }
+}
+
+fn integer(digits: &str, negative: bool) -> Option<Value> {
+    let text: String = digits.chars().filter(|c| *c != '_').collect::<String>().to_lowercase();
+    let (radix, body) = match text.get(..2) {
+        Some("0x") => (16, &text[2..]),
+        Some("0o") => (8, &text[2..]),
+        Some("0b") => (2, &text[2..]),
+        _ => (10, text.as_str()),
+    };
+    let number = num_bigint::BigInt::parse_bytes(body.as_bytes(), radix)?;
+    let number = if negative { -number } else { number };
+    Some(match i64::try_from(&number) {
+        Ok(small) => Value::Int(small),
+        Err(_) => Value::BigInt(number),
+    })
+}
+
+/// Decimals whose text Python would show unchanged.
+fn decimal(number: &Value) -> Option<Value> {
+    let text = match number {
+        Value::Int(number) => number.to_string(),
+        Value::Str(text) => text.clone(),
+        _ => return None,
+    };
+    let digits = text.strip_prefix('-').unwrap_or(&text);
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
+    let plain = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let canonical = plain(whole) && plain(fraction) && fraction.len() <= 6 && (whole == "0" || !whole.starts_with('0'));
+    canonical.then_some(Value::Decimal(text))
+}
+
+fn hashable(value: &Value) -> bool {
+    match value {
+        Value::List(_) | Value::Dict(_) | Value::Set(_) | Value::Record(..) => false,
+        Value::Tuple(items) => items.iter().all(hashable),
+        Value::None
+        | Value::Bool(_)
+        | Value::Int(_)
+        | Value::BigInt(_)
+        | Value::Float(_)
+        | Value::Str(_)
+        | Value::Bytes(_)
+        | Value::FrozenSet(_)
+        | Value::Complex(..)
+        | Value::Decimal(_)
+        | Value::DateTime(_)
+        | Value::Date(_)
+        | Value::Time(_)
+        | Value::TimeDelta(..)
+        | Value::Uuid(_)
+        | Value::Enum(..) => true,
+    }
+}
+
+fn unique(items: Vec<Value>) -> Vec<Value> {
+    let mut unique: Vec<Value> = Vec::new();
+    for item in items {
+        if !unique.contains(&item) {
+            unique.push(item);
+        }
+    }
+    unique
+}

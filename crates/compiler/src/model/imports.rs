@@ -1,0 +1,64 @@
+//! Imports between the modules of an application: absolute names, and an order in which the modules can be loaded.
+
+use super::{FileId, Model};
+use crate::SourceFile;
+use crate::hir::{ImportFrom, StmtKind};
+use crate::walk::statements;
+
+/// The absolute name of the module that a `from … import` names; `None` if it leaves the application's root.
+pub(super) fn absolute(source: &SourceFile, import: &ImportFrom) -> Option<String> {
+    let name = import.module.as_ref().map(|m| m.name.as_str());
+    if import.level == 0 {
+        return name.map(str::to_owned);
+    }
+    let mut parts: Vec<&str> = source.module.split('.').collect();
+    let up = import.level as usize - usize::from(source.package);
+    if up > parts.len() {
+        return None;
+    }
+    parts.truncate(parts.len() - up);
+    parts.extend(name);
+    Some(parts.join("."))
+}
+
+/// The modules, imported before importing where that is possible (a circle is cut at its first module).
+pub(crate) fn load_order(model: &Model<'_>) -> Vec<FileId> {
+    let mut order = Vec::new();
+    let mut seen = vec![false; model.files.len()];
+    for file in 0..model.files.len() {
+        visit(model, file, &mut seen, &mut order);
+    }
+    order
+}
+
+fn visit(model: &Model<'_>, file: FileId, seen: &mut [bool], order: &mut Vec<FileId>) {
+    if std::mem::replace(&mut seen[file], true) {
+        return;
+    }
+    for imported in imported(model, file) {
+        visit(model, imported, seen, order);
+    }
+    order.push(file);
+}
+
+/// The modules of the application that a module imports, in order, with the packages that they lie in.
+pub(crate) fn imported(model: &Model<'_>, file: FileId) -> Vec<FileId> {
+    let info = &model.files[file];
+    let mut names: Vec<String> = Vec::new();
+    statements(&info.tree.body, &mut |stmt| match &stmt.kind {
+        StmtKind::Import(aliases) => names.extend(aliases.iter().map(|a| a.name.name.clone())),
+        StmtKind::ImportFrom(import) => {
+            if let Some(module) = absolute(info.source, import) {
+                names.extend(import.names.iter().map(|a| format!("{module}.{}", a.name.name)));
+                names.push(module);
+            }
+        }
+        _ => {}
+    });
+    let mut files = Vec::new();
+    for name in names {
+        let ends = name.match_indices('.').map(|(at, _)| at).chain([name.len()]);
+        files.extend(ends.filter_map(|end| model.module(&name[..end])).filter(|f| *f != file));
+    }
+    files
+}

@@ -1,0 +1,250 @@
+//! The application as the compiler understands it: modules, scopes, functions, classes, and the services among them.
+//! Built once, then read by colouring, checks, lowering and the manifest.
+
+mod classes;
+pub(crate) mod constant;
+mod fields;
+mod imports;
+mod resolve;
+mod scope;
+pub(crate) mod types;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use protocol::manifest::FieldKind;
+use protocol::schema::Type;
+
+use crate::SourceFile;
+use crate::hir::{self, Expr, ExprId};
+use crate::span::Span;
+
+pub(crate) use classes::collect;
+pub(crate) use imports::{imported, load_order};
+pub(crate) use resolve::Entity;
+pub(crate) use scope::build;
+
+pub(crate) type FileId = usize;
+pub(crate) type ScopeId = usize;
+pub(crate) type FunctionId = usize;
+pub(crate) type ClassId = usize;
+/// Index in [`Model::services`].
+pub(crate) type ServiceId = usize;
+
+/// The whole application.
+#[derive(Debug, Default)]
+pub(crate) struct Model<'a> {
+    pub(crate) files: Vec<File<'a>>,
+    pub(crate) scopes: Vec<Scope<'a>>,
+    pub(crate) functions: Vec<Function<'a>>,
+    pub(crate) classes: Vec<Class<'a>>,
+    pub(crate) services: Vec<Service<'a>>,
+    /// What names stand for, as far as it was asked. Must be forgotten when the rest changes.
+    resolved: RefCell<HashMap<(ScopeId, String), Option<Entity>>>,
+}
+
+/// A module.
+#[derive(Debug)]
+pub(crate) struct File<'a> {
+    pub(crate) source: &'a SourceFile,
+    pub(crate) tree: &'a hir::Module,
+    pub(crate) scope: ScopeId,
+    /// Scope of each expression, by its id.
+    pub(crate) expr_scopes: Vec<ScopeId>,
+    /// Functions, lambdas and comprehensions by the id of their expression (lambdas, comprehensions only).
+    pub(crate) inner_scopes: BTreeMap<ExprId, ScopeId>,
+}
+
+/// Where names are bound.
+#[derive(Debug)]
+pub(crate) struct Scope<'a> {
+    pub(crate) file: FileId,
+    pub(crate) kind: ScopeKind,
+    pub(crate) parent: Option<ScopeId>,
+    pub(crate) bindings: BTreeMap<&'a str, Vec<Binding<'a>>>,
+    pub(crate) globals: BTreeSet<&'a str>,
+    pub(crate) nonlocals: BTreeSet<&'a str>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ScopeKind {
+    Module,
+    Class(ClassId),
+    Function(FunctionId),
+    Lambda,
+    Comprehension,
+}
+
+/// What gives a name its value.
+#[derive(Clone, Debug)]
+pub(crate) enum Binding<'a> {
+    /// Parameter number `index` of a function or lambda.
+    Param {
+        function: Option<FunctionId>,
+        index: usize,
+        annotation: Option<&'a Expr>,
+        span: Span,
+    },
+    /// `name = value`.
+    Value(&'a Expr),
+    /// `name: annotation = value`.
+    Annotated {
+        annotation: &'a Expr,
+        value: Option<&'a Expr>,
+        span: Span,
+    },
+    /// The elements of an iterable, one by one.
+    Element(&'a Expr),
+    /// `import path` (the whole dotted name that the alias stands for).
+    Import(String),
+    /// `from module import name`, absolute.
+    From {
+        module: String,
+        name: &'a str,
+    },
+    Function(FunctionId),
+    Class(ClassId),
+    /// Anything else: unpacking, `with … as`, `except … as`, patterns, `del`, augmented assignment.
+    Other(Span),
+}
+
+#[derive(Debug)]
+pub(crate) struct Function<'a> {
+    pub(crate) file: FileId,
+    pub(crate) hir: &'a hir::Function,
+    pub(crate) span: Span,
+    /// Scope of its body.
+    pub(crate) scope: ScopeId,
+    /// Scope that it is defined in.
+    pub(crate) outer: ScopeId,
+    /// The class whose body defines it directly.
+    pub(crate) class: Option<ClassId>,
+    /// The function whose body defines it, however deep in blocks.
+    pub(crate) parent: Option<FunctionId>,
+    pub(crate) role: Role,
+}
+
+/// What a function in a class is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Not in a class, or an ordinary method there.
+    Plain,
+    Static,
+    ClassMethod,
+    Property,
+    /// A decorator that we do not know changes it.
+    Decorated,
+}
+
+#[derive(Debug)]
+pub(crate) struct Class<'a> {
+    pub(crate) file: FileId,
+    pub(crate) hir: &'a hir::Class,
+    pub(crate) span: Span,
+    pub(crate) scope: ScopeId,
+    pub(crate) outer: ScopeId,
+    pub(crate) nested: bool,
+    /// Set when the class is a service or entity.
+    pub(crate) service: Option<ServiceId>,
+    pub(crate) record: Option<Record>,
+}
+
+/// A class whose instances are values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Record {
+    Dataclass { frozen: bool },
+    Enum,
+    TypedDict,
+    NamedTuple,
+}
+
+/// A service or entity.
+#[derive(Debug)]
+pub(crate) struct Service<'a> {
+    pub(crate) class: ClassId,
+    pub(crate) name: &'a str,
+    pub(crate) mu2sls: bool,
+    /// `None` for a service.
+    pub(crate) entity_key: Option<Type>,
+    pub(crate) fields: Vec<Field>,
+    /// Client attributes: name, service, place.
+    pub(crate) clients: Vec<(String, ServiceId, Span)>,
+    /// Functions of the class body by name, in order.
+    pub(crate) methods: Vec<(&'a str, FunctionId)>,
+}
+
+/// A persistent field.
+#[derive(Clone, Debug)]
+pub(crate) struct Field {
+    pub(crate) name: String,
+    pub(crate) span: Span,
+    pub(crate) kind: FieldKind,
+    pub(crate) value_type: Type,
+    pub(crate) key_type: Type,
+    pub(crate) initial: protocol::Value,
+}
+
+impl<'a> Model<'a> {
+    /// Forgets what names stood for, after a change.
+    fn changed(&mut self) {
+        self.resolved.get_mut().clear();
+    }
+
+    /// The module with this dotted name.
+    pub(crate) fn module(&self, name: &str) -> Option<FileId> {
+        self.files.iter().position(|f| f.source.module == name)
+    }
+
+    /// The text of a span.
+    pub(crate) fn text(&self, file: FileId, span: Span) -> &'a str {
+        span.text(&self.files[file].source.source)
+    }
+
+    /// The service whose method this is, directly or as a function nested in one.
+    pub(crate) fn service_of(&self, function: FunctionId) -> Option<ServiceId> {
+        let info = &self.functions[function];
+        match (info.class, info.parent) {
+            (Some(class), _) => self.classes[class].service,
+            (None, Some(parent)) => self.service_of(parent),
+            (None, None) => None,
+        }
+    }
+
+    /// True in a service of the mu2sls dialect.
+    pub(crate) fn is_mu2sls(&self, function: FunctionId) -> bool {
+        self.service_of(function).is_some_and(|s| self.services[s].mu2sls)
+    }
+
+    /// Qualified name for messages: `Hotel.reserve`, `helper`.
+    pub(crate) fn function_name(&self, function: FunctionId) -> String {
+        let info = &self.functions[function];
+        match info.class {
+            Some(class) => format!("{}.{}", self.classes[class].hir.name.name, info.hir.name.name),
+            None => info.hir.name.name.clone(),
+        }
+    }
+
+    /// Registered name of a class: `module.Class`.
+    pub(crate) fn class_name(&self, class: ClassId) -> String {
+        let info = &self.classes[class];
+        format!("{}.{}", self.files[info.file].source.module, info.hir.name.name)
+    }
+
+    pub(crate) fn service_named(&self, name: &str) -> Option<ServiceId> {
+        self.services.iter().position(|s| s.name == name)
+    }
+}
+
+impl Service<'_> {
+    pub(crate) fn field(&self, name: &str) -> Option<usize> {
+        self.fields.iter().position(|f| f.name == name)
+    }
+
+    pub(crate) fn method(&self, name: &str) -> Option<FunctionId> {
+        self.methods.iter().find(|(n, _)| *n == name).map(|(_, f)| *f)
+    }
+
+    pub(crate) fn client(&self, name: &str) -> Option<ServiceId> {
+        self.clients.iter().find(|(n, ..)| n == name).map(|(_, s, _)| *s)
+    }
+}

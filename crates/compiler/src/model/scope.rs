@@ -1,0 +1,252 @@
+//! Builds the scopes of all modules: which names are bound where, and the scope of every expression.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Binding, Class, ClassId, File, FileId, Function, FunctionId, Model, Role, Scope, ScopeId, ScopeKind};
+use crate::SourceFile;
+use crate::hir::{self, *};
+use crate::span::Span;
+
+/// A model with scopes, functions and classes; services are found later.
+pub(crate) fn build<'a>(sources: &'a [SourceFile], trees: &'a [hir::Module]) -> Model<'a> {
+    let mut model = Model::default();
+    for (file, (source, tree)) in sources.iter().zip(trees).enumerate() {
+        let scope = model.scopes.len();
+        model.scopes.push(Scope::new(file, ScopeKind::Module, None));
+        model.files.push(File {
+            source,
+            tree,
+            scope,
+            expr_scopes: vec![scope; tree.exprs as usize],
+            inner_scopes: BTreeMap::new(),
+        });
+        Builder { model: &mut model, file, function: None }.block(scope, &tree.body);
+    }
+    model
+}
+
+impl Scope<'_> {
+    fn new(file: FileId, kind: ScopeKind, parent: Option<ScopeId>) -> Self {
+        let (globals, nonlocals) = (BTreeSet::new(), BTreeSet::new());
+        Self { file, kind, parent, bindings: BTreeMap::new(), globals, nonlocals }
+    }
+}
+
+struct Builder<'m, 'a> {
+    model: &'m mut Model<'a>,
+    file: FileId,
+    function: Option<FunctionId>,
+}
+
+impl<'a> Builder<'_, 'a> {
+    fn block(&mut self, scope: ScopeId, body: &'a [Stmt]) {
+        for stmt in body {
+            self.stmt(scope, stmt);
+            stmt.blocks(&mut |block| self.block(scope, block));
+        }
+    }
+
+    fn stmt(&mut self, scope: ScopeId, stmt: &'a Stmt) {
+        stmt.exprs(&mut |expr| self.expr(scope, expr));
+        match &stmt.kind {
+            StmtKind::Function(function) => self.function(scope, stmt.span, function),
+            StmtKind::Class(class) => self.class(scope, stmt.span, class),
+            StmtKind::Delete(targets) => targets.iter().for_each(|t| self.other(scope, t)),
+            StmtKind::Assign(assign) => assign.targets.iter().for_each(|t| self.assign(scope, t, &assign.value)),
+            StmtKind::Augment(target, ..) => self.other(scope, target),
+            StmtKind::Annotated { target, annotation, value } => {
+                if let ExprKind::Name(name) = &target.kind {
+                    let binding = Binding::Annotated { annotation, value: value.as_ref(), span: target.span };
+                    self.bind(scope, name, binding);
+                }
+            }
+            StmtKind::For(s) => self.element(scope, &s.target, &s.iter),
+            StmtKind::With(s) => s.items.iter().filter_map(|i| i.1.as_ref()).for_each(|t| self.other(scope, t)),
+            StmtKind::Match(_, cases) => {
+                for bound in cases.iter().flat_map(|c| &c.pattern.binds) {
+                    self.bind(scope, &bound.name, Binding::Other(bound.span));
+                }
+            }
+            StmtKind::Try(s) => {
+                for bound in s.handlers.iter().filter_map(|h| h.name.as_ref()) {
+                    self.bind(scope, &bound.name, Binding::Other(bound.span));
+                }
+            }
+            StmtKind::Import(names) => names.iter().for_each(|alias| self.import(scope, alias)),
+            StmtKind::ImportFrom(import) => self.import_from(scope, import),
+            StmtKind::Global(names) => {
+                self.model.scopes[scope].globals.extend(names.iter().map(|n| n.name.as_str()));
+            }
+            StmtKind::Nonlocal(names) => {
+                self.model.scopes[scope].nonlocals.extend(names.iter().map(|n| n.name.as_str()));
+            }
+            StmtKind::TypeAlias(name, value) => {
+                if let ExprKind::Name(name) = &name.kind {
+                    self.bind(scope, name, Binding::Value(value));
+                }
+            }
+            StmtKind::Return(_)
+            | StmtKind::While(..)
+            | StmtKind::If(..)
+            | StmtKind::Raise(..)
+            | StmtKind::Assert(..)
+            | StmtKind::Expr(_)
+            | StmtKind::Pass
+            | StmtKind::Break
+            | StmtKind::Continue => {}
+        }
+    }
+
+    fn function(&mut self, outer: ScopeId, span: Span, hir: &'a hir::Function) {
+        let id: FunctionId = self.model.functions.len();
+        let scope = self.model.scopes.len();
+        self.model.scopes.push(Scope::new(self.file, ScopeKind::Function(id), Some(outer)));
+        let class = match self.model.scopes[outer].kind {
+            ScopeKind::Class(class) => Some(class),
+            _ => None,
+        };
+        self.model.functions.push(Function {
+            file: self.file,
+            hir,
+            span,
+            scope,
+            outer,
+            class,
+            parent: self.function,
+            role: Role::Plain,
+        });
+        self.bind(outer, &hir.name.name, Binding::Function(id));
+        self.params(scope, Some(id), &hir.params);
+        let before = self.function.replace(id);
+        self.block(scope, &hir.body);
+        self.function = before;
+    }
+
+    fn class(&mut self, outer: ScopeId, span: Span, hir: &'a hir::Class) {
+        let id: ClassId = self.model.classes.len();
+        let scope = self.model.scopes.len();
+        let nested = self.model.scopes[outer].kind != ScopeKind::Module;
+        self.model.scopes.push(Scope::new(self.file, ScopeKind::Class(id), Some(outer)));
+        let class = Class { file: self.file, hir, span, scope, outer, nested, service: None, record: None };
+        self.model.classes.push(class);
+        self.bind(outer, &hir.name.name, Binding::Class(id));
+        self.block(scope, &hir.body);
+    }
+
+    fn params(&mut self, scope: ScopeId, function: Option<FunctionId>, params: &'a [Param]) {
+        for (index, param) in params.iter().enumerate() {
+            let span = param.name.span;
+            let binding = Binding::Param { function, index, annotation: param.annotation.as_ref(), span };
+            self.bind(scope, &param.name.name, binding);
+        }
+    }
+
+    fn import(&mut self, scope: ScopeId, alias: &'a Alias) {
+        let path = &alias.name.name;
+        match &alias.asname {
+            Some(name) => self.bind(scope, &name.name, Binding::Import(path.clone())),
+            None => {
+                let first = path.split('.').next().unwrap_or(path);
+                self.bind(scope, first, Binding::Import(first.to_owned()));
+            }
+        }
+    }
+
+    fn import_from(&mut self, scope: ScopeId, import: &'a ImportFrom) {
+        let source = self.model.files[self.file].source;
+        let Some(module) = super::imports::absolute(source, import) else { return };
+        for alias in &import.names {
+            let name = alias.asname.as_ref().unwrap_or(&alias.name);
+            self.bind(scope, &name.name, Binding::From { module: module.clone(), name: &alias.name.name });
+        }
+    }
+
+    fn assign(&mut self, scope: ScopeId, target: &'a Expr, value: &'a Expr) {
+        match &target.kind {
+            ExprKind::Name(name) => self.bind(scope, name, Binding::Value(value)),
+            ExprKind::Tuple(targets) | ExprKind::List(targets) => match &value.kind {
+                ExprKind::Tuple(values) | ExprKind::List(values) if pairs(targets, values) => {
+                    targets.iter().zip(values).for_each(|(target, value)| self.assign(scope, target, value));
+                }
+                _ => targets.iter().for_each(|t| self.other(scope, t)),
+            },
+            _ => self.other(scope, target),
+        }
+    }
+
+    fn element(&mut self, scope: ScopeId, target: &'a Expr, iter: &'a Expr) {
+        match &target.kind {
+            ExprKind::Name(name) => self.bind(scope, name, Binding::Element(iter)),
+            _ => self.other(scope, target),
+        }
+    }
+
+    fn other(&mut self, scope: ScopeId, target: &'a Expr) {
+        match &target.kind {
+            ExprKind::Name(name) => self.bind(scope, name, Binding::Other(target.span)),
+            ExprKind::Tuple(items) | ExprKind::List(items) => items.iter().for_each(|t| self.other(scope, t)),
+            ExprKind::Starred(inner) => self.other(scope, inner),
+            _ => {}
+        }
+    }
+
+    fn bind(&mut self, scope: ScopeId, name: &'a str, binding: Binding<'a>) {
+        self.model.scopes[scope].bindings.entry(name).or_default().push(binding);
+    }
+
+    fn expr(&mut self, scope: ScopeId, expr: &'a Expr) {
+        if let Some(place) = self.model.files[self.file].expr_scopes.get_mut(expr.id.0 as usize) {
+            *place = scope;
+        }
+        match &expr.kind {
+            ExprKind::Lambda(lambda) => {
+                let inner = self.inner(scope, expr.id, ScopeKind::Lambda);
+                self.params(inner, None, &lambda.params);
+                lambda.params.iter().filter_map(|p| p.default.as_ref()).for_each(|d| self.expr(scope, d));
+                self.expr(inner, &lambda.body);
+            }
+            ExprKind::Comp(comp) => self.comp(scope, expr.id, comp),
+            ExprKind::Named(target, value) => {
+                self.expr(scope, value);
+                self.expr(scope, target);
+                if let ExprKind::Name(name) = &target.kind {
+                    let scope = self.walrus_scope(scope);
+                    self.bind(scope, name, Binding::Value(value));
+                }
+            }
+            _ => expr.children(&mut |child| self.expr(scope, child)),
+        }
+    }
+
+    fn comp(&mut self, scope: ScopeId, id: ExprId, comp: &'a Comp) {
+        let inner = self.inner(scope, id, ScopeKind::Comprehension);
+        for (number, clause) in comp.clauses.iter().enumerate() {
+            self.expr(if number == 0 { scope } else { inner }, &clause.iter);
+            self.expr(inner, &clause.target);
+            self.element(inner, &clause.target, &clause.iter);
+            clause.conditions.iter().for_each(|c| self.expr(inner, c));
+        }
+        comp.elements.iter().for_each(|e| self.expr(inner, e));
+    }
+
+    fn inner(&mut self, parent: ScopeId, id: ExprId, kind: ScopeKind) -> ScopeId {
+        let scope = self.model.scopes.len();
+        self.model.scopes.push(Scope::new(self.file, kind, Some(parent)));
+        self.model.files[self.file].inner_scopes.insert(id, scope);
+        scope
+    }
+
+    /// `:=` in a comprehension binds outside of it.
+    fn walrus_scope(&self, mut scope: ScopeId) -> ScopeId {
+        while self.model.scopes[scope].kind == ScopeKind::Comprehension {
+            scope = self.model.scopes[scope].parent.unwrap_or(scope);
+        }
+        scope
+    }
+}
+
+/// True if the targets take the values one by one.
+fn pairs(targets: &[Expr], values: &[Expr]) -> bool {
+    let starred = |e: &Expr| matches!(e.kind, ExprKind::Starred(_));
+    targets.len() == values.len() && !targets.iter().chain(values).any(starred)
+}

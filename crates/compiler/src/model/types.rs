@@ -1,0 +1,199 @@
+//! Annotations to [`Type`]. What is not understood is `Any`, never an error.
+
+use protocol::schema::Type;
+
+use super::{Binding, Entity, Model, Record, ScopeId};
+use crate::hir::{BinaryOp, Expr, ExprKind};
+use crate::parse;
+use crate::span::Span;
+
+/// Following aliases and strings deeper than this gives `Any`.
+const DEPTH_MAX: u32 = 16;
+
+/// The type that an annotation in `scope` states.
+pub(crate) fn annotated(model: &Model<'_>, scope: ScopeId, annotation: &Expr) -> Type {
+    Reader { model, depth: 0 }.read(scope, annotation)
+}
+
+/// True if values of this type cannot be changed in place, so that nothing is borrowed by holding one.
+pub(crate) fn immutable(model: &Model<'_>, ty: &Type) -> bool {
+    match ty {
+        Type::None
+        | Type::Bool
+        | Type::Int
+        | Type::Float
+        | Type::Str
+        | Type::Bytes
+        | Type::Decimal
+        | Type::DateTime
+        | Type::Date
+        | Type::Time
+        | Type::TimeDelta
+        | Type::Uuid => true,
+        Type::Any | Type::List(_) | Type::Dict(..) | Type::Set(_) => false,
+        Type::Tuple(items) | Type::Union(items) => items.iter().all(|t| immutable(model, t)),
+        Type::TupleOf(item) | Type::FrozenSet(item) => immutable(model, item),
+        Type::Record(name) => record(model, name).is_some_and(|record| match record {
+            Record::Enum => true,
+            Record::Dataclass { .. } | Record::TypedDict | Record::NamedTuple => false,
+        }),
+    }
+}
+
+/// The record with this registered name.
+pub(crate) fn record(model: &Model<'_>, name: &str) -> Option<Record> {
+    let class = (0..model.classes.len()).find(|c| model.class_name(*c) == name)?;
+    model.classes[class].record
+}
+
+/// The expression inside the quotes of a string annotation.
+pub(crate) fn quoted(model: &Model<'_>, scope: ScopeId, annotation: &Expr) -> Option<Expr> {
+    let source = model.files[model.scopes[scope].file].source.source.as_str();
+    let text = annotation.span.text(source);
+    let quote = text.chars().next().filter(|c| ['"', '\''].contains(c))?;
+    if text.starts_with([quote; 3].iter().collect::<String>().as_str()) || !text.ends_with(quote) || text.len() < 3 {
+        return None;
+    }
+    parse::parse_expression(source, Span::new(annotation.span.start + 1, annotation.span.end - 1))
+}
+
+struct Reader<'m, 'a> {
+    model: &'m Model<'a>,
+    depth: u32,
+}
+
+impl Reader<'_, '_> {
+    fn read(&mut self, scope: ScopeId, annotation: &Expr) -> Type {
+        self.depth += 1;
+        let ty = if self.depth > DEPTH_MAX { Type::Any } else { self.known(scope, annotation) };
+        self.depth -= 1;
+        ty
+    }
+
+    fn known(&mut self, scope: ScopeId, annotation: &Expr) -> Type {
+        match &annotation.kind {
+            ExprKind::None => Type::None,
+            ExprKind::Str(_) => {
+                quoted(self.model, scope, annotation).map_or(Type::Any, |inner| self.read(scope, &inner))
+            }
+            ExprKind::Binary(left, BinaryOp::BitOr, right) => {
+                union(vec![self.read(scope, left), self.read(scope, right)])
+            }
+            ExprKind::Subscript(base, arguments) => self.generic(scope, base, arguments),
+            ExprKind::Name(_) | ExprKind::Attribute(..) => self.plain(scope, annotation),
+            _ => Type::Any,
+        }
+    }
+
+    fn plain(&mut self, scope: ScopeId, name: &Expr) -> Type {
+        match self.model.resolve_in(scope, name) {
+            Entity::Path(path) => builtin(&path),
+            Entity::Class(class) => match self.model.classes[class].record {
+                Some(Record::Dataclass { .. } | Record::Enum) => Type::Record(self.model.class_name(class)),
+                Some(Record::TypedDict) => Type::Dict(Box::new(Type::Str), Box::new(Type::Any)),
+                Some(Record::NamedTuple) | None => Type::Any,
+            },
+            _ => self.alias(scope, name),
+        }
+    }
+
+    /// `Name = dict[str, int]` at module level.
+    fn alias(&mut self, scope: ScopeId, name: &Expr) -> Type {
+        let Some(bound) = name.as_name().and_then(|n| self.model.binding_scope(scope, n)) else { return Type::Any };
+        let name = name.as_name().unwrap_or_default();
+        match self.model.scopes[bound].bindings.get(name).map(Vec::as_slice) {
+            Some([Binding::Value(value)]) => self.read(bound, value),
+            Some([Binding::Annotated { value: Some(value), .. }]) => self.read(bound, value),
+            _ => Type::Any,
+        }
+    }
+
+    fn generic(&mut self, scope: ScopeId, base: &Expr, arguments: &Expr) -> Type {
+        let Entity::Path(path) = self.model.resolve_in(scope, base) else { return Type::Any };
+        let items: Vec<&Expr> = match &arguments.kind {
+            ExprKind::Tuple(items) => items.iter().collect(),
+            _ => vec![arguments],
+        };
+        let mut read = |index: usize| items.get(index).map_or(Type::Any, |item| self.read(scope, item));
+        match last(&path) {
+            "list" | "List" | "Sequence" | "MutableSequence" => Type::List(Box::new(read(0))),
+            "dict" | "Dict" | "Mapping" | "MutableMapping" => Type::Dict(Box::new(read(0)), Box::new(read(1))),
+            "set" | "Set" | "MutableSet" | "AbstractSet" => Type::Set(Box::new(read(0))),
+            "frozenset" | "FrozenSet" => Type::FrozenSet(Box::new(read(0))),
+            "Optional" => union(vec![read(0), Type::None]),
+            "Union" => union((0..items.len()).map(read).collect()),
+            "Annotated" | "Final" | "Persistent" => read(0),
+            "Literal" => literal(&items),
+            "tuple" | "Tuple" => match items.as_slice() {
+                [_, dots] if matches!(dots.kind, ExprKind::Ellipsis) => Type::TupleOf(Box::new(read(0))),
+                _ => Type::Tuple((0..items.len()).map(read).collect()),
+            },
+            _ => Type::Any,
+        }
+    }
+}
+
+fn last(path: &str) -> &str {
+    path.rsplit('.').next().unwrap_or(path)
+}
+
+fn builtin(path: &str) -> Type {
+    let any = || Box::new(Type::Any);
+    match path {
+        "builtins.bool" => Type::Bool,
+        "builtins.int" => Type::Int,
+        "builtins.float" => Type::Float,
+        "builtins.str" => Type::Str,
+        "builtins.bytes" => Type::Bytes,
+        "decimal.Decimal" => Type::Decimal,
+        "datetime.datetime" => Type::DateTime,
+        "datetime.date" => Type::Date,
+        "datetime.time" => Type::Time,
+        "datetime.timedelta" => Type::TimeDelta,
+        "uuid.UUID" => Type::Uuid,
+        "builtins.list" | "typing.List" => Type::List(any()),
+        "builtins.dict" | "typing.Dict" => Type::Dict(any(), any()),
+        "builtins.set" | "typing.Set" => Type::Set(any()),
+        "builtins.frozenset" | "typing.FrozenSet" => Type::FrozenSet(any()),
+        "builtins.tuple" | "typing.Tuple" => Type::TupleOf(any()),
+        _ => Type::Any,
+    }
+}
+
+fn literal(items: &[&Expr]) -> Type {
+    let mut types: Vec<Type> = Vec::new();
+    for item in items {
+        let ty = match &item.kind {
+            ExprKind::Str(_) => Type::Str,
+            ExprKind::Bytes(_) => Type::Bytes,
+            ExprKind::Int(_) => Type::Int,
+            ExprKind::Bool(_) => Type::Bool,
+            ExprKind::None => Type::None,
+            _ => Type::Any,
+        };
+        types.push(ty);
+    }
+    union(types)
+}
+
+fn union(types: Vec<Type>) -> Type {
+    let mut flat: Vec<Type> = Vec::new();
+    for ty in types {
+        match ty {
+            Type::Union(inner) => flat.extend(inner),
+            other => flat.push(other),
+        }
+    }
+    let mut unique: Vec<Type> = Vec::new();
+    for ty in flat {
+        if !unique.contains(&ty) {
+            unique.push(ty);
+        }
+    }
+    match unique.as_slice() {
+        [] => Type::Any,
+        [one] => one.clone(),
+        many if many.contains(&Type::Any) => Type::Any,
+        _ => Type::Union(unique),
+    }
+}

@@ -1,0 +1,6 @@
+//! The compiler's specification, run as tests, and what must hold for any input.
+
+mod facts;
+mod python;
+mod robust;
+mod spec;

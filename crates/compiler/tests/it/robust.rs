@@ -1,0 +1,114 @@
+//! Any input is answered with diagnostics, never with a panic; source maps cover what they map.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use compiler::{App, CODES, SourceFile, compile, render};
+use protocol::manifest::Module;
+
+use crate::spec::cases;
+
+/// The standard library's modules, a bounded sample.
+fn library() -> Vec<PathBuf> {
+    let program = "import sysconfig; print(sysconfig.get_paths()['stdlib'])";
+    let output = Command::new("python3").args(["-c", program]).output().expect("python3 is installed");
+    let folder = PathBuf::from(String::from_utf8(output.stdout).unwrap().trim());
+    let mut files = Vec::new();
+    for folder in [folder.clone(), folder.join("asyncio"), folder.join("test"), folder.join("email")] {
+        let Ok(entries) = std::fs::read_dir(folder) else { continue };
+        files.extend(entries.map(|e| e.unwrap().path()).filter(|p| p.extension().is_some_and(|e| e == "py")));
+    }
+    files.sort();
+    let step = (files.len() / 300).max(1);
+    files.into_iter().step_by(step).collect()
+}
+
+#[test]
+fn the_standard_library_passes_through() {
+    let service = "from sostenuto import service\n@service\nclass A:\n    def f(self):\n        return 1\n";
+    let mut count = 0;
+    for path in library() {
+        let Ok(source) = std::fs::read_to_string(&path) else { continue };
+        let file = |module: &str, source: String| SourceFile {
+            path: format!("{module}.py"),
+            module: module.to_owned(),
+            source,
+            package: false,
+        };
+        let app = App { files: vec![file("library", source), file("app", service.to_owned())], classes: None };
+        let compiled = compile(&app);
+        for diagnostic in compiled.diagnostics.iter().take(20) {
+            assert_ne!(diagnostic.code, "SOS9001", "{}: {}", path.display(), diagnostic.message);
+            assert!(render(diagnostic, &app, false).contains(&format!("{}:{}", diagnostic.file, diagnostic.line)));
+        }
+        compiled.manifest.iter().flat_map(|m| &m.modules).for_each(check_map);
+        count += 1;
+    }
+    assert!(count > 50, "{count}");
+}
+
+#[test]
+fn broken_texts_are_answered() {
+    for case in cases() {
+        let source = &case.app.files[0].source;
+        for cut in (0..source.len()).step_by(37).filter(|cut| source.is_char_boundary(*cut)) {
+            let file = SourceFile { source: source[..cut].to_owned(), ..case.app.files[0].clone() };
+            let app = App { files: vec![file], classes: None };
+            for diagnostic in &compile(&app).diagnostics {
+                assert_ne!(diagnostic.code, "SOS9001", "{}", render(diagnostic, &app, false));
+            }
+        }
+    }
+}
+
+#[test]
+fn deep_nesting_is_refused() {
+    for text in [format!("x = {}1{}\n", "(".repeat(5000), ")".repeat(5000)), format!("x = {}1\n", "1 + ".repeat(5000))]
+    {
+        let file = SourceFile { path: "a.py".into(), module: "a".into(), source: text, package: false };
+        let compiled = compile(&App { files: vec![file], classes: None });
+        assert!(compiled.manifest.is_none());
+    }
+}
+
+#[test]
+fn source_maps_cover_the_lowered_texts() {
+    for case in cases() {
+        compile(&case.app).manifest.iter().flat_map(|m| &m.modules).for_each(check_map);
+    }
+}
+
+fn check_map(module: &Module) {
+    let mut next = 0;
+    for (index, piece) in module.map.iter().enumerate() {
+        assert_eq!(piece.lowered, next);
+        next = module.map.get(index + 1).map_or(module.lowered.len() as u32, |p| p.lowered);
+        let text = &module.lowered[piece.lowered as usize..next as usize];
+        let user = &module.source[piece.start as usize..piece.end as usize];
+        assert!(!piece.verbatim || text == user);
+    }
+    assert_eq!(next as usize, module.lowered.len());
+}
+
+#[test]
+fn every_code_has_a_page() {
+    let mut used: Vec<String> = Vec::new();
+    let mut folders = vec![PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let text = std::fs::read_to_string(path).unwrap();
+                used.extend(text.match_indices("\"SOS").map(|(at, _)| text[at + 1..at + 8].to_owned()));
+            }
+        }
+    }
+    for code in &used {
+        assert!(compiler::explain(code).is_some_and(|page| page.starts_with(&format!("# {code}"))), "{code}");
+    }
+    for (code, _) in CODES {
+        assert!(used.iter().any(|u| u == code), "{code} is never used");
+    }
+}
