@@ -1,7 +1,6 @@
 //! Tests of the protocol through its public functions; those that compare with CPython run `python3`.
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-mod records;
 mod bind;
 mod frames;
 mod json;
@@ -9,4 +8,5 @@ mod key;
 mod marshal;
 mod msgpack;
 mod python;
+mod records;
 mod strategy;
