@@ -1,0 +1,463 @@
+//! The driver: one thread that owns all partitions of a log, feeds them and carries out what they want.
+//!
+//! It works in rounds. A round takes what is in the queue, hands it to the partitions together with the messages that
+//! they send each other, appends all records in one append, and sends off what may leave. Effects inside the log's
+//! durability domain (steps, messages between partitions) go at once; what leaves it is [`held`] until its position is
+//! durable. Rows go to the overlay, and to the state once they are durable.
+//!
+//! - [`requests`] takes what handles ask; [`reads`] answers questions about what is stored.
+//! - [`effects`] carries out effects.
+//! - [`append`] appends records and follows the watermark.
+//! - [`held`] keeps what waits for the watermark.
+
+mod append;
+mod effects;
+mod held;
+mod reads;
+mod requests;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use engine::{Input, Partition, Token, Turn};
+use protocol::message::Exception;
+use protocol::{Micros, PartitionId, Position};
+use store::{LogError, LogRecord, StateError};
+use tokio::sync::oneshot;
+
+pub(crate) use self::append::{BatchSent, watch_log};
+pub(crate) use self::requests::Request;
+use crate::api::Answer;
+use crate::backends::Backends;
+
+use crate::error::{NodeError, StartError};
+use crate::faults::Faults;
+use crate::limits;
+use crate::maintenance::Maintenance;
+use crate::rows::writer::{Batch, Writer};
+use crate::rows::{Overlay, Row, View};
+use crate::shared::{Phase, Shared, add, set};
+use crate::sink::Sink;
+use crate::worker::WorkerEvent;
+use crate::worker::pool::{Change, Owed, Pool};
+
+/// What the driver is told.
+pub(crate) enum Event {
+    /// A handle wants something.
+    Request(Request),
+    /// Nobody waits for this token any more.
+    Forget(Token),
+    /// Something about a worker.
+    Worker(WorkerEvent),
+    /// The watermark has moved.
+    Durable,
+    /// The log has failed.
+    LogFailed(LogError),
+    /// The state has these rows.
+    Applied(Vec<Row>),
+    /// The state has failed.
+    StateFailed(StateError),
+    /// End.
+    Shutdown,
+}
+
+/// Everything that the driver is made of.
+pub(crate) struct Parts {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) backends: Backends,
+    pub(crate) partitions: Vec<Partition>,
+    pub(crate) epoch: u64,
+    /// Last position of the log.
+    pub(crate) tail: Position,
+    pub(crate) pool: Pool,
+    pub(crate) writer: Writer,
+    pub(crate) maintenance: Option<Maintenance>,
+    pub(crate) sink: Arc<dyn Sink>,
+    pub(crate) events: Receiver<Event>,
+    pub(crate) batch_sent: Arc<BatchSent>,
+    pub(crate) faults: Faults,
+}
+
+/// The driver's own state.
+pub(crate) struct Driver {
+    parts: Parts,
+    overlay: Overlay,
+    held: held::Held,
+    /// Who waits for which token.
+    tokens: HashMap<Token, (PartitionId, oneshot::Sender<Answer>)>,
+    /// Inputs on their way to partitions.
+    inputs: VecDeque<Owed>,
+    /// Records of this round.
+    batch: Vec<LogRecord>,
+    batch_bytes: usize,
+    /// Appended and not durable: last position and bytes of each append.
+    in_log: VecDeque<(Position, usize)>,
+    in_log_bytes: usize,
+    next: Position,
+    durable: Position,
+    now: Micros,
+    closing: Option<Instant>,
+    maintained: Maintained,
+    /// Found while an effect was carried out; ends the round.
+    failure: Option<NodeError>,
+}
+
+/// What maintenance last saw.
+struct Maintained {
+    at: Instant,
+    position: Position,
+    bytes: u64,
+}
+
+/// Why the loop goes on or ends.
+#[derive(PartialEq, Eq)]
+enum Flow {
+    GoOn,
+    End,
+}
+
+impl Driver {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let tail = parts.tail;
+        Self {
+            overlay: Overlay::new(parts.shared.partitions),
+            held: held::Held::default(),
+            tokens: HashMap::new(),
+            inputs: VecDeque::new(),
+            batch: Vec::new(),
+            batch_bytes: 0,
+            in_log: VecDeque::new(),
+            in_log_bytes: 0,
+            next: Position(tail.0 + 1),
+            durable: tail,
+            now: 0,
+            closing: None,
+            maintained: Maintained { at: Instant::now(), position: tail, bytes: 0 },
+            failure: None,
+            parts,
+        }
+    }
+
+    /// Waits until a worker has loaded the application, then makes the deployment current and lets unfinished work go
+    /// on. Nothing is recorded of an application that does not load.
+    pub(crate) fn begin(&mut self) -> Result<(), StartError> {
+        while !self.await_worker()? {}
+        self.tell_time();
+        for index in 0..self.parts.partitions.len() {
+            let first = self.parts.partitions[0].catalogue().clone();
+            self.turn(index, |partition, turn| partition.deploy(&first, turn));
+        }
+        for index in 0..self.parts.partitions.len() {
+            self.turn(index, Partition::start);
+        }
+        Ok(())
+    }
+
+    /// Ends a node that did not start.
+    pub(crate) fn give_up(mut self) -> Result<(), NodeError> {
+        self.bury_workers();
+        Ok(())
+    }
+
+    /// Runs until the node is shut down or cannot go on.
+    pub(crate) fn run(mut self) -> Result<(), NodeError> {
+        let result = self.rounds().and_then(|()| self.close());
+        self.parts.shared.enter(Phase::Ended);
+        self.tokens.clear();
+        self.bury_workers();
+        result
+    }
+
+    fn rounds(&mut self) -> Result<(), NodeError> {
+        loop {
+            let heard = self.receive();
+            self.tell_time();
+            if self.round(heard)? == Flow::End {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits for something to do, at most until the next timer.
+    fn receive(&mut self) -> Option<Event> {
+        let wait = if self.inputs.is_empty() { self.patience() } else { Duration::ZERO };
+        match self.parts.events.recv_timeout(wait) {
+            Ok(event) => Some(event),
+            Err(RecvTimeoutError::Timeout) => None,
+            // The driver's own parts hold senders.
+            Err(RecvTimeoutError::Disconnected) => None,
+        }
+    }
+
+    fn round(&mut self, heard: Option<Event>) -> Result<Flow, NodeError> {
+        let began = Instant::now();
+        let mut heard = heard.into_iter();
+        for _ in 0..limits::ROUND_INPUTS_MAX {
+            let Some(event) = heard.next().or_else(|| self.parts.events.try_recv().ok()) else { break };
+            self.take(event)?;
+        }
+        self.tick();
+        for _ in 0..limits::ROUND_INPUTS_MAX {
+            let Some((partition, input)) = self.inputs.pop_front() else { break };
+            self.turn(usize::from(partition.0), |partition, turn| partition.handle(input, turn));
+            if self.batch_bytes >= limits::ROUND_BYTES_MAX {
+                break;
+            }
+        }
+        self.failure.take().map_or(Ok(()), Err)?;
+        self.append()?;
+        self.follow()?;
+        self.parts.pool.flush();
+        self.look_after_workers(began);
+        self.maintain();
+        self.publish();
+        Ok(self.flow())
+    }
+
+    fn take(&mut self, event: Event) -> Result<(), NodeError> {
+        match event {
+            Event::Request(request) => {
+                self.parts.shared.requests_queued.fetch_sub(1, Ordering::AcqRel);
+                add(&self.parts.shared.counters.requests, 1);
+                self.request(request)?;
+            }
+            Event::Forget(token) => self.forget(token),
+            Event::Worker(WorkerEvent::Said(worker, messages)) => {
+                let mut owed = Vec::new();
+                for change in self.parts.pool.said(worker, messages, &mut owed) {
+                    self.changed(&change);
+                }
+                self.inputs.extend(owed);
+            }
+            Event::Worker(WorkerEvent::Gone(worker, death)) => {
+                let mut owed = Vec::new();
+                if let Some(change) = self.parts.pool.gone(worker, death, Instant::now(), &mut owed) {
+                    self.changed(&change);
+                }
+                self.inputs.extend(owed);
+            }
+            Event::Durable => self.parts.batch_sent.heard(),
+            Event::LogFailed(error) => return Err(error.into()),
+            Event::Applied(rows) => self.overlay.applied(&rows),
+            Event::StateFailed(error) => return Err(error.into()),
+            Event::Shutdown => self.begin_close(),
+        }
+        Ok(())
+    }
+
+    /// Something about the workers that people should know.
+    fn changed(&self, change: &Change) {
+        if self.closing.is_some() {
+            return;
+        }
+        let text = match change {
+            Change::Ready => return,
+            Change::Problem(problem) => {
+                let exception = Exception::from_value(problem);
+                format!("a worker could not load the application:\n{}", exception.traceback)
+            }
+            Change::FailedToStart { death, .. } => {
+                format!("a worker {} before it had loaded the application", death.cause)
+            }
+            Change::Died(worker, death) => format!("worker {} {}; what it ran is run again", worker.0, death.cause),
+        };
+        self.parts.sink.notice(&text);
+    }
+
+    /// The next event while starting; true when a worker is ready.
+    fn await_worker(&mut self) -> Result<bool, StartError> {
+        let now = Instant::now();
+        self.parts.pool.check(now).map_err(StartError::io("starting", "the Python interpreter"))?;
+        let wake = self.parts.pool.next_wake().unwrap_or(now + limits::IDLE_WAIT);
+        let mut owed = Vec::new();
+        let changes = match self.parts.events.recv_timeout(wake.saturating_duration_since(now)) {
+            Ok(Event::Worker(WorkerEvent::Said(worker, messages))) => self.parts.pool.said(worker, messages, &mut owed),
+            Ok(Event::Worker(WorkerEvent::Gone(worker, death))) => {
+                self.parts.pool.gone(worker, death, Instant::now(), &mut owed).into_iter().collect()
+            }
+            Ok(Event::LogFailed(error)) => return Err(error.into()),
+            Ok(Event::StateFailed(error)) => return Err(error.into()),
+            // Nobody has a handle yet; the watermark is looked at later anyway.
+            Ok(Event::Request(_) | Event::Forget(_) | Event::Durable | Event::Applied(_) | Event::Shutdown)
+            | Err(_) => {
+                return Ok(false);
+            }
+        };
+        self.inputs.extend(owed);
+        let mut ready = false;
+        for change in changes {
+            ready |= is_ready(change)?;
+        }
+        Ok(ready)
+    }
+
+    /// One call of a partition, with everything that comes of it.
+    fn turn(&mut self, index: usize, call: impl FnOnce(&mut Partition, &mut Turn)) {
+        let mut turn = Turn { now: self.now, next: self.next, ..Turn::default() };
+        call(&mut self.parts.partitions[index], &mut turn);
+        self.carry_out(PartitionId(index as u16), turn);
+    }
+
+    fn view(&self, partition: PartitionId) -> View<'_> {
+        View::new(&*self.parts.backends.state, self.overlay.part(partition), partition)
+    }
+
+    fn partition_ids(&self) -> impl Iterator<Item = PartitionId> + use<> {
+        (0..self.parts.shared.partitions).map(PartitionId)
+    }
+
+    /// The clock, which never goes back.
+    fn tell_time(&mut self) {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.now = self.now.max(since.as_micros() as Micros);
+    }
+
+    /// Wakes partitions whose time has come.
+    fn tick(&mut self) {
+        for index in 0..self.parts.partitions.len() {
+            if self.parts.partitions[index].next_wake().is_some_and(|wake| wake <= self.now) {
+                self.inputs.push_back((PartitionId(index as u16), Input::Tick));
+            }
+        }
+    }
+
+    /// How long nothing has to be done unless something is heard.
+    fn patience(&self) -> Duration {
+        let wakes = self.parts.partitions.iter().filter_map(Partition::next_wake);
+        let engine = wakes.min().map(|wake| Duration::from_micros(wake.saturating_sub(self.now)));
+        let now = Instant::now();
+        let pool = self.parts.pool.next_wake().map(|wake| wake.saturating_duration_since(now));
+        let closing = self.closing.map(|deadline| deadline.saturating_duration_since(now));
+        let wait = engine.into_iter().chain(pool).chain(closing).min().unwrap_or(limits::IDLE_WAIT);
+        // A timer that was just served must not make the loop spin.
+        wait.clamp(Duration::from_millis(1), limits::IDLE_WAIT)
+    }
+
+    fn look_after_workers(&mut self, began: Instant) {
+        let now = Instant::now();
+        if now.duration_since(began) > limits::WORKER_CHECK_INTERVAL {
+            self.parts.pool.forgive(now);
+        }
+        if let Err(error) = self.parts.pool.check(now) {
+            self.parts.sink.notice(&format!("a worker process cannot be started: {error}"));
+        }
+    }
+
+    fn maintain(&mut self) {
+        let Some(maintenance) = &self.parts.maintenance else { return };
+        let idle = self.durable == self.maintained.position;
+        let bytes = self.parts.shared.counters.record_bytes.load(Ordering::Relaxed);
+        let due = self.maintained.at.elapsed() >= limits::MAINTENANCE_INTERVAL
+            || bytes - self.maintained.bytes >= limits::MAINTENANCE_BYTES;
+        if idle || !due {
+            return;
+        }
+        self.maintained = Maintained { at: Instant::now(), position: self.durable, bytes };
+        self.parts.writer.write(Batch { durable: self.durable, rows: Vec::new(), advance: true });
+        maintenance.ask();
+    }
+
+    /// Lets operators see how it goes.
+    fn publish(&self) {
+        let shared = &self.parts.shared;
+        let (counters, pool) = (&shared.counters, self.parts.pool.stats());
+        add(&counters.rounds, 1);
+        set(&counters.steps, pool.steps);
+        set(&counters.workers_ready, pool.ready as u64);
+        set(&counters.worker_starts, pool.started);
+        set(&counters.worker_deaths, pool.deaths);
+        set(&counters.runs, pool.running as u64);
+        set(&counters.runs_queued, pool.queued as u64);
+        set(&counters.coroutines, pool.suspended as u64);
+        set(&counters.replies_held, self.held.len() as u64);
+        set(&counters.overlay_bytes, self.overlay.bytes() as u64);
+        set(&counters.overlay_rows, self.overlay.queued() as u64);
+        set(&counters.appended, self.next.0 - 1);
+        set(&counters.durable, self.durable.0);
+        shared.overloaded.store(self.overlay.bytes() > limits::OVERLAY_BYTES_MAX, Ordering::Relaxed);
+    }
+
+    fn begin_close(&mut self) {
+        self.parts.shared.enter(Phase::Closing);
+        self.parts.pool.drain();
+        self.closing.get_or_insert_with(|| Instant::now() + limits::SHUTDOWN_WAIT);
+    }
+
+    fn flow(&self) -> Flow {
+        match self.closing {
+            Some(deadline) if self.is_done() || Instant::now() >= deadline => Flow::End,
+            Some(_) | None => Flow::GoOn,
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        self.inputs.is_empty() && self.parts.pool.running() == 0
+    }
+
+    /// Makes everything durable, lets the last answers out, brings the state up to date.
+    fn close(&mut self) -> Result<(), NodeError> {
+        self.append()?;
+        self.parts.backends.log.close()?;
+        self.durable = Position(self.parts.backends.log.durable());
+        self.release();
+        let rows = self.overlay.take(self.durable);
+        self.parts.writer.write(Batch { durable: self.durable, rows, advance: true });
+        self.parts.writer.finish();
+        while let Ok(event) = self.parts.events.try_recv() {
+            match event {
+                Event::StateFailed(error) => return Err(error.into()),
+                Event::Worker(WorkerEvent::Gone(worker, death)) => {
+                    self.parts.pool.gone(worker, death, Instant::now(), &mut Vec::new());
+                }
+                // A message that comes too late is as good as one that was never sent.
+                _ => {}
+            }
+        }
+        drop(self.parts.maintenance.take());
+        self.parts.backends.state.checkpoint()?;
+        Ok(())
+    }
+
+    /// Waits until the processes are gone; their threads see to it that they go.
+    fn bury_workers(&mut self) {
+        let deadline = Instant::now() + 2 * limits::WORKER_EXIT_WAIT;
+        let mut processes = self.parts.pool.close();
+        while processes > 0 {
+            match self.parts.events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(Event::Worker(WorkerEvent::Gone(..))) => processes -= 1,
+                Ok(_) => {}
+                Err(_) => return,
+            }
+        }
+    }
+}
+
+fn is_ready(change: Change) -> Result<bool, StartError> {
+    match change {
+        Change::Ready => Ok(true),
+        Change::Problem(problem) => {
+            let exception = Exception::from_value(&problem);
+            let summary = format!("{}: {}", exception.class, exception.message);
+            Err(StartError::Application { summary, traceback: exception.traceback })
+        }
+        Change::FailedToStart { failures, death } if failures >= limits::WORKER_STARTS_FAILED_MAX => {
+            Err(StartError::Workers { cause: death.cause, output: death.output })
+        }
+        Change::FailedToStart { .. } | Change::Died(..) => Ok(false),
+    }
+}
+
+/// What wakes the driver from the threads of log and writer.
+pub(crate) fn report_rows(events: Sender<Event>) -> impl FnMut(Result<Vec<Row>, StateError>) + Send + 'static {
+    move |result| {
+        let event = match result {
+            Ok(rows) => Event::Applied(rows),
+            Err(error) => Event::StateFailed(error),
+        };
+        // A driver that has ended reads the state at its next start.
+        let _ = events.send(event);
+    }
+}

@@ -1,0 +1,69 @@
+//! Every bound of this crate, with what happens when it is reached. What a user may set is in [`crate::NodeConfig`].
+
+use std::time::Duration;
+
+/// Requests of clients that wait for the driver; beyond, a request is answered `unavailable` at once. The other
+/// producers of the driver's queue are bounded by what they answer: workers by their runs in flight, the log and the
+/// state writer by one message each.
+pub const REQUESTS_QUEUED_MAX: usize = 16 * 1024;
+
+/// Inputs that the driver handles before it appends their records and flushes what they cause.
+pub const ROUND_INPUTS_MAX: usize = 2048;
+
+/// Bytes of records that end a round early: the log takes them in one batch.
+pub const ROUND_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Bytes of rows that wait for the log or the state; beyond, calls are answered `unavailable` until it has shrunk.
+pub const OVERLAY_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// Steps that a worker has been sent and has not ended; further ones wait in the driver, where admission bounds them.
+pub const RUNS_IN_FLIGHT_MAX: usize = 64;
+
+/// Workers that may die one after the other before any of them has loaded the application; then the node does not
+/// start (later: goes on trying, with [`WORKER_BACKOFF_MAX`] between).
+pub const WORKER_STARTS_FAILED_MAX: u32 = 3;
+
+/// Pause before a worker is started again after one has died while starting; doubles with each.
+pub const WORKER_BACKOFF_MIN: Duration = Duration::from_millis(100);
+
+/// Longest such pause.
+pub const WORKER_BACKOFF_MAX: Duration = Duration::from_secs(10);
+
+/// A worker that has not loaded the application by then is ended.
+pub const WORKER_START_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Pace at which busy workers are looked at: step time limit, processes that ended without closing their socket.
+pub const WORKER_CHECK_INTERVAL: Duration = Duration::from_millis(250);
+
+/// A process whose socket is closed gets this long to end by itself, so that its exit status says why.
+pub const WORKER_EXIT_WAIT: Duration = Duration::from_secs(2);
+
+/// Bytes of a worker's raw output that are kept to explain its death while starting.
+pub const WORKER_OUTPUT_TAIL_BYTES: usize = 8 * 1024;
+
+/// Longest line of a worker's raw output; a longer one is shown in pieces.
+pub const WORKER_OUTPUT_LINE_BYTES: usize = 16 * 1024;
+
+/// At shutdown running steps get this long to end; what has not ended is run again after the next start.
+pub const SHUTDOWN_WAIT: Duration = Duration::from_secs(5);
+
+/// Rows of a page of invocations.
+pub const PAGE_ROWS_MAX: usize = 1000;
+
+/// Rows of finished invocations that one page may look at; beyond, the page ends early with a cursor.
+pub const PAGE_SCAN_ROWS_MAX: usize = 20_000;
+
+/// Writes of one batch while recovery writes replayed rows to the state.
+pub const REPLAY_BATCH_WRITES: usize = 4096;
+
+/// Pause before an append is tried again that the log could not take, unless the watermark moves before.
+pub const APPEND_RETRY: Duration = Duration::from_millis(50);
+
+/// Longest sleep of the driver when nothing is to do.
+pub const IDLE_WAIT: Duration = Duration::from_secs(1);
+
+/// Time between two rounds of maintenance (checkpoint, trim) while there is something to maintain.
+pub const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Bytes of records after which maintenance does not wait for its interval.
+pub const MAINTENANCE_BYTES: u64 = 64 * 1024 * 1024;

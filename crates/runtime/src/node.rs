@@ -1,0 +1,179 @@
+//! A node: one running server's partitions, workers and storage, and the thread that drives them.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use protocol::ids::SLOTS;
+use protocol::manifest::Manifest;
+use tokio::sync::watch;
+
+use crate::backends::Backends;
+use crate::config::NodeConfig;
+use crate::driver::{Driver, Event, Parts, report_rows, watch_log};
+use crate::entropy::Entropy;
+use crate::error::{NodeError, StartError};
+use crate::faults::Faults;
+use crate::handle::NodeHandle;
+use crate::maintenance::Maintenance;
+use crate::recovery::{Recovered, recover};
+use crate::rows::writer::Writer;
+use crate::shared::{Phase, Shared};
+use crate::worker::Launch;
+use crate::worker::package::WorkerDir;
+use crate::worker::pool::{Pool, PoolConfig};
+use crate::worker::process::{Python, init_frame};
+use engine::{Config, Deployment};
+
+/// A running node. Dropping it shuts it down and waits for that.
+pub struct Node {
+    handle: NodeHandle,
+    driver: Option<JoinHandle<()>>,
+}
+
+/// Makes the launcher of a node's workers; what it reports goes to the given sender.
+pub(crate) type MakeLaunch<'a> = Box<dyn FnOnce(Sender<Event>) -> Result<Box<dyn Launch>, StartError> + 'a>;
+
+impl Node {
+    /// Starts a node and returns when it takes calls: its storage is recovered and a worker has loaded the application.
+    pub fn start(config: NodeConfig, manifest: Arc<Manifest>) -> Result<Self, StartError> {
+        check(&config)?;
+        // Before anything is touched: can this application be sent to workers at all?
+        init_frame(&manifest, None)?;
+        let backends = Backends::open(config.data_dir.as_deref(), config.partitions)?;
+        let dir = WorkerDir::create(config.data_dir.as_deref())?;
+        let python = (config.python.clone(), Arc::clone(&config.sink), Arc::clone(&manifest));
+        let launch: MakeLaunch<'_> = Box::new(move |events| {
+            let (interpreter, sink, manifest) = python;
+            // A driver that has ended has closed all sockets, so the processes end too.
+            let report = Arc::new(move |event| drop(events.send(Event::Worker(event))));
+            Ok(Box::new(Python { interpreter, dir: Arc::new(dir), manifest, sink, report }))
+        });
+        Self::start_with(config, manifest, backends, launch)
+    }
+
+    pub(crate) fn start_with(
+        config: NodeConfig,
+        manifest: Arc<Manifest>,
+        backends: Backends,
+        launch: MakeLaunch<'_>,
+    ) -> Result<Self, StartError> {
+        let entropy = Entropy::open().map_err(StartError::io("opening", "/dev/urandom"))?;
+        let shared = Arc::new(Shared::new(Arc::clone(&manifest), &backends.log, config.partitions, entropy));
+        let (events, incoming) = channel();
+        let (started, starting) = channel();
+        let (ending, ended) = watch::channel(None);
+        let handle = NodeHandle::new(Arc::clone(&shared), events.clone(), ended);
+        let parts = assemble(config, manifest, backends, shared, (events, incoming), launch)?;
+        let driver = std::thread::Builder::new()
+            .name("driver".into())
+            .spawn(move || drive(parts, &started, &ending))
+            .map_err(StartError::io("starting", "the driver's thread"))?;
+        let node = Self { handle, driver: Some(driver) };
+        starting.recv().map_err(|_| StartError::Driver)??;
+        Ok(node)
+    }
+
+    /// Access for callers.
+    pub fn handle(&self) -> NodeHandle {
+        self.handle.clone()
+    }
+
+    /// Resolves when the node has ended, of itself or by a shutdown.
+    pub async fn ended(&self) -> Result<(), NodeError> {
+        self.handle.ended().await
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.handle.begin_shutdown();
+        if let Some(driver) = self.driver.take() {
+            // Its panic was reported when it happened.
+            let _ = driver.join();
+        }
+    }
+}
+
+fn check(config: &NodeConfig) -> Result<(), StartError> {
+    match config {
+        NodeConfig { partitions: 0, .. } => Err(StartError::Config("there must be at least one partition")),
+        NodeConfig { partitions, .. } if *partitions > SLOTS => {
+            Err(StartError::Config("there cannot be more than 4096 partitions"))
+        }
+        NodeConfig { workers: 0, .. } => Err(StartError::Config("there must be at least one worker")),
+        NodeConfig { step_timeout, .. } if *step_timeout < Duration::from_millis(1) => {
+            Err(StartError::Config("the time limit of a step is too short"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Starts the workers, and recovers the partitions while they load the application.
+fn assemble(
+    config: NodeConfig,
+    manifest: Arc<Manifest>,
+    backends: Backends,
+    shared: Arc<Shared>,
+    (events, incoming): (Sender<Event>, Receiver<Event>),
+    launch: MakeLaunch<'_>,
+) -> Result<Parts, StartError> {
+    let now = Instant::now();
+    let workers = PoolConfig { workers: config.workers, step_timeout: config.step_timeout };
+    let mut pool = Pool::new(workers, launch(events.clone())?, now);
+    pool.check(now).map_err(StartError::io("starting", &config.python))?;
+    let faults = Faults::from_environment();
+    let of_partitions = Config {
+        partitions: config.partitions,
+        retention: u64::try_from(config.retention.as_micros()).unwrap_or(u64::MAX),
+        invocations_max: config.invocations_max,
+        evict_at_suspension: faults.evict(),
+        ..Config::default()
+    };
+    let deployment = Arc::new(Deployment::new(manifest));
+    let Recovered { partitions, epoch, tail } = recover(&backends, &of_partitions, &deployment)?;
+    let batch_sent = watch_log(&*backends.log, events.clone());
+    let spawning = |what: &'static str| StartError::io("starting", what);
+    let writer =
+        Writer::start(Arc::clone(&backends.state), report_rows(events)).map_err(spawning("the state's writer"))?;
+    let maintenance = match &backends.data_dir {
+        None => None,
+        Some(data_dir) => {
+            let started = Maintenance::start(Arc::clone(data_dir), Arc::clone(&shared), Arc::clone(&config.sink));
+            Some(started.map_err(spawning("maintenance"))?)
+        }
+    };
+    let sink = config.sink;
+    Ok(Parts {
+        shared,
+        backends,
+        partitions,
+        epoch,
+        tail,
+        pool,
+        writer,
+        maintenance,
+        sink,
+        events: incoming,
+        batch_sent,
+        faults,
+    })
+}
+
+/// The driver's thread.
+fn drive(
+    parts: Parts,
+    started: &Sender<Result<(), StartError>>,
+    ending: &watch::Sender<Option<Result<(), NodeError>>>,
+) {
+    let shared = Arc::clone(&parts.shared);
+    let mut driver = Driver::new(parts);
+    let begun = driver.begin();
+    let go_on = begun.is_ok();
+    // Whoever starts the node waits for this.
+    let _ = started.send(begun);
+    let result = if go_on { driver.run() } else { driver.give_up() };
+    shared.enter(Phase::Ended);
+    ending.send_replace(Some(result));
+}

@@ -1,0 +1,58 @@
+//! Worker processes: CPython that runs user code.
+//!
+//! - [`package`] writes the embedded Python package to where workers find it.
+//! - [`process`] starts one process and speaks with it: a socket pair, a thread that reads, one that writes.
+//! - [`strike`] reads which run a dead worker was in.
+//! - [`pool`] decides which worker runs what, and what a death means. It is the driver's and does no input or output
+//!   itself, except through [`Link`].
+//!
+//! Nothing here knows what a step does.
+
+pub(crate) mod package;
+pub(crate) mod pool;
+pub(crate) mod process;
+pub(crate) mod strike;
+
+use protocol::worker::{FromWorker, ToWorker};
+
+/// Number of a worker process of this node, never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct WorkerId(pub(crate) u64);
+
+/// What a worker's threads report.
+#[derive(Debug)]
+pub(crate) enum WorkerEvent {
+    /// Messages of one frame.
+    Said(WorkerId, Vec<FromWorker>),
+    /// The process has ended; nothing more comes from it.
+    Gone(WorkerId, Death),
+}
+
+/// How a process ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Death {
+    /// `was killed by signal 9`, `exited with status 3`.
+    pub(crate) cause: String,
+    /// The end of its raw output.
+    pub(crate) output: String,
+    /// The strike word: the run that it was in, as numbered by the node; 0 for none, `None` if it cannot be read.
+    pub(crate) word: Option<u64>,
+}
+
+/// A worker process as the pool holds it. Dropping it closes its socket, upon which the process ends by itself.
+pub(crate) trait Link: Send {
+    /// Queues messages; they travel in one frame with whatever else is ready.
+    fn send(&self, messages: Vec<ToWorker>);
+    /// The strike word now.
+    fn word(&self) -> Option<u64>;
+    /// Ends the process at once; [`WorkerEvent::Gone`] follows, and names this reason.
+    fn kill(&self, reason: &str);
+    /// Notices a process that ended although its socket is still held open by somebody.
+    fn check(&self);
+}
+
+/// Starts worker processes.
+pub(crate) trait Launch: Send {
+    /// Starts one. It reports `Ready` when it has loaded the application.
+    fn launch(&mut self, worker: WorkerId) -> std::io::Result<Box<dyn Link>>;
+}

@@ -1,0 +1,80 @@
+//! The `sostenuto` Python package, embedded in the binary, and the directory from which workers load it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::entropy::Entropy;
+use crate::error::StartError;
+
+/// Path below the package's parent, and content.
+const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/package.rs"));
+
+/// A directory with the package and the workers' strike files. A temporary one is removed in the end.
+#[derive(Debug)]
+pub(crate) struct WorkerDir {
+    path: PathBuf,
+    temporary: bool,
+}
+
+impl WorkerDir {
+    /// Fills `worker/` of the data directory, or a temporary directory if there is none.
+    pub(crate) fn create(data_dir: Option<&Path>) -> Result<Self, StartError> {
+        let temporary = data_dir.is_none();
+        let path = match data_dir {
+            Some(dir) => dir.join("worker"),
+            None => temporary_path()?,
+        };
+        let path = std::path::absolute(&path).map_err(StartError::io("resolving", &path))?;
+        if path.exists() {
+            fs::remove_dir_all(&path).map_err(StartError::io("emptying", &path))?;
+        }
+        let dir = Self { path, temporary };
+        for (name, text) in FILES {
+            let file = dir.package_root().join(name);
+            let folder = file.parent().unwrap_or(&dir.path);
+            fs::create_dir_all(folder).map_err(StartError::io("creating", folder))?;
+            fs::write(&file, text).map_err(StartError::io("writing", &file))?;
+        }
+        let strikes = dir.path.join("strike");
+        fs::create_dir_all(&strikes).map_err(StartError::io("creating", &strikes))?;
+        Ok(dir)
+    }
+
+    /// What goes onto `PYTHONPATH`.
+    pub(crate) fn package_root(&self) -> PathBuf {
+        self.path.join("python")
+    }
+
+    pub(crate) fn strike_file(&self, worker: u64) -> PathBuf {
+        self.path.join("strike").join(worker.to_string())
+    }
+}
+
+impl Drop for WorkerDir {
+    fn drop(&mut self) {
+        if self.temporary {
+            // Only room in a temporary directory is at stake.
+            let _ = fs::remove_dir_all(&self.path);
+        }
+    }
+}
+
+fn temporary_path() -> Result<PathBuf, StartError> {
+    let random = Entropy::open().and_then(|mut entropy| entropy.take::<8>());
+    let number = u64::from_le_bytes(random.map_err(StartError::io("reading", "/dev/urandom"))?);
+    Ok(std::env::temp_dir().join(format!("sostenuto-{number:016x}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_temporary_directory_comes_and_goes() {
+        let dir = WorkerDir::create(None).unwrap();
+        let path = dir.path.clone();
+        assert!(FILES.iter().all(|(name, _)| dir.package_root().join(name).is_file()));
+        drop(dir);
+        assert!(!path.exists());
+    }
+}

@@ -1,0 +1,539 @@
+//! Which worker runs what, and what the death of one means. Belongs to the driver; speaks with processes only through
+//! [`Link`] and [`Launch`], so that tests play the workers.
+//!
+//! A start goes to the worker with the fewest runs; beyond a worker's bound, starts wait here. A resumption goes to
+//! the worker that holds the coroutine. When a worker dies, the run in its strike word gets the strike; if the word
+//! does not say, nobody gets one, and the runs that were there are run again one by one (*alone*), until it does.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::time::{Duration, Instant};
+
+use engine::Input;
+use protocol::worker::{FromWorker, Resume, Slice, Start, StepStatus, ToWorker};
+use protocol::{InvocationId, PartitionId, RunNumber};
+
+use super::{Death, Launch, Link, WorkerId};
+use crate::limits;
+
+/// What the pool wants of its user.
+#[derive(Clone, Debug)]
+pub(crate) struct PoolConfig {
+    /// Workers that run steps, without the warm spare.
+    pub(crate) workers: usize,
+    /// Time limit of one step.
+    pub(crate) step_timeout: Duration,
+}
+
+/// An input that a partition is owed.
+pub(crate) type Owed = (PartitionId, Input);
+
+/// What a worker's message or death meant for the pool itself.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// A worker has loaded the application.
+    Ready,
+    /// The application cannot be loaded: an exception's value.
+    Problem(Vec<u8>),
+    /// A worker died before it had loaded the application, the so-manieth in a row.
+    FailedToStart { failures: u32, death: Death },
+    /// A worker died later.
+    Died(WorkerId, Death),
+}
+
+/// Counters for operators.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PoolStats {
+    pub(crate) ready: usize,
+    pub(crate) running: usize,
+    pub(crate) queued: usize,
+    pub(crate) suspended: usize,
+    pub(crate) started: u64,
+    pub(crate) deaths: u64,
+    pub(crate) steps: u64,
+}
+
+/// All workers of a node.
+pub(crate) struct Pool {
+    config: PoolConfig,
+    launch: Box<dyn Launch>,
+    workers: BTreeMap<WorkerId, Worker>,
+    /// Runs by the number that workers know them by, which is unique over all partitions.
+    runs: HashMap<u64, Run>,
+    by_number: HashMap<(PartitionId, RunNumber), u64>,
+    /// The newest run of each invocation that has one.
+    by_invocation: HashMap<InvocationId, u64>,
+    /// Suspended coroutines: who holds them, and whose they are.
+    coroutines: HashMap<InvocationId, (WorkerId, PartitionId)>,
+    /// Starts that wait for a worker.
+    queue: VecDeque<Start>,
+    /// Starts that must run alone.
+    queue_alone: VecDeque<Start>,
+    /// Invocations whose next start must run alone.
+    suspects: HashSet<InvocationId>,
+    /// Gets no other start until one can run alone there.
+    reserved: Option<WorkerId>,
+    next_run: u64,
+    next_worker: u64,
+    failures: u32,
+    /// No process is started before.
+    launch_at: Instant,
+    check_at: Instant,
+    stats: PoolStats,
+    draining: bool,
+}
+
+/// One execution of a step.
+#[derive(Debug)]
+struct Run {
+    partition: PartitionId,
+    number: RunNumber,
+    invocation: InvocationId,
+    /// Who has it; `None` while it waits.
+    worker: Option<WorkerId>,
+    /// The engine wants no coroutine of it any more.
+    evicted: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Loading,
+    Spare,
+    Active,
+}
+
+struct Worker {
+    link: Box<dyn Link>,
+    phase: Phase,
+    /// Runs sent and not ended.
+    runs: BTreeSet<u64>,
+    /// One run has it alone.
+    alone: bool,
+    /// Goes out with the next flush.
+    outgoing: Vec<ToWorker>,
+    /// Goes out when the run that has it alone has ended.
+    held: Vec<ToWorker>,
+    mark: Mark,
+    messages: u64,
+}
+
+/// A worker whose mark stays the same does not get on.
+struct Mark {
+    word: Option<u64>,
+    messages: u64,
+    since: Instant,
+}
+
+impl Pool {
+    pub(crate) fn new(config: PoolConfig, launch: Box<dyn Launch>, now: Instant) -> Self {
+        Self {
+            config,
+            launch,
+            workers: BTreeMap::new(),
+            runs: HashMap::new(),
+            by_number: HashMap::new(),
+            by_invocation: HashMap::new(),
+            coroutines: HashMap::new(),
+            queue: VecDeque::new(),
+            queue_alone: VecDeque::new(),
+            suspects: HashSet::new(),
+            reserved: None,
+            next_run: 1,
+            next_worker: 1,
+            failures: 0,
+            launch_at: now,
+            check_at: now,
+            stats: PoolStats::default(),
+            draining: false,
+        }
+    }
+
+    pub(crate) fn stats(&self) -> PoolStats {
+        PoolStats {
+            ready: self.count(Phase::Active) + self.count(Phase::Spare),
+            running: self.running(),
+            queued: self.queue.len() + self.queue_alone.len(),
+            suspended: self.coroutines.len(),
+            ..self.stats
+        }
+    }
+
+    /// Runs that workers have and have not ended.
+    pub(crate) fn running(&self) -> usize {
+        self.workers.values().map(|worker| worker.runs.len()).sum()
+    }
+
+    /// Runs a step from the beginning of its method.
+    pub(crate) fn start(&mut self, partition: PartitionId, mut start: Start) {
+        if self.draining {
+            return;
+        }
+        start.run = self.number(partition, start.run, start.invocation);
+        if let Some((worker, _)) = self.coroutines.remove(&start.invocation) {
+            self.say(worker, ToWorker::Evict(start.invocation));
+        }
+        if self.suspects.contains(&start.invocation) {
+            self.queue_alone.push_back(start);
+        } else {
+            self.queue.push_back(start);
+        }
+    }
+
+    /// Goes on with a coroutine. If its worker has just died, the partition is told so.
+    pub(crate) fn resume(&mut self, partition: PartitionId, mut resume: Resume, owed: &mut Vec<Owed>) {
+        if self.draining {
+            return;
+        }
+        let holder = self.coroutines.remove(&resume.invocation).map(|(worker, _)| worker);
+        let Some(id) = holder.filter(|id| self.workers.contains_key(id)) else {
+            let lost = Input::WorkersLost {
+                runs: vec![(resume.run, false)],
+                suspended: Vec::new(),
+                cause: "the worker that held it has ended".to_owned(),
+            };
+            owed.push((partition, lost));
+            return;
+        };
+        resume.run = self.number(partition, resume.run, resume.invocation);
+        self.assign(resume.run.0, id);
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        let queue = if worker.alone { &mut worker.held } else { &mut worker.outgoing };
+        queue.push(ToWorker::Resume(resume));
+    }
+
+    /// Drops a coroutine, also one whose step still runs.
+    pub(crate) fn evict(&mut self, invocation: InvocationId) {
+        let running = self.by_invocation.get(&invocation).and_then(|number| self.runs.get_mut(number));
+        let running_on = running.and_then(|run| {
+            run.evicted = true;
+            run.worker
+        });
+        let held_by = self.coroutines.remove(&invocation).map(|(worker, _)| worker);
+        let Some(id) = held_by.or(running_on) else { return };
+        self.say(id, ToWorker::Evict(invocation));
+        self.unhold(id, invocation);
+    }
+
+    /// A resumption that was held back must not follow the eviction.
+    fn unhold(&mut self, id: WorkerId, invocation: InvocationId) {
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        let is_its =
+            |message: &ToWorker| matches!(message, ToWorker::Resume(resume) if resume.invocation == invocation);
+        let Some(at) = worker.held.iter().position(is_its) else { return };
+        if let ToWorker::Resume(resume) = worker.held.remove(at) {
+            worker.runs.remove(&resume.run.0);
+            self.forget(resume.run.0);
+        }
+    }
+
+    /// Answers a fetch.
+    pub(crate) fn fetched(&mut self, partition: PartitionId, run: RunNumber, slice: Option<Slice>) {
+        let Some(&number) = self.by_number.get(&(partition, run)) else { return };
+        if let Some(worker) = self.runs.get(&number).and_then(|run| run.worker) {
+            self.say(worker, ToWorker::Fetched { run: RunNumber(number), slice });
+        }
+    }
+
+    /// Takes in what a worker said.
+    pub(crate) fn said(&mut self, id: WorkerId, messages: Vec<FromWorker>, owed: &mut Vec<Owed>) -> Vec<Change> {
+        let mut changes = Vec::new();
+        for message in messages {
+            let Some(worker) = self.workers.get_mut(&id) else { break };
+            worker.messages += 1;
+            match message {
+                FromWorker::Ready { problem: None, .. } => changes.extend(self.ready(id)),
+                FromWorker::Ready { problem: Some(problem), .. } => {
+                    worker.link.kill("could not load the application");
+                    changes.push(Change::Problem(problem));
+                }
+                FromWorker::End(mut end) => {
+                    let suspended = end.status == StepStatus::Suspended;
+                    if let Some(run) = self.ended(id, end.run, suspended) {
+                        end.run = run.number;
+                        owed.push((run.partition, Input::Worker(FromWorker::End(end))));
+                    }
+                }
+                FromWorker::Fetch { run, field, what } => {
+                    if let Some(known) = self.runs.get(&run.0) {
+                        let message = FromWorker::Fetch { run: known.number, field, what };
+                        owed.push((known.partition, Input::Worker(message)));
+                    }
+                }
+                FromWorker::Dropped { run } => {
+                    if let Some(known) = self.ended(id, run, false) {
+                        let message = FromWorker::Dropped { run: known.number };
+                        owed.push((known.partition, Input::Worker(message)));
+                    }
+                }
+                FromWorker::Departed { run, invocation, step, expected, actual } => {
+                    if let Some(known) = self.ended(id, run, false) {
+                        let run = known.number;
+                        let message = FromWorker::Departed { run, invocation, step, expected, actual };
+                        owed.push((known.partition, Input::Worker(message)));
+                    }
+                }
+            }
+        }
+        changes
+    }
+
+    /// Takes in that a process has ended.
+    pub(crate) fn gone(&mut self, id: WorkerId, death: Death, now: Instant, owed: &mut Vec<Owed>) -> Option<Change> {
+        let worker = self.workers.remove(&id)?;
+        if self.reserved == Some(id) {
+            self.reserved = None;
+        }
+        self.stats.deaths += 1;
+        if worker.phase == Phase::Loading {
+            self.failures += 1;
+            let factor = 1 << self.failures.saturating_sub(1).min(10);
+            self.launch_at = now + (limits::WORKER_BACKOFF_MIN * factor).min(limits::WORKER_BACKOFF_MAX);
+            return Some(Change::FailedToStart { failures: self.failures, death });
+        }
+        self.lose(id, worker, &death, owed);
+        self.promote();
+        Some(Change::Died(id, death))
+    }
+
+    /// Sends nothing more that begins a step.
+    pub(crate) fn drain(&mut self) {
+        self.draining = true;
+        self.queue.clear();
+        self.queue_alone.clear();
+    }
+
+    /// Closes all sockets; the processes end by themselves or are made to. Returns how many there were.
+    pub(crate) fn close(&mut self) -> usize {
+        self.draining = true;
+        std::mem::take(&mut self.workers).len()
+    }
+
+    /// Places what waits and sends what is ready, one frame for each worker.
+    pub(crate) fn flush(&mut self) {
+        if !self.draining {
+            self.place_alone();
+            self.place();
+        }
+        for worker in self.workers.values_mut() {
+            if !worker.outgoing.is_empty() {
+                worker.link.send(std::mem::take(&mut worker.outgoing));
+            }
+        }
+    }
+
+    /// Starts missing processes, ends those that do not get on.
+    pub(crate) fn check(&mut self, now: Instant) -> std::io::Result<()> {
+        self.replenish(now)?;
+        if now < self.check_at {
+            return Ok(());
+        }
+        self.check_at = now + limits::WORKER_CHECK_INTERVAL;
+        let step_timeout = self.config.step_timeout;
+        for worker in self.workers.values_mut() {
+            worker.check(now, step_timeout);
+        }
+        Ok(())
+    }
+
+    /// The driver did not listen for a while: nobody is to blame for having waited for it.
+    pub(crate) fn forgive(&mut self, now: Instant) {
+        for worker in self.workers.values_mut() {
+            worker.mark.since = now;
+        }
+    }
+
+    /// When [`Self::check`] wants to be called.
+    pub(crate) fn next_wake(&self) -> Option<Instant> {
+        let missing = !self.draining && self.workers.len() < self.wanted();
+        let busy = self.workers.values().any(|worker| !worker.runs.is_empty() || worker.phase == Phase::Loading);
+        let launch = missing.then_some(self.launch_at);
+        let check = busy.then_some(self.check_at);
+        launch.into_iter().chain(check).min()
+    }
+
+    fn count(&self, phase: Phase) -> usize {
+        self.workers.values().filter(|worker| worker.phase == phase).count()
+    }
+
+    /// The spare is started when the others have loaded the application.
+    fn wanted(&self) -> usize {
+        self.config.workers + usize::from(self.count(Phase::Active) >= self.config.workers)
+    }
+
+    fn replenish(&mut self, now: Instant) -> std::io::Result<()> {
+        while !self.draining && now >= self.launch_at && self.workers.len() < self.wanted() {
+            let id = WorkerId(self.next_worker);
+            self.next_worker += 1;
+            let link = self.launch.launch(id)?;
+            self.stats.started += 1;
+            self.workers.insert(id, Worker::new(link, now));
+        }
+        Ok(())
+    }
+
+    fn ready(&mut self, id: WorkerId) -> Option<Change> {
+        let worker = self.workers.get_mut(&id)?;
+        worker.phase = Phase::Spare;
+        self.failures = 0;
+        self.promote();
+        Some(Change::Ready)
+    }
+
+    /// Lets spares run steps while there are too few that do.
+    fn promote(&mut self) {
+        let mut active = self.count(Phase::Active);
+        for worker in self.workers.values_mut().filter(|worker| worker.phase == Phase::Spare) {
+            if active < self.config.workers {
+                worker.phase = Phase::Active;
+                active += 1;
+            }
+        }
+    }
+
+    fn number(&mut self, partition: PartitionId, number: RunNumber, invocation: InvocationId) -> RunNumber {
+        let own = self.next_run;
+        self.next_run += 1;
+        self.runs.insert(own, Run::new(partition, number, invocation));
+        self.by_number.insert((partition, number), own);
+        self.by_invocation.insert(invocation, own);
+        RunNumber(own)
+    }
+
+    fn assign(&mut self, number: u64, id: WorkerId) {
+        if let Some(run) = self.runs.get_mut(&number) {
+            run.worker = Some(id);
+        }
+        if let Some(worker) = self.workers.get_mut(&id) {
+            worker.runs.insert(number);
+        }
+    }
+
+    fn forget(&mut self, number: u64) -> Option<Run> {
+        let run = self.runs.remove(&number)?;
+        self.by_number.remove(&(run.partition, run.number));
+        if self.by_invocation.get(&run.invocation) == Some(&number) {
+            self.by_invocation.remove(&run.invocation);
+        }
+        Some(run)
+    }
+
+    /// A run is over. Ends of runs that this worker does not have are ignored.
+    fn ended(&mut self, id: WorkerId, number: RunNumber, suspended: bool) -> Option<Run> {
+        let worker = self.workers.get_mut(&id)?;
+        if !worker.runs.remove(&number.0) {
+            return None;
+        }
+        if worker.alone {
+            worker.alone = false;
+            let held = std::mem::take(&mut worker.held);
+            worker.outgoing.extend(held);
+        }
+        self.stats.steps += 1;
+        let run = self.forget(number.0)?;
+        self.suspects.remove(&run.invocation);
+        if suspended && !run.evicted {
+            self.coroutines.insert(run.invocation, (id, run.partition));
+        }
+        Some(run)
+    }
+
+    fn say(&mut self, id: WorkerId, message: ToWorker) {
+        if let Some(worker) = self.workers.get_mut(&id) {
+            worker.outgoing.push(message);
+        }
+    }
+
+    fn place(&mut self) {
+        while !self.queue.is_empty() {
+            let reserved = self.reserved;
+            let candidates = self.workers.iter().filter(|(id, worker)| {
+                let free = worker.phase == Phase::Active && !worker.alone && reserved != Some(**id);
+                free && worker.runs.len() < limits::RUNS_IN_FLIGHT_MAX
+            });
+            let Some((&id, _)) = candidates.min_by_key(|(_, worker)| worker.runs.len()) else { return };
+            let Some(start) = self.queue.pop_front() else { return };
+            self.assign(start.run.0, id);
+            self.say(id, ToWorker::Start(Box::new(start)));
+        }
+    }
+
+    fn place_alone(&mut self) {
+        while !self.queue_alone.is_empty() {
+            let free = self.workers.iter().filter(|(_, worker)| worker.phase == Phase::Active && !worker.alone);
+            let freest = free.min_by_key(|(_, worker)| worker.runs.len()).map(|(id, _)| *id);
+            let Some(id) = self.reserved.or(freest) else { return };
+            self.reserved = Some(id);
+            let Some(worker) = self.workers.get_mut(&id).filter(|worker| worker.runs.is_empty()) else { return };
+            let Some(start) = self.queue_alone.pop_front() else { return };
+            self.reserved = None;
+            worker.alone = true;
+            self.assign(start.run.0, id);
+            self.say(id, ToWorker::Start(Box::new(start)));
+        }
+    }
+
+    /// Tells each partition concerned what was lost with a worker.
+    fn lose(&mut self, id: WorkerId, worker: Worker, death: &Death, owed: &mut Vec<Owed>) {
+        let struck = match death.word {
+            Some(word) if worker.runs.contains(&word) => Some(word),
+            _ if worker.alone => worker.runs.first().copied(),
+            _ => None,
+        };
+        let mut lost: BTreeMap<PartitionId, (Vec<(RunNumber, bool)>, Vec<InvocationId>)> = BTreeMap::new();
+        for number in worker.runs {
+            let Some(run) = self.forget(number) else { continue };
+            if struck.is_none() {
+                self.suspects.insert(run.invocation);
+            }
+            lost.entry(run.partition).or_default().0.push((run.number, struck == Some(number)));
+        }
+        self.coroutines.retain(|invocation, (holder, partition)| {
+            if *holder == id {
+                lost.entry(*partition).or_default().1.push(*invocation);
+            }
+            *holder != id
+        });
+        for (partition, (runs, mut suspended)) in lost {
+            // The order of a hash map must not decide anything.
+            suspended.sort_unstable();
+            let cause = format!("worker {} {}", id.0, death.cause);
+            owed.push((partition, Input::WorkersLost { runs, suspended, cause }));
+        }
+    }
+}
+
+impl Run {
+    fn new(partition: PartitionId, number: RunNumber, invocation: InvocationId) -> Self {
+        Self { partition, number, invocation, worker: None, evicted: false }
+    }
+}
+
+impl Worker {
+    fn new(link: Box<dyn Link>, now: Instant) -> Self {
+        Self {
+            link,
+            phase: Phase::Loading,
+            runs: BTreeSet::new(),
+            alone: false,
+            outgoing: Vec::new(),
+            held: Vec::new(),
+            mark: Mark { word: None, messages: 0, since: now },
+            messages: 0,
+        }
+    }
+
+    fn check(&mut self, now: Instant, step_timeout: Duration) {
+        self.link.check();
+        let word = self.link.word();
+        if self.phase != Phase::Loading
+            && (self.runs.is_empty() || self.mark.messages != self.messages || self.mark.word != word)
+        {
+            self.mark = Mark { word, messages: self.messages, since: now };
+            return;
+        }
+        let limit = if self.phase == Phase::Loading { limits::WORKER_START_TIMEOUT } else { step_timeout };
+        if now.duration_since(self.mark.since) > limit {
+            let what = if self.phase == Phase::Loading { "loading the application" } else { "a step" };
+            self.link.kill(&format!("was ended, because {what} took longer than {} s", limit.as_secs_f32()));
+        }
+    }
+}

@@ -1,0 +1,325 @@
+//! One worker process: a socket pair as its standard input, a thread that reads frames from it, one that writes them,
+//! one that shows what it writes to its raw output. The driver is never blocked by any of them.
+
+use std::io::{self, BufRead, BufReader, PipeReader, Read, Write};
+use std::net::Shutdown;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use protocol::Value;
+use protocol::manifest::Manifest;
+use protocol::worker::{
+    FrameError, FrameReader, InitOptions, ToWorker, decode_from_worker, encode_init, encode_to_worker,
+};
+
+use super::package::WorkerDir;
+use super::strike::StrikeFile;
+use super::{Death, Launch, Link, WorkerEvent, WorkerId};
+use crate::limits;
+use crate::sink::Sink;
+
+/// Takes what workers report; called in their threads.
+pub(crate) type Report = Arc<dyn Fn(WorkerEvent) + Send + Sync>;
+
+/// Starts CPython processes.
+pub(crate) struct Python {
+    pub(crate) interpreter: PathBuf,
+    pub(crate) dir: Arc<WorkerDir>,
+    pub(crate) manifest: Arc<Manifest>,
+    pub(crate) sink: Arc<dyn Sink>,
+    pub(crate) report: Report,
+}
+
+impl Launch for Python {
+    fn launch(&mut self, worker: WorkerId) -> io::Result<Box<dyn Link>> {
+        let strike = StrikeFile::create(&self.dir.strike_file(worker.0))?;
+        let init = init_frame(&self.manifest, Some(&strike)).map_err(io::Error::other)?;
+        let (ours, theirs) = UnixStream::pair()?;
+        let (output, raw) = io::pipe()?;
+        let child = self.command(theirs, raw)?.spawn()?;
+        let shared = Arc::new(Shared {
+            worker,
+            socket: ours,
+            child: Mutex::new(child),
+            strike,
+            reason: Mutex::default(),
+            tail: Mutex::default(),
+            ended: AtomicBool::new(false),
+        });
+        self.spawn_threads(&shared, output, init).map(|outgoing| {
+            let process: Box<dyn Link> = Box::new(Process { shared, outgoing });
+            process
+        })
+    }
+}
+
+/// INIT of a worker. Also called without a strike file, to learn early whether the manifest can be sent at all.
+pub(crate) fn init_frame(manifest: &Manifest, strike: Option<&StrikeFile>) -> Result<Vec<u8>, FrameError> {
+    let path = strike.map(|file| file.path().to_string_lossy().into_owned());
+    let values = path.map(|path| ("strike_file".to_owned(), Value::Str(path))).into_iter().collect();
+    encode_init(manifest, &InitOptions { values })
+}
+
+impl Python {
+    fn command(&self, socket: UnixStream, raw: io::PipeWriter) -> io::Result<Command> {
+        let mut path = self.dir.package_root().into_os_string();
+        if let Some(inherited) = std::env::var_os("PYTHONPATH").filter(|inherited| !inherited.is_empty()) {
+            path.push(":");
+            path.push(inherited);
+        }
+        let mut command = Command::new(&self.interpreter);
+        command
+            .args(["-m", "sostenuto.worker"])
+            .env("PYTHONPATH", path)
+            .env("PYTHONHASHSEED", "0")
+            .env("PYTHONUNBUFFERED", "1")
+            .stdin(Stdio::from(OwnedFd::from(socket)))
+            .stdout(raw.try_clone()?)
+            .stderr(raw)
+            // An interrupt from the terminal is for the server, which lets running steps end.
+            .process_group(0);
+        Ok(command)
+    }
+
+    fn spawn_threads(
+        &self,
+        shared: &Arc<Shared>,
+        output: PipeReader,
+        init: Vec<u8>,
+    ) -> io::Result<Sender<Vec<ToWorker>>> {
+        let spawn = |name: &str| thread::Builder::new().name(format!("{name}-{}", shared.worker.0));
+        let (outgoing, messages) = channel();
+        let writing = Arc::clone(shared);
+        spawn("worker-write").spawn(move || write_frames(&writing, &init, &messages))?;
+        let (shown, output_ended) = channel();
+        let (showing, sink) = (Arc::clone(shared), Arc::clone(&self.sink));
+        spawn("worker-output").spawn(move || {
+            show_output(&showing, output, &*sink);
+            // Nobody listens any more if the process was given up.
+            let _ = shown.send(());
+        })?;
+        let (reading, report) = (Arc::clone(shared), Arc::clone(&self.report));
+        spawn("worker-read").spawn(move || {
+            read_frames(&reading, &report);
+            let death = reading.bury(&output_ended);
+            report(WorkerEvent::Gone(reading.worker, death));
+        })?;
+        Ok(outgoing)
+    }
+}
+
+/// The driver's side of a process.
+struct Process {
+    shared: Arc<Shared>,
+    outgoing: Sender<Vec<ToWorker>>,
+}
+
+/// What the threads of a process share.
+struct Shared {
+    worker: WorkerId,
+    socket: UnixStream,
+    child: Mutex<Child>,
+    strike: StrikeFile,
+    /// Why the server ended it.
+    reason: Mutex<Option<String>>,
+    /// End of its raw output.
+    tail: Mutex<String>,
+    /// It was waited for: its process id may belong to somebody else now.
+    ended: AtomicBool,
+}
+
+impl Link for Process {
+    fn send(&self, messages: Vec<ToWorker>) {
+        // If its writer is gone, the process is, and the pool will hear of it.
+        let _ = self.outgoing.send(messages);
+    }
+
+    fn word(&self) -> Option<u64> {
+        self.shared.strike.read()
+    }
+
+    fn kill(&self, reason: &str) {
+        self.shared.kill(reason);
+    }
+
+    fn check(&self) {
+        if !self.shared.ended.load(Ordering::Acquire) && matches!(lock(&self.shared.child).try_wait(), Ok(Some(_))) {
+            self.shared.close();
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.shared.close();
+    }
+}
+
+impl Shared {
+    fn kill(&self, reason: &str) {
+        lock(&self.reason).get_or_insert_with(|| reason.to_owned());
+        if !self.ended.load(Ordering::Acquire) {
+            // Fails only if it has ended by itself.
+            let _ = lock(&self.child).kill();
+        }
+        self.close();
+    }
+
+    /// Both sides read the end of the stream, also if a child of the process still holds the socket.
+    fn close(&self) {
+        // Fails only if it is closed already.
+        let _ = self.socket.shutdown(Shutdown::Both);
+    }
+
+    /// Waits for the end of the process, which comes by itself or is made to come.
+    fn bury(&self, output_ended: &Receiver<()>) -> Death {
+        self.close();
+        let status = self.wait();
+        self.ended.store(true, Ordering::Release);
+        // A child that inherited the output may keep it open.
+        let _ = output_ended.recv_timeout(Duration::from_millis(200));
+        let cause = lock(&self.reason).take().unwrap_or_else(|| describe(&status));
+        Death { cause, output: std::mem::take(&mut *lock(&self.tail)), word: self.strike.read() }
+    }
+
+    fn wait(&self) -> io::Result<ExitStatus> {
+        let deadline = Instant::now() + limits::WORKER_EXIT_WAIT;
+        loop {
+            match lock(&self.child).try_wait() {
+                Ok(Some(status)) => return Ok(status),
+                Ok(None) if Instant::now() < deadline => {}
+                Ok(None) => break,
+                Err(error) => return Err(error),
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+        let mut child = lock(&self.child);
+        child.kill()?;
+        child.wait()
+    }
+}
+
+fn read_frames(shared: &Shared, report: &Report) {
+    let mut frames = FrameReader::new();
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let len = match (&shared.socket).read(&mut buffer) {
+            Ok(0) => return,
+            Ok(len) => len,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(_) => return,
+        };
+        frames.push(&buffer[..len]);
+        if let Err(error) = report_frames(&mut frames, shared.worker, report) {
+            shared.kill(&format!("was ended, because it sent a {error}"));
+            return;
+        }
+    }
+}
+
+fn report_frames(frames: &mut FrameReader, worker: WorkerId, report: &Report) -> Result<(), FrameError> {
+    let mut messages = Vec::new();
+    while let Some(frame) = frames.pop()? {
+        messages.extend(decode_from_worker(frame)?);
+    }
+    if !messages.is_empty() {
+        report(WorkerEvent::Said(worker, messages));
+    }
+    Ok(())
+}
+
+fn write_frames(shared: &Shared, init: &[u8], messages: &Receiver<Vec<ToWorker>>) {
+    if (&shared.socket).write_all(init).is_err() {
+        return;
+    }
+    while let Ok(mut ready) = messages.recv() {
+        for more in messages.try_iter() {
+            ready.extend(more);
+        }
+        match write_all(shared, &ready) {
+            Ok(()) => {}
+            Err(WriteError::Frame(error)) => {
+                shared.kill(&format!("was ended, because a message could not be sent to it: {error}"));
+                return;
+            }
+            // The reader sees the same.
+            Err(WriteError::Socket) => return,
+        }
+    }
+}
+
+enum WriteError {
+    Frame(FrameError),
+    Socket,
+}
+
+/// Writes one frame, or one for each message if they do not fit into one.
+fn write_all(shared: &Shared, messages: &[ToWorker]) -> Result<(), WriteError> {
+    let write = |frame: Vec<u8>| (&shared.socket).write_all(&frame).map_err(|_| WriteError::Socket);
+    match encode_to_worker(messages) {
+        Ok(frame) => write(frame),
+        Err(error) if messages.len() == 1 => Err(WriteError::Frame(error)),
+        Err(_) => messages
+            .iter()
+            .try_for_each(|message| write(encode_to_worker(std::slice::from_ref(message)).map_err(WriteError::Frame)?)),
+    }
+}
+
+/// What user code prints comes in messages; this is what an interpreter or a native library writes by itself.
+fn show_output(shared: &Shared, output: PipeReader, sink: &dyn Sink) {
+    let mut lines = BufReader::new(output);
+    loop {
+        let mut line = Vec::new();
+        match (&mut lines).take(limits::WORKER_OUTPUT_LINE_BYTES as u64).read_until(b'\n', &mut line) {
+            Ok(0) | Err(_) => return,
+            Ok(_) => {}
+        }
+        let line = String::from_utf8_lossy(&line);
+        let mut tail = lock(&shared.tail);
+        tail.push_str(&line);
+        if tail.len() > limits::WORKER_OUTPUT_TAIL_BYTES {
+            let cut = tail.len() - limits::WORKER_OUTPUT_TAIL_BYTES;
+            let cut = (cut..tail.len()).find(|&at| tail.is_char_boundary(at)).unwrap_or(cut);
+            tail.drain(..cut);
+        }
+        drop(tail);
+        sink.notice(&format!("worker {}: {}", shared.worker.0, line.trim_end()));
+    }
+}
+
+fn describe(status: &io::Result<ExitStatus>) -> String {
+    match status {
+        Err(error) => format!("was lost: {error}"),
+        Ok(status) => match (status.code(), status.signal()) {
+            (Some(code), _) => format!("exited with status {code}"),
+            (None, Some(signal)) => format!("was killed by signal {signal}{}", signal_name(signal)),
+            (None, None) => "ended".to_owned(),
+        },
+    }
+}
+
+fn signal_name(signal: i32) -> &'static str {
+    match signal {
+        4 => " (SIGILL)",
+        6 => " (SIGABRT)",
+        7 => " (SIGBUS)",
+        8 => " (SIGFPE)",
+        9 => " (SIGKILL)",
+        11 => " (SIGSEGV)",
+        15 => " (SIGTERM)",
+        _ => "",
+    }
+}
+
+/// All updates under these locks are single steps, so a panic elsewhere has left nothing half-done.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,5 @@
+//! A node with real Python workers.
+
+mod app;
+mod persistence;
+mod workers;
