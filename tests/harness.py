@@ -225,6 +225,8 @@ class Server:
         self.port = free_port()
         self.process: subprocess.Popen | None = None
         self.extra: list[str] = []
+        self.leftover: int | None = None
+        self.clients: list[Client] = []
 
     @property
     def address(self) -> str:
@@ -265,12 +267,18 @@ class Server:
     def answers(self) -> bool:
         """Does the health address answer?"""
         client = Client(self.port, 5)
-        with contextlib.suppress(OSError, http.client.HTTPException):
+        try:
             return client.get("/_/health").status == 200
-        return False
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            client.close()
 
     def client(self, seconds: float = CALL_SECONDS_MAX) -> Client:
-        return Client(self.port, seconds)
+        """A new connection, closed with the server."""
+        client = Client(self.port, seconds)
+        self.clients.append(client)
+        return client
 
     def kill(self):
         """kill -9, of the server's process only: its workers have to notice by themselves."""
@@ -303,7 +311,9 @@ class Server:
         """End everything that this object started."""
         if self.process is not None:
             self.kill()
-        if getattr(self, "leftover", None):
+        for client in self.clients:
+            client.close()
+        if self.leftover is not None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.leftover, signal.SIGKILL)
 
