@@ -43,7 +43,7 @@ pub(crate) fn counter(body: &str, methods: &[&str]) -> Manifest {
     Manifest { services: vec![service], modules: vec![module], deployment: DeploymentId([1; 16]), records: vec![] }
 }
 
-pub(crate) const INCREMENT: &str = "\
+pub(crate) const INCREMENT: &str = "
     def increment(self):
         self.hits += 1
         print('hits', self.hits)
@@ -51,9 +51,10 @@ pub(crate) const INCREMENT: &str = "\
 ";
 
 pub(crate) struct Running {
-    pub(crate) node: Node,
     pub(crate) handle: NodeHandle,
     pub(crate) seen: Arc<Seen>,
+    /// Ends when it is dropped.
+    _node: Node,
 }
 
 /// Remembers what people would see.
@@ -81,7 +82,7 @@ pub(crate) fn try_start(manifest: Manifest, config: NodeConfig) -> Result<Runnin
     let seen = Arc::new(Seen::default());
     let config = NodeConfig { sink: Arc::clone(&seen) as Arc<dyn Sink>, ..config };
     let node = Node::start(config, Arc::new(manifest))?;
-    Ok(Running { handle: node.handle(), node, seen })
+    Ok(Running { handle: node.handle(), seen, _node: node })
 }
 
 pub(crate) fn start(manifest: Manifest, config: NodeConfig) -> Running {
