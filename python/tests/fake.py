@@ -390,9 +390,10 @@ class Server:
 
     def finish(self, invocation, kind):
         snapshot, invocation.snapshot = invocation.snapshot, None
-        if kind == 5 or invocation.doom:
+        doom, invocation.doom = invocation.doom, None
+        if kind == 5 or doom:
             self.thaw(snapshot)
-        if kind == 4 and invocation.doom:
+        if kind == 4 and doom:
             return (1, codec.encode(("sostenuto.Aborted", ("doomed",), {}, [], "", "doomed")))
         return (0, dumps(None))
 

@@ -75,8 +75,10 @@ def WaitAll(*promises):
 
 async def BeginTx():
     """Begins a transaction, or joins the one that is open."""
-    if not await operations.begin():
-        run = running("BeginTx()")
+    run = running("BeginTx()")
+    if await operations.begin():
+        run.explicit = True
+    else:
         if not run.joins and run.opened is None:
             run.joined_at = where()
         run.joins += 1

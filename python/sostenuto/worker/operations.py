@@ -84,10 +84,11 @@ class Call(Operation):
 
     def __init__(self, service, key, method, args, named):
         run = running("a call")
-        if run.dead:
-            raise run.dead
         self.position = None
         self.waiter = None
+        if run.dead:
+            # It will wait for ever: raising here would let a loop that catches everything spin.
+            return
         self.service = service
         self.key = key
         self.method = method
@@ -193,13 +194,18 @@ class Commit(Operation):
 class Rollback(Operation):
     """Aborts it with an exception."""
 
-    __slots__ = ("error",)
+    __slots__ = ("error", "then")
 
     text = "rollback"
 
-    def __init__(self, error):
+    def __init__(self, error, then=None):
         Operation.__init__(self)
         self.error = error
+        #: What its waiter gets in the end.
+        self.then = then
+
+    def take(self, outcome):
+        self.outcome = outcome if outcome.__class__ is Raise else self.then
 
     def fields(self, run):
         return (ROLLBACK, exceptions.encode(self.error))
@@ -369,13 +375,13 @@ async def begin():
 
 async def commit(run):
     """Ends our own transaction."""
-    run.opened = None
+    run.opened, run.explicit = None, False
     await Commit()
 
 
 async def roll_back(run, error):
     """Ends our own transaction and leaves nothing of it."""
-    run.opened = None
+    run.opened, run.explicit = None, False
     run.abandon()
     await Rollback(error)
 

@@ -8,7 +8,7 @@ How messages are framed, and which runs there are, is not known here.
 from collections import deque
 from types import CoroutineType
 
-from sostenuto.errors import InternalError, NotStorable, TransactionError, UnawaitedCall
+from sostenuto.errors import Aborted, InternalError, NotStorable, TransactionError, UnawaitedCall
 from sostenuto.worker import codec, exceptions
 from sostenuto.worker.cells import Cells, line_of
 from sostenuto.worker.current import Departure, Evicted, NotNow, current
@@ -57,8 +57,10 @@ class Run:
         "clock",
         "dead",
         "doomed",
+        "explicit",
         "invocation",
         "joined",
+        "joined_at",
         "joins",
         "main",
         "number",
@@ -88,8 +90,12 @@ class Run:
         self.joined = joined
         #: Transactions of a caller or of its own that it has joined by `BeginTx` and not ended.
         self.joins = 0
+        #: Where the first of them was joined.
+        self.joined_at = None
         #: Where its own transaction began, while that is open.
         self.opened = None
+        #: It began by `BeginTx`, so an abort that surfaces ends it.
+        self.explicit = False
         self.cells = Cells(fields, self)
         self.main = self.branch = Branch("")
         self.branches = None
@@ -256,9 +262,15 @@ class Run:
             if branch.coroutine is None:
                 continue
             self.branch = branch
-            branch.awaited = None
+            if outcome.__class__ is Raise and branch is self.main and (self.explicit or self.joins):
+                if isinstance(outcome.error, Aborted) and self._abort_explicit(outcome):
+                    continue
             try:
-                awaited = branch.coroutine.send(outcome)
+                if outcome.__class__ is Raise and branch.awaited is None:
+                    awaited = branch.coroutine.throw(outcome.error)
+                else:
+                    branch.awaited = None
+                    awaited = branch.coroutine.send(outcome)
             except StopIteration as stop:
                 self._ended(branch, stop.value)
             except BaseException as error:
@@ -267,16 +279,34 @@ class Run:
                 self._wait(branch, awaited)
         self.branch = self.main
 
+    def _abort_explicit(self, outcome):
+        """An abort surfaces in a transaction begun by `BeginTx`, which is over by that. True if the method must wait."""
+        if self.joins:
+            self.joins -= 1
+            self.doom(outcome.error)
+            return False
+        if self.opened is None:
+            return False
+        self.opened, self.explicit = None, False
+        self.abandon()
+        rollback = Rollback(outcome.error, outcome)
+        rollback.start(self, self.main)
+        rollback.waiter, self.main.awaited = self.main, rollback
+        return True
+
     def _wait(self, branch, awaited):
+        if self.dead:
+            return
         if awaited is None:
             self.ready.append((branch, None))
             return
-        wait = getattr(awaited, "wait", None) if isinstance(awaited, Operation | Gather) else None
+        if not isinstance(awaited, Operation | Gather):
+            problem = f"await of {type(awaited).__name__} is not durable: only calls, sleep() and gather() are"
+            self.ready.append((branch, Raise(TypeError(problem))))
+            return
         branch.awaited = awaited
         try:
-            if wait is None:
-                raise TypeError(f"await of {type(awaited).__name__} is not durable: only calls, sleep() and gather() are")
-            wait(self, branch)
+            awaited.wait(self, branch)
         except BaseException as error:
             self.ready.append((branch, Raise(error)))
 
@@ -298,7 +328,7 @@ class Run:
         """The method ends with a transaction open: dooms what it joined, aborts its own, then fails."""
         error = outcome.error if outcome.__class__ is Raise else None
         if error is None:
-            line = line_of(self.opened)
+            line = line_of(self.opened or self.joined_at)
             began = f" that began at {line}" if line else ""
             error = TransactionError(f"{self.target} returned with the transaction open{began}: CommitTx is missing")
         if self.joins:
