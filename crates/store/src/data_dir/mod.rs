@@ -9,8 +9,8 @@
 //! | `state.damaged/` | state that did not open, kept until the next full copy |
 //! | `REBUILD` | the state is to be rebuilt at the next start |
 //!
-//! Opening decides whether the state can be used ([`recovery`]); maintenance keeps the log short ([`maintenance`])
-//! with the help of full copies in `blob/` ([`full_copy`]). Replaying records is the engine's business.
+//! Opening decides whether the state can be used (`recovery`); maintenance keeps the log short (`maintenance`)
+//! with the help of full copies in `blob/` (`full_copy`). Replaying records is the engine's business.
 
 mod format;
 mod full_copy;

@@ -17,7 +17,7 @@ use crate::log::{LogError, Space};
 /// The allocator's thread: until the log ends. After a panic no segment is made any more, so nobody may wait for one.
 pub(super) fn run_guarded(shared: &Shared) {
     if catch_unwind(AssertUnwindSafe(|| run(shared))).is_err() {
-        shared.queue.set_space(Space::Failed);
+        shared.queue.allocation_failed(Space::Failed);
     }
 }
 
@@ -30,18 +30,15 @@ fn run(shared: &Shared) {
 /// Makes one segment. Returns whether that worked.
 pub(super) fn make_one(shared: &Shared) -> bool {
     match try_make(shared) {
-        Ok(ahead) => {
-            shared.queue.set_ahead(ahead);
-            true
-        }
+        Ok(()) => true,
         Err(error) => {
-            shared.queue.set_space(space_of(&error));
+            shared.queue.allocation_failed(space_of(&error));
             false
         }
     }
 }
 
-fn try_make(shared: &Shared) -> Result<usize, LogError> {
+fn try_make(shared: &Shared) -> Result<(), LogError> {
     if lock(&shared.files).broken {
         let error = io::Error::other("an earlier rename may not be durable");
         return Err(LogError::io("allocating", SCRATCH_FILE, &error));
@@ -50,7 +47,9 @@ fn try_make(shared: &Shared) -> Result<usize, LogError> {
     let file = segments::make_zeroed(&*shared.disk, shared.segment_bytes)?;
     let mut files = lock(&shared.files);
     files.adopt(&*shared.disk, SCRATCH_FILE, file)?;
-    Ok(files.ahead.len())
+    // Under the lock of the files: the committer must not take a segment between counting and telling.
+    shared.queue.set_ahead(files.ahead.len());
+    Ok(())
 }
 
 fn space_of(error: &LogError) -> Space {

@@ -1,8 +1,8 @@
 //! The log in files: zero-filled segments that are recycled, one committer thread with group commit for all partitions.
 //!
 //! `append` only queues; the committer takes everything queued, writes it as one batch, syncs once and moves the
-//! watermark. The parts: [`batch`] and [`meta`] are the bytes, [`segments`] the files, [`recover`] opens them, [`read`]
-//! reads ranges, [`committer`] and [`allocator`] are the two threads, [`queue`] is what they share with the callers.
+//! watermark. The parts: `batch` and `meta` are the bytes, `segments` the files, `recover` opens them, `read`
+//! reads ranges, `committer` and `allocator` are the two threads, `queue` is what they share with the callers.
 //! Assumed of the disk: a sync that returns success is true, and writing a sector leaves either its old or its new
 //! bytes.
 

@@ -270,7 +270,7 @@ impl Queue {
         framed(record) + RECORD_OVERHEAD
     }
 
-    /// The current segment was left for one made ahead.
+    /// The current segment was left for one made ahead. Called under the lock of the files.
     pub(super) fn rotated(&self, left: u64, ahead: usize) {
         let mut inner = lock(&self.inner);
         inner.left = left;
@@ -282,6 +282,7 @@ impl Queue {
 
     // ---- allocator ----
 
+    /// So many segments are ready. Called under the lock of the files, so that the number is never an older one.
     pub(super) fn set_ahead(&self, ahead: usize) {
         let mut inner = lock(&self.inner);
         inner.ahead = ahead;
@@ -292,8 +293,14 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    pub(super) fn set_space(&self, space: Space) {
-        lock(&self.inner).space = space;
+    /// An attempt to make a segment failed.
+    pub(super) fn allocation_failed(&self, space: Space) {
+        let mut inner = lock(&self.inner);
+        // A trim may have recycled enough while the attempt was failing.
+        if inner.ahead < SEGMENTS_AHEAD {
+            inner.space = space;
+        }
+        drop(inner);
         self.changed.notify_all();
     }
 

@@ -59,8 +59,8 @@ pub(super) fn recover(disk: &dyn Disk, meta: &Meta) -> Result<Recovered, LogErro
         scan.segment(&bytes, candidate)?;
         tail = index;
     }
-    refuse_if_acknowledged(&scan, &kept, tail, meta)?;
-    cut(&scan, &kept, tail, meta)?;
+    let torn = search_behind(&scan, &kept, tail, meta)?;
+    cut(&torn, &kept, tail, meta)?;
     let mut recovered = scan.finish(kept, tail);
     for Candidate { generation, file, .. } in stale {
         recovered.files.retire(disk, generation, file, false)?;
@@ -204,23 +204,32 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// Refuses if anything after the end says that the batch missing there was durable.
-fn refuse_if_acknowledged(scan: &Scan<'_>, kept: &[Candidate], tail: usize, meta: &Meta) -> Result<(), LogError> {
-    for candidate in &kept[tail..] {
+/// Searches everything after the end. Refuses if a batch there says that the one missing at the end was durable; else
+/// returns what has to be overwritten: a segment's index and where to begin.
+fn search_behind(
+    scan: &Scan<'_>,
+    kept: &[Candidate],
+    tail: usize,
+    meta: &Meta,
+) -> Result<Vec<(usize, usize)>, LogError> {
+    let mut torn = Vec::new();
+    for (index, candidate) in kept.iter().enumerate().skip(tail) {
         let bytes = read(candidate, meta.segment_bytes)?;
-        let from = if candidate.generation == kept[tail].generation { scan.offset } else { 0 };
-        let witness = headers(&bytes, from, candidate.generation, meta)
-            .find(|(_, header)| header.durable >= scan.cursor.sequence);
-        if let Some((at, header)) = witness {
+        let from = if index == tail { scan.offset } else { 0 };
+        let mut found = headers(&bytes, from, candidate.generation, meta).peekable();
+        let has_batches = found.peek().is_some();
+        if let Some((at, header)) = found.find(|(_, header)| header.durable >= scan.cursor.sequence) {
             let detail = format!(
                 "batch {} (record {} and on) is not intact, but batch {} at byte {at} of {} says it was acknowledged",
                 scan.cursor.sequence, scan.cursor.position, header.sequence, candidate.name,
             );
-            let file = kept[tail].name.clone();
-            return Err(LogError::Damaged { file, offset: scan.offset as u64, detail });
+            return Err(LogError::Damaged { file: kept[tail].name.clone(), offset: scan.offset as u64, detail });
+        }
+        if has_batches || index == tail && bytes[from..].iter().any(|byte| *byte != 0) {
+            torn.push((index, from));
         }
     }
-    Ok(())
+    Ok(torn)
 }
 
 /// All intact headers of the generation from `from` on, wherever they stand.
@@ -235,24 +244,16 @@ fn headers<'a>(
         .filter_map(move |at| Some((at, batch::header(&bytes[at..], meta.log_id, generation)?)))
 }
 
-/// Overwrites the torn tail and makes everything before it durable.
-fn cut(scan: &Scan<'_>, kept: &[Candidate], tail: usize, meta: &Meta) -> Result<(), LogError> {
-    for (index, candidate) in kept.iter().enumerate().skip(tail) {
-        let bytes = read(candidate, meta.segment_bytes)?;
-        let torn = if index == tail {
-            bytes[scan.offset..].iter().any(|byte| *byte != 0).then_some(scan.offset)
-        } else {
-            headers(&bytes, 0, candidate.generation, meta).next().map(|_| 0)
-        };
-        if let Some(from) = torn {
-            segments::zero(&*candidate.file, from as u64, meta.segment_bytes)
-                .map_err(|error| LogError::io("cutting", &candidate.name, &error))?;
-        }
-        if torn.is_some() || index == tail {
-            candidate.file.sync().map_err(|error| LogError::io("syncing", &candidate.name, &error))?;
-        }
+/// Overwrites what is torn and makes everything before it durable.
+fn cut(torn: &[(usize, usize)], kept: &[Candidate], tail: usize, meta: &Meta) -> Result<(), LogError> {
+    for (index, from) in torn {
+        let Candidate { name, file, .. } = &kept[*index];
+        segments::zero(&**file, *from as u64, meta.segment_bytes)
+            .and_then(|()| file.sync())
+            .map_err(|error| LogError::io("cutting", name, &error))?;
     }
-    Ok(())
+    // Also an untorn tail was perhaps never synced: the process may have died between its write and its sync.
+    kept[tail].file.sync().map_err(|error| LogError::io("syncing", &kept[tail].name, &error))
 }
 
 #[cfg(test)]
