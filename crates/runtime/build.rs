@@ -1,5 +1,4 @@
 //! Lists the files of the `sostenuto` Python package, so that the binary carries them.
-#![expect(clippy::print_stdout, reason = "cargo reads a build script's standard output")]
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

@@ -94,6 +94,13 @@ struct Run {
     evicted: bool,
 }
 
+/// What a partition lost with a worker.
+#[derive(Default)]
+struct Lost {
+    runs: Vec<(RunNumber, bool)>,
+    suspended: Vec<InvocationId>,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Loading,
@@ -478,21 +485,21 @@ impl Pool {
             _ if worker.alone => worker.runs.first().copied(),
             _ => None,
         };
-        let mut lost: BTreeMap<PartitionId, (Vec<(RunNumber, bool)>, Vec<InvocationId>)> = BTreeMap::new();
+        let mut lost: BTreeMap<PartitionId, Lost> = BTreeMap::new();
         for number in worker.runs {
             let Some(run) = self.forget(number) else { continue };
             if struck.is_none() {
                 self.suspects.insert(run.invocation);
             }
-            lost.entry(run.partition).or_default().0.push((run.number, struck == Some(number)));
+            lost.entry(run.partition).or_default().runs.push((run.number, struck == Some(number)));
         }
         self.coroutines.retain(|invocation, (holder, partition)| {
             if *holder == id {
-                lost.entry(*partition).or_default().1.push(*invocation);
+                lost.entry(*partition).or_default().suspended.push(*invocation);
             }
             *holder != id
         });
-        for (partition, (runs, mut suspended)) in lost {
+        for (partition, Lost { runs, mut suspended }) in lost {
             // The order of a hash map must not decide anything.
             suspended.sort_unstable();
             let cause = format!("worker {} {}", id.0, death.cause);

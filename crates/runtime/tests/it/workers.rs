@@ -25,7 +25,7 @@ fn a_worker_killed_in_a_step_costs_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let running = start(counter(DIE_ONCE, &["die_once"]), one_worker(None));
     let marker = Value::Str(dir.path().join("marker").to_string_lossy().into_owned());
-    assert_eq!(value(&running.answer("die_once", &[marker.clone()])), Value::Int(1));
+    assert_eq!(value(&running.answer("die_once", std::slice::from_ref(&marker))), Value::Int(1));
     assert_eq!(value(&running.answer("die_once", &[marker])), Value::Int(2));
     assert_eq!(running.seen.lines("killed by signal 9 (SIGKILL)").len(), 1);
 }
