@@ -1,10 +1,31 @@
-//! Follows what refers to persistent state through each function.
+//! Follows what refers to persistent state through each function: which cells are touched and how they must be locked,
+//! which of them the first step needs, and what is still held across a suspension, where others may change it.
+//!
+//! An abstract walk over our tree, flow-sensitive in locals, with a summary per function; summaries grow until nothing
+//! changes, then one more pass reports.
 
-use protocol::manifest::{Foreseen, KeyExpr, Mode};
+mod call;
+mod expr;
+mod keys;
+mod state;
+mod stmt;
+mod summary;
+mod tables;
+mod value;
+mod walker;
+
+use protocol::manifest::{Foreseen, ForeseenCells, KeyExpr, Mode};
 
 use crate::colour::Colours;
-use crate::diagnostic::Sink;
+use crate::diagnostic::{Report, Sink};
 use crate::model::{FunctionId, Model};
+use crate::place;
+use crate::span::Span;
+use summary::{Cells, Summary};
+use walker::{Shared, Walker};
+
+/// Passes over all functions; the summaries of any real program settle in a few.
+const PASSES_MAX: u32 = 40;
 
 /// What a method does with its service's fields.
 #[derive(Clone, Debug, Default)]
@@ -16,10 +37,69 @@ pub(crate) struct Facts {
 }
 
 /// Facts of every function, by its id.
-pub(crate) fn analyse(model: &Model<'_>, _colours: &Colours, _sink: &mut Sink<'_>) -> Vec<Facts> {
-    let fact = |f: FunctionId| {
-        let fields = model.service_of(f).map_or(&[][..], |s| model.services[s].fields.as_slice());
-        Facts { modes: fields.iter().map(|f| (f.name.clone(), Mode::Exclusive)).collect(), ..Facts::default() }
-    };
-    (0..model.functions.len()).map(fact).collect()
+pub(crate) fn analyse(model: &Model<'_>, colours: &Colours, sink: &mut Sink<'_>) -> Vec<Facts> {
+    let mut shared = Shared { summaries: vec![Summary::default(); model.functions.len()], ..Shared::default() };
+    for (id, function) in model.functions.iter().enumerate() {
+        let placed = place::function(model, colours, id);
+        shared.suspensions.entry(function.file).or_default().extend(placed.suspensions);
+        let of_value_class = |c: usize| model.classes[c].service.is_none();
+        if function.class.is_some_and(of_value_class) {
+            shared.methods.insert(function.hir.name.name.clone());
+        }
+    }
+    let of_record = |id: FunctionId| model.functions[id].class.is_some_and(|c| model.classes[c].record.is_some());
+    let reached: Vec<FunctionId> =
+        (0..model.functions.len()).filter(|id| colours.reached[*id] || of_record(*id)).collect();
+    if !settle(model, &mut shared, &reached) {
+        let message = "internal error of the compiler: the effects of the functions do not settle";
+        sink.add(Report::error("SOS9001", 0, Span::at(0), message));
+    }
+    for id in &reached {
+        let (_, reports) = Walker::new(model, &mut shared, *id, true).run();
+        reports.into_iter().for_each(|report| sink.add(report));
+    }
+    (0..model.functions.len()).map(|id| facts(model, &shared.summaries[id], id)).collect()
+}
+
+fn settle<'a>(model: &Model<'a>, shared: &mut Shared<'a>, reached: &[FunctionId]) -> bool {
+    for _ in 0..PASSES_MAX {
+        shared.changed = false;
+        for id in reached {
+            let (summary, _): (Summary, Vec<Report>) = Walker::new(model, shared, *id, false).run();
+            shared.changed |= shared.summaries[*id] != summary;
+            shared.summaries[*id] = summary;
+        }
+        if !shared.changed {
+            return true;
+        }
+    }
+    false
+}
+
+fn facts(model: &Model<'_>, summary: &Summary, id: FunctionId) -> Facts {
+    let Some(service) = model.service_of(id) else { return Facts::default() };
+    let service = &model.services[service];
+    let name = |field: usize| service.fields[field].name.clone();
+    let modes = (0..service.fields.len()).filter_map(|field| {
+        let mode = match (summary.writes.contains(&field), summary.reads.contains(&field)) {
+            (true, _) => Mode::Exclusive,
+            (false, true) => Mode::Shared,
+            (false, false) => return None,
+        };
+        Some((name(field), mode))
+    });
+    let foreseen = summary.first.iter().filter_map(|(field, cells)| {
+        let what = match cells {
+            Cells::Scalar => ForeseenCells::Scalar,
+            Cells::Whole => ForeseenCells::Whole,
+            Cells::Entry(key) => ForeseenCells::Entry(key.expr()?),
+        };
+        Some(Foreseen { field: name(*field), what })
+    });
+    Facts {
+        read_only: summary.writes.is_empty() && !summary.acts,
+        modes: modes.collect(),
+        foreseen: foreseen.collect(),
+        route: summary.keys.iter().find_map(|k| k.expr()).filter(|_| service.entity_key.is_none()),
+    }
 }

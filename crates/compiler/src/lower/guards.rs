@@ -39,7 +39,7 @@ fn runtime_member(expr: &Expr, member: &str) -> bool {
 }
 
 /// True unless the handler names only exceptions that no signal is.
-pub(crate) fn catches_signals<'a>(model: &Model<'a>, file: FileId, handler: &'a Handler) -> bool {
+fn catches_signals<'a>(model: &Model<'a>, file: FileId, handler: &'a Handler) -> bool {
     handler.class.as_ref().is_none_or(|class| may_be_base(model, file, class))
 }
 

@@ -11,7 +11,6 @@ use crate::diagnostic::Report;
 use crate::model::{FileId, Model};
 use crate::place;
 
-pub(crate) use guards::catches_signals;
 pub(crate) use rope::Edit;
 
 /// A lowered module.

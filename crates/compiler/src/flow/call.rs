@@ -1,0 +1,493 @@
+//! Calls: of services, of helpers by their summaries, of the language's own functions and methods by tables, and of
+//! what is not known, which may change whatever it is given.
+
+use protocol::schema::Type;
+
+use super::summary::{Cells, Key};
+use super::tables::{self, Known, Method};
+use super::value::{Shape, Source, Val};
+use super::walker::Walker;
+use crate::colour::{CallKind, classify};
+use crate::hir::*;
+use crate::model::{Binding, Entity, FunctionId, Model, Role, types};
+use crate::span::Span;
+
+impl<'a> Walker<'_, 'a> {
+    pub(super) fn call(&mut self, expr: &'a Expr, call: &'a Call) -> Val {
+        let kind = classify(self.model, self.file, call);
+        let val = match &kind {
+            CallKind::Helper(callee) => return self.helper(expr, call, *callee),
+            CallKind::Remote(service, method) => {
+                let returns = self.model.services[*service].method(method).map(|f| returns(self.model, f));
+                self.arguments(call);
+                self.fresh(expr, returns.unwrap_or_default())
+            }
+            CallKind::Gather => {
+                let parts = self.arguments(call);
+                let mut all = self.fresh(expr, Type::List(Box::new(Type::Any)));
+                parts.iter().for_each(|part| all.absorb(part));
+                // The branches end at different times: what they give may be old when all have ended.
+                self.age(&mut all, expr.span);
+                all
+            }
+            CallKind::Sleep { .. } | CallKind::Send | CallKind::Primitive(_) => {
+                self.arguments(call);
+                self.fresh(expr, Type::Any)
+            }
+            CallKind::Abort | CallKind::Transaction => {
+                self.arguments(call);
+                Val::default()
+            }
+            CallKind::Other => self.other(expr, call),
+        };
+        self.summary.acts |= !matches!(kind, CallKind::Other | CallKind::Abort);
+        if self.suspends(expr) && kind != CallKind::Transaction {
+            self.suspend(expr.span);
+        }
+        val
+    }
+
+    /// Marks what is borrowed in a value as taken before a suspension.
+    fn age(&self, val: &mut Val, at: Span) {
+        for (source, borrow) in &mut val.sources {
+            if self.is_borrowed(*source) {
+                borrow.stale = borrow.stale.or(Some(at));
+            }
+        }
+    }
+
+    fn arguments(&mut self, call: &'a Call) -> Vec<Val> {
+        if !matches!(call.func.kind, ExprKind::Name(_)) {
+            // Keys of entities and the like.
+            if let ExprKind::Attribute(base, _) = &call.func.kind
+                && matches!(base.kind, ExprKind::Call(_))
+            {
+                self.value(base);
+            }
+        }
+        self.parts(call.args.iter().chain(call.keywords.iter().map(|k| &k.value)))
+    }
+
+    // ---- helpers ----
+
+    fn helper(&mut self, expr: &'a Expr, call: &'a Call, callee: FunctionId) -> Val {
+        let info = &self.model.functions[callee];
+        let mut receiver = None;
+        if let ExprKind::Attribute(base, _) = &call.func.kind
+            && matches!(self.model.resolve(self.file, base), Entity::Unknown | Entity::Instance(_))
+        {
+            receiver = Some(self.value(base));
+        }
+        if let ExprKind::Name(_) = &call.func.kind {
+            // A nested function refers to what it captured.
+            self.eval(&call.func);
+        }
+        let skips = usize::from(info.class.is_some() && info.role != Role::Static);
+        let vals = self.arguments(call);
+        let bound = self.bound(call, callee, skips, &vals, receiver);
+        if self.suspends(expr) {
+            self.summary.acts = true;
+            self.suspend(expr.span);
+        }
+        self.apply(expr, callee, &bound)
+    }
+
+    /// The arguments by the callee's parameters; what cannot be told apart goes to all that it may go to.
+    fn bound(
+        &mut self,
+        call: &'a Call,
+        callee: FunctionId,
+        skips: usize,
+        vals: &[Val],
+        receiver: Option<Val>,
+    ) -> Vec<Bound<'a>> {
+        let info = &self.model.functions[callee];
+        let params = &info.hir.params;
+        let starred = call.args.iter().any(|a| matches!(a.kind, ExprKind::Starred(_)))
+            || call.keywords.iter().any(|k| k.name.is_none());
+        let mut bound: Vec<Bound<'a>> = Vec::new();
+        bound.extend(receiver.map(|val| Bound { param: 0, val, expr: None }));
+        let exprs = call.args.iter().chain(call.keywords.iter().map(|k| &k.value));
+        for (index, (val, expr)) in vals.iter().zip(exprs).enumerate() {
+            let named = index.checked_sub(call.args.len()).and_then(|i| call.keywords[i].name.as_ref());
+            let by_name = |name: &str| params.iter().position(|p| p.name.name == name);
+            let rest = |kind| params.iter().position(|p| p.kind == kind);
+            let param = match named {
+                Some(name) => by_name(&name.name).or_else(|| rest(ParamKind::VarKeyword)),
+                None if starred => None,
+                None => {
+                    let at = index + skips;
+                    let plain = |p: &Param| matches!(p.kind, ParamKind::Normal | ParamKind::PositionalOnly);
+                    params.get(at).filter(|p| plain(p)).map(|_| at).or_else(|| rest(ParamKind::VarPositional))
+                }
+            };
+            match param {
+                Some(param) => bound.push(Bound { param, val: val.clone(), expr: Some(expr) }),
+                None => bound.extend((skips..params.len()).map(|param| Bound { param, val: val.clone(), expr: None })),
+            }
+        }
+        bound
+    }
+
+    /// Effects of a call by the callee's summary.
+    fn apply(&mut self, expr: &'a Expr, callee: FunctionId, bound: &[Bound<'a>]) -> Val {
+        for one in bound {
+            let is_borrowed = one.val.sources.keys().any(|s| self.is_borrowed(*s));
+            if is_borrowed && self.shared.borrowed.insert((callee, one.param)) {
+                self.shared.changed = true;
+            }
+        }
+        let summary = self.shared.summaries[callee].clone();
+        if self.model.service_of(callee) == self.service {
+            self.summary.reads.extend(&summary.reads);
+            self.summary.writes.extend(&summary.writes);
+            self.foresee(&summary, bound);
+        }
+        self.summary.acts |= summary.acts;
+        for source in &summary.mutates {
+            let val = self.seen_from_here(*source, callee, bound, expr);
+            self.mutate(&val);
+            bound.iter().for_each(|other| self.contain(&val, &other.val));
+        }
+        for (source, fields) in &summary.publishes {
+            let val = self.seen_from_here(*source, callee, bound, expr);
+            fields.iter().for_each(|field| self.publish(&val, *field));
+        }
+        let mut result = self.fresh(expr, returns(self.model, callee));
+        if !types::immutable(self.model, &result.ty) {
+            for source in &summary.returns {
+                let val = self.seen_from_here(*source, callee, bound, expr);
+                result.absorb(&val);
+            }
+        }
+        if summary.returns_old {
+            self.age(&mut result, expr.span);
+        }
+        result
+    }
+
+    /// A source in the callee's terms, in ours.
+    fn seen_from_here(&self, source: Source, callee: FunctionId, bound: &[Bound<'a>], expr: &Expr) -> Val {
+        match source {
+            Source::Param(owner, index) if owner == callee => {
+                let mut val = Val::default();
+                bound.iter().filter(|b| b.param == index).for_each(|b| val.absorb(&b.val));
+                val
+            }
+            Source::Field(_) | Source::Param(..) => Val::from(source, expr.span, Type::Any),
+            // An object of the callee; of a function around it, if the callee captured it.
+            Source::Fresh(..) => Val::from(source, expr.span, Type::Any),
+        }
+    }
+
+    /// Cells that a helper touches first are cells that we touch, as far as our arguments tell their keys.
+    fn foresee(&mut self, callee: &super::summary::Summary, bound: &[Bound<'a>]) {
+        for (field, cells) in &callee.first {
+            let cells = match cells {
+                Cells::Entry(key) => self.translated(key, bound).map(Cells::Entry),
+                Cells::Scalar => Some(Cells::Scalar),
+                Cells::Whole => Some(Cells::Whole),
+            };
+            if let Some(cells) = cells.filter(|_| self.is_foreseen()) {
+                self.summary.foresee(*field, cells);
+            }
+        }
+        for key in &callee.keys {
+            if let Some(key) = self.translated(key, bound) {
+                self.summary.key(key);
+            }
+        }
+    }
+
+    fn translated(&self, key: &Key, bound: &[Bound<'a>]) -> Option<Key> {
+        let argument = |index: usize| {
+            let mut matching = bound.iter().filter(|b| b.param == index);
+            let expr = matching.next()?.expr?;
+            let key = super::keys::key(self.model, self.id, expr, &self.shared.summaries[self.id])?;
+            matching.next().is_none().then_some(key)
+        };
+        match (key, key) {
+            (Key::Constant(_), key) => Some(key.clone()),
+            (Key::Param(index), _) => argument(*index),
+            (Key::Item(index, name), _) => match argument(*index)? {
+                Key::Param(own) => Some(Key::Item(own, name.clone())),
+                Key::Item(..) | Key::Str(_) | Key::Constant(_) => None,
+            },
+            (Key::Str(index), _) => match argument(*index)? {
+                Key::Param(own) => Some(Key::Str(own)),
+                Key::Item(..) | Key::Str(_) | Key::Constant(_) => None,
+            },
+        }
+    }
+
+    // ---- everything else ----
+
+    fn other(&mut self, expr: &'a Expr, call: &'a Call) -> Val {
+        match self.model.resolve(self.file, &call.func) {
+            Entity::Path(path) => return self.outside(expr, call, &path),
+            Entity::Class(class) => return self.construct(expr, call, class),
+            _ => {}
+        }
+        match &call.func.kind {
+            ExprKind::Attribute(base, name) => self.method(expr, call, base, &name.name),
+            _ => {
+                let callee = self.value(&call.func);
+                let vals = self.arguments(call);
+                self.unknown(expr, &callee, &vals)
+            }
+        }
+    }
+
+    /// Something that may change whatever it is given, and give it back.
+    fn unknown(&mut self, expr: &'a Expr, callee: &Val, vals: &[Val]) -> Val {
+        let mut all = callee.clone().typed(Type::Any);
+        vals.iter().for_each(|val| all.absorb(val));
+        self.mutate(&all);
+        for val in vals {
+            self.contain(&all, val);
+        }
+        let mut result = self.fresh(expr, Type::Any);
+        result.absorb(&all);
+        result
+    }
+
+    fn outside(&mut self, expr: &'a Expr, call: &'a Call, path: &str) -> Val {
+        let in_doubt = path.starts_with("builtins.") && matches!(call.func.kind, ExprKind::Attribute(..));
+        let known = match tables::function(path) {
+            _ if in_doubt => None,
+            // `sum(lists, [])` keeps their elements.
+            Some(_) if path == "builtins.sum" && call.args.len() > 1 => Some(Known::Keeps),
+            known => known,
+        };
+        if known.is_none()
+            && let ExprKind::Attribute(base, name) = &call.func.kind
+            && in_doubt
+        {
+            return self.method(expr, call, base, &name.name);
+        }
+        let vals = self.arguments(call);
+        let first = vals.first().cloned().unwrap_or_default();
+        match known {
+            Some(Known::Clean) => Val::clean(result_type(path, &first)),
+            Some(Known::Keeps) => {
+                let mut result = self.fresh(expr, Type::Any);
+                vals.iter().for_each(|val| result.absorb(val));
+                result
+            }
+            Some(Known::Elements) => {
+                let element = self.element(&first);
+                let ty = match path {
+                    "builtins.dict" => first.ty.clone(),
+                    "builtins.set" | "builtins.frozenset" => Type::Set(Box::new(element.ty.clone())),
+                    _ => Type::List(Box::new(element.ty.clone())),
+                };
+                let element = if path == "builtins.dict" { self.item(&first) } else { element };
+                let mut result = self.fresh(expr, ty);
+                result.absorb(&element);
+                vals.iter().skip(1).for_each(|val| result.absorb(val));
+                result
+            }
+            Some(Known::Element) => {
+                let mut result = if vals.len() == 1 { self.element(&first) } else { first.clone() };
+                vals.iter().skip(1).for_each(|val| result = std::mem::take(&mut result).join(val));
+                result
+            }
+            Some(Known::Changes) => {
+                self.mutate(&first);
+                Val::clean(Type::None)
+            }
+            None => self.unknown(expr, &Val::default(), &vals),
+        }
+    }
+
+    /// A new object of a class of the application, built around its arguments.
+    fn construct(&mut self, expr: &'a Expr, call: &'a Call, class: usize) -> Val {
+        let vals = self.arguments(call);
+        let name = self.model.class_name(class);
+        let ty = self.model.classes[class].record.map_or(Type::Any, |_| Type::Record(name));
+        let mut result = self.fresh(expr, ty);
+        vals.iter().for_each(|val| result.absorb(val));
+        let runs = ["__init__", "__post_init__", "__new__"];
+        let function =
+            |f: &crate::model::Function<'_>| f.class == Some(class) && runs.contains(&f.hir.name.name.as_str());
+        if self.model.functions.iter().any(function) {
+            vals.iter().for_each(|val| self.mutate(val));
+        }
+        result
+    }
+
+    fn method(&mut self, expr: &'a Expr, call: &'a Call, base: &'a Expr, name: &str) -> Val {
+        let holder = self.eval(base);
+        self.held.push(holder);
+        let vals = self.arguments(call);
+        let holder = self.held.pop().unwrap_or_default();
+        if let Type::Record(record) = &holder.ty
+            && let Some(callee) = self.method_of(record, name)
+        {
+            let bound = self.bound(call, callee, 1, &vals, Some(holder));
+            return self.apply(expr, callee, &bound);
+        }
+        if let Shape::View(field) = holder.shape {
+            return self.view_method(expr, call, field, &holder, name, &vals);
+        }
+        if holder.sources.is_empty() && self.is_logger(base) {
+            return Val::clean(Type::None);
+        }
+        let mine = self.shared.methods.contains(name);
+        match tables::method(name) {
+            Method::Unknown => self.unknown(expr, &holder, &vals),
+            _ if mine && !builtin_type(&holder.ty) => self.unknown(expr, &holder, &vals),
+            Method::Reads => Val::clean(Type::Any),
+            Method::Gives => {
+                let mut result = self.fresh(expr, holder.ty.clone());
+                result.absorb(&holder);
+                vals.iter().for_each(|val| result.absorb(val));
+                result
+            }
+            Method::Get => {
+                let mut result = self.item(&holder);
+                vals.iter().skip(1).for_each(|val| result = std::mem::take(&mut result).join(val));
+                self.pruned(result)
+            }
+            Method::Keys => holder.shaped(Shape::Keys),
+            Method::Values => holder.shaped(Shape::Values),
+            Method::Items => holder.shaped(Shape::Items),
+            Method::Changes => {
+                self.mutate(&holder);
+                vals.iter().for_each(|val| self.contain(&holder, val));
+                Val::clean(Type::None)
+            }
+            Method::Takes => {
+                self.mutate(&holder);
+                let item = self.item(&holder);
+                let mut result = self.detached(expr, &item);
+                vals.iter().skip(1).for_each(|val| result.absorb(val));
+                self.pruned(result)
+            }
+            Method::SetDefault => {
+                self.mutate(&holder);
+                vals.iter().for_each(|val| self.contain(&holder, val));
+                let mut result = self.item(&holder);
+                vals.iter().skip(1).for_each(|val| result.absorb(val));
+                self.pruned(result)
+            }
+        }
+    }
+
+    /// `log = logging.getLogger(…)` in the module.
+    fn is_logger(&self, base: &'a Expr) -> bool {
+        let Some(name) = base.as_name() else { return false };
+        let Some(bound) = self.model.binding_scope(self.model.scope_at(self.file, base), name) else { return false };
+        match self.model.scopes[bound].bindings.get(name).map(Vec::as_slice) {
+            Some([Binding::Value(value)]) => value.as_call().is_some_and(|call| {
+                self.model.resolve(self.model.scopes[bound].file, &call.func)
+                    == Entity::Path("logging.getLogger".to_owned())
+            }),
+            _ => false,
+        }
+    }
+
+    /// A method of a dict field.
+    fn view_method(
+        &mut self,
+        expr: &'a Expr,
+        call: &'a Call,
+        field: usize,
+        holder: &Val,
+        name: &str,
+        vals: &[Val],
+    ) -> Val {
+        let key = call.args.first();
+        let mut item = self.item(holder);
+        item.sources.values_mut().for_each(|b| b.span = expr.span);
+        match name {
+            "get" => {
+                self.entry(field, key, false);
+                vals.iter().skip(1).for_each(|val| item = std::mem::take(&mut item).join(val));
+                self.pruned(item)
+            }
+            "pop" => {
+                self.entry(field, key, true);
+                let mut result = self.detached(expr, &item);
+                vals.iter().skip(1).for_each(|val| result.absorb(val));
+                self.pruned(result)
+            }
+            "setdefault" => {
+                self.entry(field, key, true);
+                vals.iter().skip(1).for_each(|val| self.publish(val, field));
+                item
+            }
+            "keys" | "values" | "items" | "copy" => {
+                self.read(field, Cells::Whole);
+                let shape = match name {
+                    "keys" => Shape::Keys,
+                    "values" => Shape::Values,
+                    "items" => Shape::Items,
+                    _ => Shape::Plain,
+                };
+                holder.clone().shaped(shape)
+            }
+            "update" => {
+                self.summary.writes.insert(field);
+                vals.iter().for_each(|val| self.publish(val, field));
+                Val::clean(Type::None)
+            }
+            "clear" => {
+                self.write(field, Cells::Whole);
+                Val::clean(Type::None)
+            }
+            "popitem" => {
+                self.write(field, Cells::Whole);
+                self.fresh(expr, Type::Any)
+            }
+            _ => {
+                self.read(field, Cells::Whole);
+                self.unknown(expr, holder, vals)
+            }
+        }
+    }
+
+    /// A method of a class of the application.
+    fn method_of(&self, record: &str, name: &str) -> Option<FunctionId> {
+        let class = (0..self.model.classes.len()).find(|c| self.model.class_name(*c) == record)?;
+        self.model.functions.iter().position(|f| f.class == Some(class) && f.hir.name.name == name)
+    }
+}
+
+/// An argument and the parameter that takes it.
+pub(super) struct Bound<'a> {
+    param: usize,
+    val: Val,
+    /// Its expression, if it is that alone.
+    expr: Option<&'a Expr>,
+}
+
+/// The annotated result of a function.
+fn returns(model: &Model<'_>, function: FunctionId) -> Type {
+    let info = &model.functions[function];
+    info.hir.returns.as_ref().map_or(Type::Any, |r| types::annotated(model, info.outer, r))
+}
+
+fn builtin_type(ty: &Type) -> bool {
+    !matches!(ty, Type::Any | Type::Record(_) | Type::Union(_))
+}
+
+fn result_type(path: &str, first: &Val) -> Type {
+    let elements = |val: &Val| match &val.ty {
+        Type::List(item) | Type::Set(item) | Type::TupleOf(item) => (**item).clone(),
+        _ => Type::Any,
+    };
+    match path.trim_start_matches("builtins.") {
+        "len" | "int" | "ord" | "hash" | "id" => Type::Int,
+        "str" | "repr" | "chr" | "format" | "hex" | "bin" | "oct" => Type::Str,
+        "float" => Type::Float,
+        "bool" | "isinstance" | "callable" | "any" | "all" | "hasattr" => Type::Bool,
+        "bytes" => Type::Bytes,
+        "sum" => match elements(first) {
+            Type::Any => Type::Float,
+            ty => ty,
+        },
+        "abs" | "round" | "pow" => Type::Float,
+        _ => Type::Any,
+    }
+}

@@ -1,0 +1,353 @@
+//! The walk over one function: its state, and the events that expressions and statements cause.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use protocol::manifest::FieldKind;
+use protocol::schema::Type;
+
+use super::state::{Local, State};
+use super::summary::{Cells, Key, Summary};
+use super::value::{Borrow, Shape, Source, Val};
+use crate::diagnostic::Report;
+use crate::hir::{Expr, ExprId};
+use crate::model::{FileId, FunctionId, Model, ScopeId, ServiceId, types};
+use crate::span::Span;
+
+/// What all functions share while summaries grow to their fixpoint.
+#[derive(Debug, Default)]
+pub(crate) struct Shared<'a> {
+    pub(crate) summaries: Vec<Summary>,
+    /// Parameters that some caller passes an object of a cell.
+    pub(crate) borrowed: BTreeSet<(FunctionId, usize)>,
+    /// What locals ever hold, for the functions nested in theirs.
+    pub(crate) captured: BTreeMap<Local<'a>, Val>,
+    /// Expressions that suspend.
+    pub(crate) suspensions: BTreeMap<FileId, BTreeSet<ExprId>>,
+    /// Names of methods of the application's own value classes.
+    pub(crate) methods: BTreeSet<String>,
+    pub(crate) changed: bool,
+}
+
+pub(crate) struct Walker<'m, 'a> {
+    pub(super) model: &'m Model<'a>,
+    pub(super) shared: &'m mut Shared<'a>,
+    pub(super) id: FunctionId,
+    pub(super) file: FileId,
+    pub(super) service: Option<ServiceId>,
+    /// `None` where nothing gets.
+    pub(super) state: Option<State<'a>>,
+    /// Values of expressions that are still needed while another part is evaluated.
+    pub(super) held: Vec<Val>,
+    pub(super) summary: Summary,
+    /// States that an exception may leave, one per enclosing `try` or `with`.
+    pub(super) raised: Vec<Option<State<'a>>>,
+    pub(super) loops: Vec<Loop<'a>>,
+    /// Depth of branches and loops: only what stands outside of them is foreseen.
+    pub(super) depth: u32,
+    /// Whether this pass reports.
+    pub(super) told: Option<Vec<Report>>,
+    pub(super) lambda_depth: u32,
+    /// Lexical depth of transactions.
+    pub(super) transactions: u32,
+}
+
+/// States at the ends of a loop's body.
+#[derive(Debug, Default)]
+pub(crate) struct Loop<'a> {
+    pub(super) breaks: Option<State<'a>>,
+    pub(super) continues: Option<State<'a>>,
+}
+
+impl<'m, 'a> Walker<'m, 'a> {
+    pub(crate) fn new(model: &'m Model<'a>, shared: &'m mut Shared<'a>, id: FunctionId, report: bool) -> Self {
+        Self {
+            model,
+            shared,
+            id,
+            file: model.functions[id].file,
+            service: model.service_of(id),
+            state: Some(State::default()),
+            held: Vec::new(),
+            summary: Summary::default(),
+            raised: Vec::new(),
+            loops: Vec::new(),
+            depth: 0,
+            told: report.then(Vec::new),
+            lambda_depth: 0,
+            transactions: 0,
+        }
+    }
+
+    /// Walks the function; gives its summary and reports.
+    pub(crate) fn run(mut self) -> (Summary, Vec<Report>) {
+        let info = &self.model.functions[self.id];
+        for (index, param) in info.hir.params.iter().enumerate() {
+            let ty = param.annotation.as_ref().map_or(Type::Any, |a| types::annotated(self.model, info.outer, a));
+            let source = Source::Param(self.id, index);
+            let val = self.pruned(Val::from(source, param.name.span, ty));
+            self.bind(info.scope, &param.name.name, val);
+        }
+        self.block(&info.hir.body);
+        (self.summary, self.told.unwrap_or_default())
+    }
+
+    /// Whether objects of a source belong to cells.
+    pub(super) fn is_borrowed(&self, source: Source) -> bool {
+        match source {
+            Source::Field(_) => true,
+            Source::Param(function, index) => self.shared.borrowed.contains(&(function, index)),
+            Source::Fresh(..) => false,
+        }
+    }
+
+    /// Without sources if the type says that nothing can change it.
+    pub(super) fn pruned(&self, val: Val) -> Val {
+        if types::immutable(self.model, &val.ty) { Val::clean(val.ty) } else { val }
+    }
+
+    /// A new object.
+    pub(super) fn fresh(&self, expr: &Expr, ty: Type) -> Val {
+        self.pruned(Val::from(Source::Fresh(self.file, expr.id), expr.span, ty))
+    }
+
+    pub(super) fn bind(&mut self, scope: ScopeId, name: &'a str, val: Val) {
+        let captured = self.shared.captured.entry((scope, name)).or_default();
+        let before = captured.sources.len();
+        captured.absorb(&val);
+        captured.sources.values_mut().for_each(|b| b.stale = None);
+        self.shared.changed |= captured.sources.len() > before;
+        if let Some(state) = &mut self.state {
+            state.locals.insert((scope, name), val);
+        }
+    }
+
+    /// What a local name holds now.
+    pub(super) fn lookup(&mut self, scope: ScopeId, name: &'a str) -> Val {
+        let Some(state) = &mut self.state else { return Val::default() };
+        if let Some(val) = state.locals.get(&(scope, name)) {
+            return val.clone();
+        }
+        let mut val = self.shared.captured.get(&(scope, name)).cloned().unwrap_or_default();
+        let stale = state.suspended;
+        val.sources.values_mut().for_each(|b| b.stale = stale);
+        state.locals.insert((scope, name), val.clone());
+        val
+    }
+
+    // ---- events ----
+
+    /// Code before the first suspension that always runs.
+    pub(super) fn is_foreseen(&self) -> bool {
+        self.depth == 0 && self.lambda_depth == 0 && self.state.as_ref().is_some_and(|s| s.suspended.is_none())
+    }
+
+    pub(super) fn read(&mut self, field: usize, cells: Cells) {
+        self.summary.reads.insert(field);
+        self.touch(field, cells);
+    }
+
+    pub(super) fn write(&mut self, field: usize, cells: Cells) {
+        self.summary.writes.insert(field);
+        self.touch(field, cells);
+    }
+
+    fn touch(&mut self, field: usize, cells: Cells) {
+        if let Cells::Entry(key) = &cells {
+            self.summary.key(key.clone());
+        }
+        if self.is_foreseen() {
+            self.summary.foresee(field, cells);
+        }
+    }
+
+    /// One entry of a dict field, whose key is known or not.
+    pub(super) fn entry(&mut self, field: usize, key: Option<&'a Expr>, writes: bool) {
+        match key.and_then(|k| self.key(k)) {
+            Some(key) if writes => self.write(field, Cells::Entry(key)),
+            Some(key) => self.read(field, Cells::Entry(key)),
+            None if writes => _ = self.summary.writes.insert(field),
+            None => _ = self.summary.reads.insert(field),
+        }
+    }
+
+    /// Something of this field is changed in place.
+    pub(super) fn mutate(&mut self, val: &Val) {
+        for source in val.sources.keys() {
+            match source {
+                Source::Field(field) => _ = self.summary.writes.insert(*field),
+                Source::Param(..) | Source::Fresh(..) => _ = self.summary.mutates.insert(*source),
+            }
+        }
+    }
+
+    /// `inner` becomes part of `outer`.
+    pub(super) fn contain(&mut self, outer: &Val, inner: &Val) {
+        if inner.sources.is_empty() {
+            return;
+        }
+        for source in outer.sources.keys() {
+            if let Source::Field(field) = source {
+                self.publish(inner, *field);
+            }
+            self.alias(*source, inner);
+        }
+    }
+
+    /// Whatever shares `of` may now hold what `inner` refers to.
+    fn alias(&mut self, of: Source, inner: &Val) {
+        let Some(state) = &mut self.state else { return };
+        for val in state.locals.values_mut().chain(&mut self.held) {
+            if val.sources.contains_key(&of) {
+                val.absorb(inner);
+            }
+        }
+    }
+
+    /// A value is stored in a field: whoever holds it now holds an object of a cell.
+    pub(super) fn publish(&mut self, val: &Val, field: usize) {
+        if self.model.is_mu2sls(self.id) {
+            // Values are copies there.
+            return;
+        }
+        for (source, borrow) in &val.sources {
+            if *source == Source::Field(field) {
+                continue;
+            }
+            if !matches!(source, Source::Field(_)) {
+                self.summary.publishes.entry(*source).or_default().insert(field);
+            }
+            if let Some(state) = &mut self.state {
+                state.alias(*source, Source::Field(field), borrow.span);
+            }
+            for held in self.held.iter_mut().filter(|v| v.sources.contains_key(source)) {
+                held.sources.entry(Source::Field(field)).or_insert(Borrow { span: borrow.span, stale: None });
+            }
+        }
+    }
+
+    /// A suspension: what is held in the middle of an expression is told at once, what locals hold when it is used.
+    pub(super) fn suspend(&mut self, at: Span) {
+        let held = std::mem::take(&mut self.held);
+        for val in &held {
+            let place = val.sources.iter().find(|(source, _)| self.is_borrowed(**source));
+            if let Some((source, borrow)) = place {
+                self.tell_held(*source, borrow.span, at);
+            }
+        }
+        self.held = held;
+        if let Some(state) = &mut self.state {
+            state.suspend(at);
+        }
+        self.trace();
+    }
+
+    /// Notes the state for the handlers around.
+    pub(super) fn trace(&mut self) {
+        if let Some(state) = &self.state {
+            for raised in &mut self.raised {
+                super::state::join(raised, Some(state.clone()));
+            }
+        }
+    }
+
+    /// A local is used: nothing of a cell may be in it from before a suspension.
+    pub(super) fn used(&mut self, name: &str, span: Span, val: &Val) {
+        let stale = val.sources.iter().find_map(|(source, borrow)| {
+            borrow.stale.filter(|_| self.is_borrowed(*source)).map(|stale| (*source, borrow.span, stale))
+        });
+        if let Some((source, borrowed, suspended)) = stale {
+            self.tell_stale(name, span, source, borrowed, suspended);
+        }
+    }
+
+    fn what(&self, source: Source) -> String {
+        match (source, self.service) {
+            (Source::Field(field), Some(service)) => {
+                format!("an object of `self.{}`", self.model.services[service].fields[field].name)
+            }
+            (Source::Field(_) | Source::Param(..) | Source::Fresh(..), _) => "an object of a field".to_owned(),
+        }
+    }
+
+    fn tell_stale(&mut self, name: &str, span: Span, source: Source, borrowed: Span, suspended: Span) {
+        let what = self.what(source);
+        let lenient = self.model.is_mu2sls(self.id);
+        let Some(told) = &mut self.told else { return };
+        let report = Report::error("SOS0510", self.file, span, format!("`{name}` may hold {what} from before a call"))
+            .here("used here, when the stored value may have changed")
+            .label(borrowed, "taken here")
+            .label(suspended, "the method waits here, and others may run")
+            .help("read it again after the call, or copy what you need before it (`copy.deepcopy(…)`, `str(…)`)");
+        told.push(report.lenient(lenient));
+    }
+
+    fn tell_held(&mut self, source: Source, borrowed: Span, suspended: Span) {
+        let what = self.what(source);
+        let lenient = self.model.is_mu2sls(self.id);
+        let Some(told) = &mut self.told else { return };
+        let report = Report::error("SOS0510", self.file, borrowed, format!("{what} is held while the method waits"))
+            .here("taken here, and used after the call")
+            .label(suspended, "the method waits here, and others may run")
+            .help("make the call first and give its result a name; iterate over a copy (`list(…)` of keys or numbers)");
+        told.push(report.lenient(lenient));
+    }
+
+    // ---- fields ----
+
+    /// The value of a field itself.
+    pub(super) fn field(&mut self, field: usize, span: Span) -> Val {
+        let Some(service) = self.service else { return Val::default() };
+        let info = &self.model.services[service].fields[field];
+        match info.kind {
+            FieldKind::Dict => {
+                let ty = Type::Dict(Box::new(info.key_type.clone()), Box::new(info.value_type.clone()));
+                Val::from(Source::Field(field), span, ty).shaped(Shape::View(field))
+            }
+            FieldKind::Scalar => {
+                let ty = info.value_type.clone();
+                self.read(field, Cells::Scalar);
+                self.pruned(Val::from(Source::Field(field), span, ty))
+            }
+        }
+    }
+
+    /// A dict field used as a whole: iterated, measured, compared, passed on.
+    pub(super) fn whole(&mut self, val: &Val) {
+        if let Shape::View(field) = val.shape {
+            self.read(field, Cells::Whole);
+        }
+    }
+
+    /// An element of a value: by iteration.
+    pub(super) fn element(&mut self, val: &Val) -> Val {
+        let ty = match (&val.ty, val.shape) {
+            (Type::Dict(key, _), Shape::View(_) | Shape::Keys | Shape::Plain) => return Val::clean((**key).clone()),
+            (_, Shape::Keys) => return Val::clean(Type::Any),
+            (Type::Dict(_, value), Shape::Values) => (**value).clone(),
+            (Type::Dict(key, value), Shape::Items) => {
+                let pair = Type::Tuple(vec![(**key).clone(), (**value).clone()]);
+                return self.pruned(val.clone().typed(pair)).shaped(Shape::Item);
+            }
+            (Type::List(item) | Type::Set(item) | Type::FrozenSet(item) | Type::TupleOf(item), _) => (**item).clone(),
+            (Type::Tuple(items), _) if !items.is_empty() && items.iter().all(|t| t == &items[0]) => items[0].clone(),
+            (_, Shape::Items) => return val.clone().typed(Type::Any).shaped(Shape::Item),
+            _ => Type::Any,
+        };
+        self.pruned(val.clone().typed(ty))
+    }
+
+    /// An element of a value: by index or key.
+    pub(super) fn item(&mut self, val: &Val) -> Val {
+        let ty = match &val.ty {
+            Type::Dict(_, value) => (**value).clone(),
+            Type::List(item) | Type::TupleOf(item) => (**item).clone(),
+            _ => Type::Any,
+        };
+        self.pruned(val.clone().typed(ty))
+    }
+
+    /// A key, if the arguments alone tell it.
+    fn key(&self, expr: &'a Expr) -> Option<Key> {
+        super::keys::key(self.model, self.id, expr, &self.shared.summaries[self.id])
+    }
+}
