@@ -194,12 +194,12 @@ impl<'m, 'a> Placer<'m, 'a> {
                 let named = assign.targets.iter().all(|t| t.as_name().is_some());
                 let promise = named && name.is_some_and(|n| self.awaited_names.contains(n));
                 self.expr(&assign.value, Place { promise, client: named || unpacks(assign), ..value });
-                assign.targets.iter().for_each(|t| self.expr(t, value));
+                assign.targets.iter().for_each(|t| self.target(t));
             }
             StmtKind::Annotated { target, value: Some(init), .. } => {
                 let promise = target.as_name().is_some_and(|n| self.awaited_names.contains(n));
                 self.expr(init, Place { promise, client: target.as_name().is_some(), ..value });
-                self.expr(target, value);
+                self.target(target);
             }
             StmtKind::Annotated { value: None, .. } => {}
             StmtKind::For(s) => {
@@ -208,7 +208,7 @@ impl<'m, 'a> Placer<'m, 'a> {
                     self.error("SOS0314", span, "`async for` is not supported", "use `for`");
                 }
                 self.expr(&s.iter, Place { client: true, ..value });
-                self.expr(&s.target, value);
+                self.target(&s.target);
                 stmt.blocks(&mut |block| self.block(block));
             }
             StmtKind::With(with) => self.with(stmt.span, with),
@@ -216,6 +216,16 @@ impl<'m, 'a> Placer<'m, 'a> {
                 stmt.exprs(&mut |expr| self.expr(expr, value));
                 stmt.blocks(&mut |block| self.block(block));
             }
+        }
+    }
+
+    /// A target: a name is no use of what it held.
+    fn target(&mut self, target: &'a Expr) {
+        match &target.kind {
+            ExprKind::Name(_) => {}
+            ExprKind::Tuple(items) | ExprKind::List(items) => items.iter().for_each(|t| self.target(t)),
+            ExprKind::Starred(inner) => self.target(inner),
+            _ => self.expr(target, Place::default()),
         }
     }
 
@@ -231,7 +241,7 @@ impl<'m, 'a> Placer<'m, 'a> {
             }
             for (context, target) in &with.items {
                 self.expr(context, Place::default());
-                target.iter().for_each(|t| self.expr(t, Place::default()));
+                target.iter().for_each(|t| self.target(t));
             }
             return self.block(&with.body);
         };

@@ -263,6 +263,7 @@ fn clashes(model: &Model<'_>, service: ServiceId, sink: &mut Sink<'_>) {
         }
         let taken = match (*name, *what) {
             ("key", "method" | "field") if info.entity_key.is_some() => Some("an entity's key is `self.key`"),
+            (name, "field") if name.starts_with("__") => Some("Python changes names that begin with two underscores"),
             ("send", "method") => Some("the path suffix `/send` means a call without waiting"),
             _ => None,
         };

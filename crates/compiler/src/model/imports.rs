@@ -6,7 +6,7 @@ use crate::hir::{ImportFrom, StmtKind};
 use crate::walk::statements;
 
 /// The absolute name of the module that a `from … import` names; `None` if it leaves the application's root.
-pub(super) fn absolute(source: &SourceFile, import: &ImportFrom) -> Option<String> {
+pub(crate) fn absolute(source: &SourceFile, import: &ImportFrom) -> Option<String> {
     let name = import.module.as_ref().map(|m| m.name.as_str());
     if import.level == 0 {
         return name.map(str::to_owned);

@@ -20,7 +20,7 @@ use crate::hir::{self, Expr, ExprId};
 use crate::span::Span;
 
 pub(crate) use classes::collect;
-pub(crate) use imports::{imported, load_order};
+pub(crate) use imports::{absolute, imported, load_order};
 pub(crate) use resolve::Entity;
 pub(crate) use scope::build;
 
@@ -79,20 +79,11 @@ pub(crate) enum ScopeKind {
 #[derive(Clone, Debug)]
 pub(crate) enum Binding<'a> {
     /// Parameter number `index` of a function or lambda.
-    Param {
-        function: Option<FunctionId>,
-        index: usize,
-        annotation: Option<&'a Expr>,
-        span: Span,
-    },
+    Param { function: Option<FunctionId>, index: usize, annotation: Option<&'a Expr> },
     /// `name = value`.
     Value(&'a Expr),
     /// `name: annotation = value`.
-    Annotated {
-        annotation: &'a Expr,
-        value: Option<&'a Expr>,
-        span: Span,
-    },
+    Annotated { annotation: &'a Expr, value: Option<&'a Expr> },
     /// The elements of an iterable, one by one.
     Element(&'a Expr),
     /// `import path` (the whole dotted name that the alias stands for).
@@ -105,14 +96,13 @@ pub(crate) enum Binding<'a> {
     Function(FunctionId),
     Class(ClassId),
     /// Anything else: unpacking, `with … as`, `except … as`, patterns, `del`, augmented assignment.
-    Other(Span),
+    Other,
 }
 
 #[derive(Debug)]
 pub(crate) struct Function<'a> {
     pub(crate) file: FileId,
     pub(crate) hir: &'a hir::Function,
-    pub(crate) span: Span,
     /// Scope of its body.
     pub(crate) scope: ScopeId,
     /// Scope that it is defined in.
@@ -140,7 +130,6 @@ pub(crate) enum Role {
 pub(crate) struct Class<'a> {
     pub(crate) file: FileId,
     pub(crate) hir: &'a hir::Class,
-    pub(crate) span: Span,
     pub(crate) scope: ScopeId,
     pub(crate) outer: ScopeId,
     pub(crate) nested: bool,

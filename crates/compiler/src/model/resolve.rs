@@ -76,11 +76,6 @@ impl<'a> Model<'a> {
             at = info.parent?;
         }
     }
-
-    /// What a member of a module of the application stands for.
-    pub(crate) fn module_member(&self, file: FileId, name: &str) -> Entity {
-        Resolver { model: self, file, depth: 0 }.member(file, name)
-    }
 }
 
 struct Resolver<'m, 'a> {
@@ -212,7 +207,7 @@ impl<'a> Resolver<'_, 'a> {
             },
             Binding::Function(function) => Entity::Function(*function),
             Binding::Class(class) => Entity::Class(*class),
-            Binding::Other(_) => Entity::Unknown,
+            Binding::Other => Entity::Unknown,
         }
     }
 

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Binding, Class, ClassId, File, FileId, Function, FunctionId, Model, Role, Scope, ScopeId, ScopeKind};
 use crate::SourceFile;
 use crate::hir::{self, *};
-use crate::span::Span;
 
 /// A model with scopes, functions and classes; services are found later.
 pub(crate) fn build<'a>(sources: &'a [SourceFile], trees: &'a [hir::Module]) -> Model<'a> {
@@ -49,14 +48,14 @@ impl<'a> Builder<'_, 'a> {
     fn stmt(&mut self, scope: ScopeId, stmt: &'a Stmt) {
         stmt.exprs(&mut |expr| self.expr(scope, expr));
         match &stmt.kind {
-            StmtKind::Function(function) => self.function(scope, stmt.span, function),
-            StmtKind::Class(class) => self.class(scope, stmt.span, class),
+            StmtKind::Function(function) => self.function(scope, function),
+            StmtKind::Class(class) => self.class(scope, class),
             StmtKind::Delete(targets) => targets.iter().for_each(|t| self.other(scope, t)),
             StmtKind::Assign(assign) => assign.targets.iter().for_each(|t| self.assign(scope, t, &assign.value)),
             StmtKind::Augment(target, ..) => self.other(scope, target),
             StmtKind::Annotated { target, annotation, value } => {
                 if let ExprKind::Name(name) = &target.kind {
-                    let binding = Binding::Annotated { annotation, value: value.as_ref(), span: target.span };
+                    let binding = Binding::Annotated { annotation, value: value.as_ref() };
                     self.bind(scope, name, binding);
                 }
             }
@@ -64,12 +63,12 @@ impl<'a> Builder<'_, 'a> {
             StmtKind::With(s) => s.items.iter().filter_map(|i| i.1.as_ref()).for_each(|t| self.other(scope, t)),
             StmtKind::Match(_, cases) => {
                 for bound in cases.iter().flat_map(|c| &c.pattern.binds) {
-                    self.bind(scope, &bound.name, Binding::Other(bound.span));
+                    self.bind(scope, &bound.name, Binding::Other);
                 }
             }
             StmtKind::Try(s) => {
                 for bound in s.handlers.iter().filter_map(|h| h.name.as_ref()) {
-                    self.bind(scope, &bound.name, Binding::Other(bound.span));
+                    self.bind(scope, &bound.name, Binding::Other);
                 }
             }
             StmtKind::Import(names) => names.iter().for_each(|alias| self.import(scope, alias)),
@@ -97,7 +96,7 @@ impl<'a> Builder<'_, 'a> {
         }
     }
 
-    fn function(&mut self, outer: ScopeId, span: Span, hir: &'a hir::Function) {
+    fn function(&mut self, outer: ScopeId, hir: &'a hir::Function) {
         let id: FunctionId = self.model.functions.len();
         let scope = self.model.scopes.len();
         self.model.scopes.push(Scope::new(self.file, ScopeKind::Function(id), Some(outer)));
@@ -108,7 +107,6 @@ impl<'a> Builder<'_, 'a> {
         self.model.functions.push(Function {
             file: self.file,
             hir,
-            span,
             scope,
             outer,
             class,
@@ -122,12 +120,12 @@ impl<'a> Builder<'_, 'a> {
         self.function = before;
     }
 
-    fn class(&mut self, outer: ScopeId, span: Span, hir: &'a hir::Class) {
+    fn class(&mut self, outer: ScopeId, hir: &'a hir::Class) {
         let id: ClassId = self.model.classes.len();
         let scope = self.model.scopes.len();
         let nested = self.model.scopes[outer].kind != ScopeKind::Module;
         self.model.scopes.push(Scope::new(self.file, ScopeKind::Class(id), Some(outer)));
-        let class = Class { file: self.file, hir, span, scope, outer, nested, service: None, record: None };
+        let class = Class { file: self.file, hir, scope, outer, nested, service: None, record: None };
         self.model.classes.push(class);
         self.bind(outer, &hir.name.name, Binding::Class(id));
         self.block(scope, &hir.body);
@@ -135,8 +133,7 @@ impl<'a> Builder<'_, 'a> {
 
     fn params(&mut self, scope: ScopeId, function: Option<FunctionId>, params: &'a [Param]) {
         for (index, param) in params.iter().enumerate() {
-            let span = param.name.span;
-            let binding = Binding::Param { function, index, annotation: param.annotation.as_ref(), span };
+            let binding = Binding::Param { function, index, annotation: param.annotation.as_ref() };
             self.bind(scope, &param.name.name, binding);
         }
     }
@@ -183,7 +180,7 @@ impl<'a> Builder<'_, 'a> {
 
     fn other(&mut self, scope: ScopeId, target: &'a Expr) {
         match &target.kind {
-            ExprKind::Name(name) => self.bind(scope, name, Binding::Other(target.span)),
+            ExprKind::Name(name) => self.bind(scope, name, Binding::Other),
             ExprKind::Tuple(items) | ExprKind::List(items) => items.iter().for_each(|t| self.other(scope, t)),
             ExprKind::Starred(inner) => self.other(scope, inner),
             _ => {}

@@ -1,0 +1,126 @@
+//! What a service does with `self`: it reads and assigns declared fields, and calls its own methods. Anything by which
+//! other state could hide in the object, or the object could leave its class, is refused.
+
+use super::targets;
+use crate::diagnostic::{Report, Sink};
+use crate::hir::*;
+use crate::model::{Entity, FileId, FunctionId, Model, ServiceId};
+use crate::span::Span;
+use crate::walk::statements;
+use protocol::manifest::FieldKind;
+
+pub(super) fn check(model: &Model<'_>, function: FunctionId, sink: &mut Sink<'_>) {
+    let info = &model.functions[function];
+    let Some(service) = model.service_of(function) else { return };
+    if info.hir.name.name == "__init__" && info.parent.is_none() {
+        return;
+    }
+    let mut checker = Checker { model, file: info.file, service, sink };
+    statements(&info.hir.body, &mut |stmt| {
+        targets(stmt, &mut |target| checker.target(stmt, target));
+        stmt.exprs(&mut |expr| checker.expr(expr, false));
+    });
+}
+
+struct Checker<'c, 'a, 's> {
+    model: &'c Model<'a>,
+    file: FileId,
+    service: ServiceId,
+    sink: &'c mut Sink<'s>,
+}
+
+impl<'a> Checker<'_, 'a, '_> {
+    fn error(&mut self, code: &'static str, span: Span, message: impl Into<String>, help: impl Into<String>) {
+        self.sink.add(Report::error(code, self.file, span, message).help(help));
+    }
+
+    fn is_self(&self, expr: &'a Expr) -> bool {
+        matches!(self.model.resolve(self.file, expr), Entity::SelfRef(class)
+            if self.model.classes[class].service.is_some())
+    }
+
+    fn target(&mut self, stmt: &Stmt, target: &'a Expr) {
+        let ExprKind::Attribute(base, name) = &target.kind else { return };
+        if !self.is_self(base) {
+            return;
+        }
+        let info = &self.model.services[self.service];
+        let deletes = matches!(stmt.kind, StmtKind::Delete(_));
+        match info.field(&name.name) {
+            Some(field) if deletes && info.fields[field].kind == FieldKind::Scalar => {
+                let message = format!("the field `{}` cannot be deleted", name.name);
+                self.error("SOS0509", target.span, message, "assign `None` or its initial value");
+            }
+            Some(_) if deletes => {
+                let message = format!("the field `{}` cannot be deleted", name.name);
+                self.error("SOS0509", target.span, message, format!("write `self.{}.clear()`", name.name));
+            }
+            Some(_) => {}
+            None if name.name == "key" && info.entity_key.is_some() => {
+                self.error("SOS0501", target.span, "the key of an entity cannot be changed", "call another entity");
+            }
+            None if info.client(&name.name).is_some() || info.method(&name.name).is_some() => {
+                let message = format!("`self.{}` cannot be replaced", name.name);
+                self.error("SOS0501", target.span, message, "use a local name");
+            }
+            None => {
+                let message = format!("`self.{}` is not a persistent field", name.name);
+                let help = match info.mu2sls {
+                    true => "declare it in `__init__` with a comment `# type: Persistent[…]`, or use a local name",
+                    false => "declare it as `name: Persistent[…] = …` in the class, or use a local name",
+                };
+                self.error("SOS0501", target.span, message, help);
+            }
+        }
+    }
+
+    /// `below` is true under an attribute access, where `self` is at home.
+    fn expr(&mut self, expr: &'a Expr, below: bool) {
+        match &expr.kind {
+            ExprKind::Name(_) if !below && self.is_self(expr) => {
+                let message = "`self` cannot be used as a value";
+                let help = "pass the values that are needed, or make the function a method";
+                self.error("SOS0506", expr.span, message, help);
+            }
+            ExprKind::Attribute(base, name) => {
+                if self.is_self(base) {
+                    self.member(expr.span, &name.name);
+                }
+                self.expr(base, true);
+            }
+            ExprKind::Call(call) => self.call(expr, call),
+            _ => expr.children(&mut |child| self.expr(child, false)),
+        }
+    }
+
+    fn member(&mut self, span: Span, name: &str) {
+        let special = name.starts_with("__") && name.ends_with("__");
+        if special && self.model.services[self.service].method(name).is_none() {
+            let message = format!("`self.{name}` reaches behind the fields of the service");
+            self.error("SOS0507", span, message, "name the fields that are meant");
+        }
+    }
+
+    fn call(&mut self, expr: &'a Expr, call: &'a Call) {
+        let path = match self.model.resolve(self.file, &call.func) {
+            Entity::Path(path) => path,
+            _ => String::new(),
+        };
+        if path == "builtins.super" {
+            let message = "`super()` has nothing to reach: a service has no base class";
+            self.error("SOS0508", expr.span, message, "call a function of the module");
+        }
+        let dynamic = matches!(
+            path.as_str(),
+            "builtins.getattr" | "builtins.setattr" | "builtins.delattr" | "builtins.hasattr" | "builtins.vars"
+                | "builtins.dir"
+        );
+        if dynamic && call.args.first().is_some_and(|a| self.is_self(a)) {
+            let shown = path.trim_start_matches("builtins.");
+            let message = format!("`{shown}(self, …)`: which field is meant must be known");
+            self.error("SOS0507", expr.span, message, "write `self.name`, or use a dict field");
+            return call.args.iter().skip(1).for_each(|a| self.expr(a, false));
+        }
+        expr.children(&mut |child| self.expr(child, false));
+    }
+}
