@@ -405,6 +405,16 @@ impl Pool {
         RunNumber(own)
     }
 
+    /// Sends a start that waited. Its coroutine may be unwanted by now; then the worker drops it after the step.
+    fn send_start(&mut self, start: Start, id: WorkerId) {
+        let (number, invocation) = (start.run.0, start.invocation);
+        self.assign(number, id);
+        self.say(id, ToWorker::Start(Box::new(start)));
+        if self.runs.get(&number).is_some_and(|run| run.evicted) {
+            self.say(id, ToWorker::Evict(invocation));
+        }
+    }
+
     fn assign(&mut self, number: u64, id: WorkerId) {
         if let Some(run) = self.runs.get_mut(&number) {
             run.worker = Some(id);
@@ -458,8 +468,7 @@ impl Pool {
             });
             let Some((&id, _)) = candidates.min_by_key(|(_, worker)| worker.runs.len()) else { return };
             let Some(start) = self.queue.pop_front() else { return };
-            self.assign(start.run.0, id);
-            self.say(id, ToWorker::Start(Box::new(start)));
+            self.send_start(start, id);
         }
     }
 
@@ -473,8 +482,7 @@ impl Pool {
             let Some(start) = self.queue_alone.pop_front() else { return };
             self.reserved = None;
             worker.alone = true;
-            self.assign(start.run.0, id);
-            self.say(id, ToWorker::Start(Box::new(start)));
+            self.send_start(start, id);
         }
     }
 

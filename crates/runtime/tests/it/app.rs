@@ -50,6 +50,22 @@ pub(crate) const INCREMENT: &str = "
         return self.hits
 ";
 
+/// `Front`, which calls the `Counter`, beside it.
+pub(crate) fn with_front(mut manifest: Manifest, body: &str, methods: &[&str]) -> Manifest {
+    let module = &mut manifest.modules[0];
+    module.source.push_str(&format!("\n\nclass Front:\n{body}"));
+    module.lowered.clone_from(&module.source);
+    module.map[0].end = module.source.len() as u32;
+    let method = |name: &&str| Method { name: (*name).into(), coloured: true, public: true, ..Method::default() };
+    manifest.services.push(Service {
+        name: "Front".into(),
+        methods: methods.iter().map(method).collect(),
+        clients: vec![("counter".into(), "Counter".into())],
+        ..Service::default()
+    });
+    manifest
+}
+
 pub(crate) struct Running {
     pub(crate) handle: NodeHandle,
     pub(crate) seen: Arc<Seen>,

@@ -21,6 +21,41 @@ fn the_node_that_crashes() {
     assert_eq!(increment_once(Path::new(&dir)), Value::Int(1));
 }
 
+/// Likewise: every coroutine is dropped when it suspends.
+#[test]
+fn the_node_that_evicts() {
+    let Some(_) = std::env::var_os(DIR) else { return };
+    let body = "
+    async def steps(self):
+        seen = []
+        for step in range(3):
+            self.hits += 1
+            print('step', step)
+            await __sos__.sleep(0.01)
+            seen.append(self.hits)
+        return seen
+";
+    let running = start(counter(body, &["steps"]), one_worker(None));
+    assert_eq!(running.call("steps"), Value::List(vec![Value::Int(1), Value::Int(2), Value::Int(3)]));
+    let lines = running.seen.lines("Counter.steps");
+    assert_eq!(lines, ["Counter.steps: step 0", "Counter.steps: step 1", "Counter.steps: step 2"]);
+}
+
+#[test]
+fn what_is_evicted_is_replayed() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut part = part("crashes::the_node_that_evicts", dir.path());
+    let output = part.env("SOSTENUTO_EVICT", "1").output().expect("a process");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+fn part(name: &str, dir: &Path) -> Command {
+    let program = std::env::current_exe().expect("this test");
+    let mut command = Command::new(program);
+    command.args([name, "--exact"]).env(DIR, dir);
+    command
+}
+
 fn increment_once(dir: &Path) -> Value {
     let running = start(counter(INCREMENT, &["increment"]), one_worker(Some(dir)));
     let keyed = Call { idempotency_key: Some("once".into()), ..call("increment", &[]) };
@@ -30,9 +65,8 @@ fn increment_once(dir: &Path) -> Value {
 }
 
 fn crash(dir: &Path, append: u64, phase: &str) -> ExitStatus {
-    let program = std::env::current_exe().expect("this test");
-    let mut command = Command::new(program);
-    command.args([PART, "--exact"]).env(DIR, dir).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut command = part(PART, dir);
+    command.stdout(Stdio::null()).stderr(Stdio::null());
     command.env("SOSTENUTO_CRASH_AT_APPEND", append.to_string()).env("SOSTENUTO_CRASH_PHASE", phase);
     command.status().expect("a process")
 }

@@ -6,9 +6,9 @@ use protocol::Value;
 use protocol::message::Exception;
 use protocol::problem::Code;
 use protocol::worker::Outcome;
-use runtime::{NodeConfig, Reply, StartError};
+use runtime::{Call, NodeConfig, Reply, StartError};
 
-use crate::app::{INCREMENT, counter, one_worker, start, try_start, value};
+use crate::app::{INCREMENT, block_on, call, counter, one_worker, start, try_start, value, with_front};
 
 /// Dies by signal 9 in the middle of its first run: the marker file tells the second one.
 const DIE_ONCE: &str = "
@@ -28,6 +28,44 @@ fn a_worker_killed_in_a_step_costs_nothing() {
     assert_eq!(value(&running.answer("die_once", std::slice::from_ref(&marker))), Value::Int(1));
     assert_eq!(value(&running.answer("die_once", &[marker])), Value::Int(2));
     assert_eq!(running.seen.lines("killed by signal 9 (SIGKILL)").len(), 1);
+}
+
+#[test]
+fn a_coroutine_lost_with_its_worker_is_rebuilt() {
+    let body = format!(
+        "{DIE_ONCE}
+    async def nap(self):
+        self.hits += 10
+        print('asleep')
+        await __sos__.sleep(1.5)
+        print('awake')
+        self.hits += 100
+        return self.hits
+"
+    );
+    let dir = tempfile::tempdir().unwrap();
+    let running = start(counter(&body, &["die_once", "nap"]), one_worker(None));
+    let nap = block_on(running.handle.submit(Call { send: true, ..call("nap", &[]) }));
+    while running.seen.lines("asleep").is_empty() {
+        std::thread::yield_now();
+    }
+    let marker = Value::Str(dir.path().join("marker").to_string_lossy().into_owned());
+    assert_eq!(value(&running.answer("die_once", &[marker])), Value::Int(11));
+    let waited = block_on(running.handle.wait(nap.invocation.unwrap(), Duration::from_secs(60)));
+    assert_eq!(value(&waited), Value::Int(111));
+    assert_eq!(running.seen.lines("Counter.nap"), ["Counter.nap: asleep", "Counter.nap: awake"]);
+}
+
+#[test]
+fn services_call_each_other() {
+    let body =
+        "    async def twice(self):\n        return [await self.counter.increment(), await self.counter.increment()]\n";
+    let manifest = with_front(counter(INCREMENT, &["increment"]), body, &["twice"]);
+    let running = start(manifest, NodeConfig { workers: 2, partitions: 4, ..one_worker(None) });
+    let twice = || value(&block_on(running.handle.submit(Call { service: "Front".into(), ..call("twice", &[]) })));
+    assert_eq!(twice(), Value::List(vec![Value::Int(1), Value::Int(2)]));
+    assert_eq!(twice(), Value::List(vec![Value::Int(3), Value::Int(4)]));
+    assert_eq!(running.seen.lines("Counter.increment").len(), 4);
 }
 
 #[test]
