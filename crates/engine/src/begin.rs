@@ -457,16 +457,19 @@ impl Partition {
             return;
         }
         let group = self.groups.remove(&number).expect("the group was just there");
-        let (attempt, step) = (group.request.attempt, group.request.step);
-        if !self.locks.holds(attempt) {
-            return;
-        }
+        let step = group.request.step;
         if group.cut {
             return self.scan_too_large(step, turn);
         }
         let contents = self.collect(&group.request, group.wholes);
         let Some(run) = group.fetch else { return self.hand_over(&group.request, contents, turn) };
         self.answer_fetch(run, step, &group.request, contents, turn);
+    }
+
+    /// A step (or with it all of its attempt) asks for nothing any more: what is being loaded for it is of no use.
+    pub(crate) fn forget_groups(&mut self, attempt: AttemptId, step: Option<InvocationId>) {
+        let of_it = |request: &LockRequest| request.attempt == attempt && step.is_none_or(|id| request.step == id);
+        self.groups.retain(|_, group| !of_it(&group.request));
     }
 
     /// Starts or resumes the step on a worker: all cells are granted.

@@ -15,6 +15,8 @@ pub struct Config {
     pub retention: Micros,
     /// Unfinished invocations beyond which clients' calls are refused.
     pub invocations_max: usize,
+    /// All partitions share one log: positions of others mean something here.
+    pub one_log: bool,
     /// Drop each coroutine when it suspends and rebuild it by replay (outside transactions): for tests.
     pub evict_at_suspension: bool,
 }
@@ -27,6 +29,7 @@ impl Default for Config {
             epoch: 1,
             retention: 24 * 3600 * 1_000_000,
             invocations_max: 100_000,
+            one_log: true,
             evict_at_suspension: false,
         }
     }

@@ -280,16 +280,8 @@ impl Partition {
             }
             return self.abort_transaction(id, AfterFreeze::Kill, turn);
         }
-        let asks = match live.phase {
-            Phase::Acquiring(partition) if partition != self.config.id => Some(partition),
-            _ => None,
-        };
-        let attempt = self.current_attempt(id);
         self.drop_coroutine(id, turn);
         self.give_up_step(id, turn);
-        if let (Some(partition), Some(attempt)) = (asks, attempt) {
-            self.send(partition, Message::Release { attempt }, turn);
-        }
         self.finish_killed(id, turn);
     }
 }

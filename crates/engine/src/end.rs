@@ -138,8 +138,13 @@ impl Partition {
 
     /// Ends the step without any trace; its results are delivered again. False if there is no such step.
     pub(crate) fn give_up_step(&mut self, id: InvocationId, turn: &mut Turn) -> bool {
+        let own = self.config.id;
         let Some(live) = self.live.get_mut(&id) else { return false };
         let Some(context) = live.step.take() else { return false };
+        let asking = match live.phase {
+            Phase::Acquiring(partition) => Some(partition),
+            _ => None,
+        };
         if let Some(run) = context.run {
             self.runs.remove(&run);
         }
@@ -153,15 +158,30 @@ impl Partition {
             TurnState::Held(cell) if live.inner.is_some() => Some(cell.clone()),
             _ => None,
         };
+        let mut asked = context.remote;
+        asked.extend(asking.filter(|partition| *partition != own));
         if in_transaction {
+            // What it was granted elsewhere stays with the attempt: as retained locks, that siblings may take.
+            live.participants.extend(asked.iter().copied());
+            if let Some(transaction) = &mut live.transaction {
+                transaction.holds |= !asked.is_empty();
+                transaction.participants.extend(asked.iter().copied());
+            }
+            if let Some(inner) = &mut live.inner {
+                inner.holds |= !asked.is_empty();
+            }
             self.locks.end_step(context.attempt, id, false, held.as_ref());
         } else {
             self.locks.release(context.attempt);
         }
-        for to in context.remote {
-            if !in_transaction {
-                self.send(to, Message::Release { attempt: context.attempt }, turn);
-            }
+        self.forget_groups(context.attempt, Some(id));
+        for to in asked {
+            let attempt = context.attempt;
+            let message = match in_transaction {
+                true => Message::Stash { attempt, step: id, writes: Vec::new() },
+                false => Message::Release { attempt },
+            };
+            self.send(to, message, turn);
         }
         true
     }

@@ -58,14 +58,17 @@ impl Participant {
 impl Partition {
     /// A message of a partition.
     pub(crate) fn message(&mut self, from: PartitionId, message: Message, turn: &mut Turn) {
+        // Positions of another log mean nothing here, and whatever comes from one rests on durable records.
+        let foreign = !self.config.one_log && from != self.config.id;
+        let ours = |position: Position| if foreign { Position::default() } else { position };
         match message {
             Message::Hello { epoch } => self.hello(from, epoch, turn),
             Message::Durable { seq, floor, body } => self.durable(Accepted { from, seq, floor }, body, turn),
             Message::Acknowledge { seqs } => self.acknowledged_by(from, &seqs, turn),
-            Message::Result { result, newest } => self.result_arrived(None, result, newest, turn),
+            Message::Result { result, newest } => self.result_arrived(None, result, ours(newest), turn),
             Message::Lock(request) => self.lock_request(request, turn),
             Message::Granted { attempt, step, cells, wholes, newest } => {
-                let contents = unpack(cells, wholes, newest);
+                let contents = unpack(cells, wholes, ours(newest));
                 self.granted_elsewhere(from, attempt, step, contents, turn);
             }
             Message::Died { attempt, step, wants } => {
@@ -79,12 +82,12 @@ impl Partition {
             Message::Inner(inner) => self.inner_call(inner, turn),
             Message::InnerResult(inner) => self.inner_result(inner, turn),
             Message::Prepare { attempt } => self.prepare_asked(from, attempt, turn),
-            Message::PrepareAnswer { attempt, vote, newest } => self.voted(from, attempt, vote, newest, turn),
+            Message::PrepareAnswer { attempt, vote, newest } => self.voted(from, attempt, vote, ours(newest), turn),
             Message::Decide { attempt, committed } => self.decided(from, attempt, committed, turn),
             Message::Decided { attempt } => self.outcome_logged(from, attempt, turn),
             Message::AskDecision { attempt } => self.decision_asked(from, attempt, turn),
             Message::Freeze { attempt } => self.freeze_asked(from, attempt, turn),
-            Message::Frozen { attempt, stood, newest } => self.frozen(from, attempt, stood, newest, turn),
+            Message::Frozen { attempt, stood, newest } => self.frozen(from, attempt, stood, ours(newest), turn),
             Message::Release { attempt } => self.release_here(attempt, turn),
             Message::Doom { attempt, reason } => self.doomed(attempt, reason, turn),
             Message::Probe(probe) => self.probe(probe, turn),
@@ -179,6 +182,7 @@ impl Partition {
         writes: Vec<CellWrite>,
         turn: &mut Turn,
     ) {
+        self.forget_groups(attempt, Some(step));
         let stands = match self.participants.get_mut(&attempt) {
             Some(participant) if !participant.frozen && self.locks.holds(attempt) => {
                 participant.stash(writes);
@@ -290,6 +294,7 @@ impl Partition {
             None => self.bury(attempt),
         }
         self.locks.unqueue_attempt(attempt);
+        self.forget_groups(attempt, None);
         let inner: Vec<InvocationId> = self
             .live
             .iter()

@@ -1,0 +1,780 @@
+//! What a worker does with one invocation: a coroutine over a scripted method, driven from step to step as
+//! `protocol::worker` says: slices, fetches, replay of a journal with comparison, reads, writes, operations, waits.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use protocol::ids::InvocationId;
+use protocol::message::Exception;
+use protocol::worker::{
+    Delivered, FetchWhat, JournalStep, Op, OpKind, Outcome, Resume, Slice, Start, StepEnd, StepStatus, StepWrite,
+    Target as CallTarget,
+};
+use protocol::{Value, msgpack};
+
+use crate::program::{App, Block, Expr, REGISTERS, Stmt, Target, decode_int, encode_int};
+
+/// What an invocation read or wrote: unit of atomicity, cell, write or read, value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    pub unit: String,
+    pub cell: String,
+    pub write: bool,
+    pub value: i64,
+}
+
+type Name = (String, Option<Vec<u8>>);
+type Task = Pin<Box<dyn Future<Output = Result<(), End>>>>;
+
+/// Why a block ends early.
+enum End {
+    Return(i64),
+    Raise(Vec<u8>),
+}
+
+/// What a poll of a coroutine came to.
+pub enum Progress {
+    End(Box<StepEnd>),
+    Fetch(String, FetchWhat),
+    Departed {
+        step: u64,
+        expected: String,
+        actual: String,
+    },
+    /// The method killed its process.
+    Died,
+}
+
+#[derive(Default)]
+struct State {
+    traced: bool,
+    invocation: InvocationId,
+    service: String,
+    key: Option<i64>,
+    args: Vec<i64>,
+    joined: bool,
+    registers: Vec<i64>,
+    fresh: u64,
+    transactions: u64,
+    open: Option<String>,
+    before: BTreeSet<String>,
+    trace: Vec<Seen>,
+    outstanding: BTreeSet<String>,
+    abandoned: BTreeSet<String>,
+    outcomes: BTreeMap<String, Outcome>,
+    background: Vec<Task>,
+    // The step.
+    number: u64,
+    clock: u64,
+    base: BTreeMap<Name, Option<Vec<u8>>>,
+    wholes: BTreeMap<String, Vec<(Vec<u8>, Vec<u8>)>>,
+    seen: Vec<Name>,
+    scanned: Vec<String>,
+    changes: Vec<(Name, i64)>,
+    gone: BTreeSet<Name>,
+    ops: Vec<Op>,
+    waits: Vec<String>,
+    wait_all: bool,
+    logs: Vec<(u8, String)>,
+    doom: Option<Vec<u8>>,
+    // Control.
+    fetch: Option<(String, FetchWhat)>,
+    replaying: bool,
+    departed: Option<String>,
+    died: bool,
+    cancel: Option<Vec<u8>>,
+}
+
+type Run = Rc<RefCell<State>>;
+
+struct Branch {
+    path: String,
+    counter: Cell<u64>,
+}
+
+impl Branch {
+    fn next(&self) -> String {
+        let position = format!("{}{}", self.path, self.counter.get());
+        self.counter.set(self.counter.get() + 1);
+        position
+    }
+
+    fn is_main(&self) -> bool {
+        self.path.is_empty()
+    }
+}
+
+/// A suspended or running coroutine.
+pub struct Coroutine {
+    run: Run,
+    task: Task,
+    inbox: VecDeque<Delivered>,
+    /// Number of the current execution.
+    pub start: Start,
+}
+
+pub fn text_of(kind: &OpKind) -> String {
+    match kind {
+        OpKind::Call(target) => format!("call {}.{}", target.service, target.method),
+        OpKind::Send(target) => format!("send {}.{}", target.service, target.method),
+        OpKind::Sleep(_) => "sleep".into(),
+        OpKind::Begin => "begin".into(),
+        OpKind::Commit => "commit".into(),
+        OpKind::Rollback(_) => "rollback".into(),
+    }
+}
+
+/// A result's number and what it saw.
+pub fn decode_result(bytes: &[u8]) -> (i64, Vec<Seen>) {
+    match msgpack::decode(bytes).unwrap() {
+        Value::Int(number) => (number, Vec::new()),
+        Value::Tuple(mut items) => {
+            let Some(Value::List(seen)) = items.pop() else { panic!("a trace") };
+            let Some(Value::Int(number)) = items.pop() else { panic!("a number") };
+            (number, seen.into_iter().map(decode_seen).collect())
+        }
+        Value::None => (0, Vec::new()),
+        other => panic!("a result, not {other:?}"),
+    }
+}
+
+fn decode_seen(value: Value) -> Seen {
+    let Value::Tuple(items) = value else { panic!("an entry") };
+    let [Value::Str(unit), Value::Str(cell), Value::Bool(write), Value::Int(value)] = items.as_slice() else {
+        panic!("an entry");
+    };
+    Seen { unit: unit.clone(), cell: cell.clone(), write: *write, value: *value }
+}
+
+fn encode_seen(seen: &Seen) -> Value {
+    let text = |text: &str| Value::Str(text.to_owned());
+    Value::Tuple(vec![text(&seen.unit), text(&seen.cell), Value::Bool(seen.write), Value::Int(seen.value)])
+}
+
+impl Coroutine {
+    /// START: runs the method from its beginning, over its journal.
+    pub fn start(app: &Rc<App>, start: &Start) -> (Self, Progress) {
+        let def = app.method(&start.service, &start.method).expect("the engine starts methods that there are");
+        let (args, _) = msgpack::decode_args(&start.args).unwrap();
+        let state = State {
+            traced: app.traced,
+            invocation: start.invocation,
+            service: start.service.clone(),
+            key: start.key.as_deref().map(decode_int),
+            args: args.iter().map(|arg| if let Value::Int(number) = arg { *number } else { 0 }).collect(),
+            joined: start.in_transaction,
+            registers: vec![0; REGISTERS],
+            ..State::default()
+        };
+        let run = Rc::new(RefCell::new(state));
+        let branch = Rc::new(Branch { path: String::new(), counter: Cell::new(0) });
+        let task = exec(run.clone(), branch, def.body.clone());
+        let mut coroutine = Self { run, task, inbox: VecDeque::new(), start: start.clone() };
+        for (index, step) in start.journal.iter().enumerate() {
+            if let Some(departed) = coroutine.replay(index, step) {
+                return (coroutine, departed);
+            }
+        }
+        coroutine.begin(start.clock, &start.slice, &start.delivered);
+        let progress = coroutine.go();
+        (coroutine, progress)
+    }
+
+    /// RESUME.
+    pub fn resume(&mut self, resume: &Resume) -> Progress {
+        self.start.run = resume.run;
+        self.begin(resume.clock, &resume.slice, &resume.delivered);
+        self.go()
+    }
+
+    /// FETCHED.
+    pub fn fetched(&mut self, slice: &Slice) -> Progress {
+        self.run.borrow_mut().fetch = None;
+        self.ship(slice);
+        self.go()
+    }
+
+    fn replay(&mut self, index: usize, step: &JournalStep) -> Option<Progress> {
+        self.begin(step.clock, &step.reads, &step.delivered);
+        self.run.borrow_mut().replaying = true;
+        let progress = self.go();
+        self.run.borrow_mut().replaying = false;
+        let did: Vec<(String, String)> =
+            self.run.borrow().ops.iter().map(|op| (op.position.clone(), text_of(&op.kind))).collect();
+        let suspended = matches!(&progress, Progress::End(end) if end.status == StepStatus::Suspended);
+        if suspended && did == step.ops {
+            return None;
+        }
+        let actual = match progress {
+            Progress::Departed { actual, .. } => actual,
+            Progress::End(end) => format!("{did:?} {:?}", end.status),
+            Progress::Fetch(..) | Progress::Died => format!("{did:?}"),
+        };
+        Some(Progress::Departed { step: index as u64, expected: format!("{:?}", step.ops), actual })
+    }
+
+    fn begin(&mut self, clock: u64, slice: &Slice, delivered: &[Delivered]) {
+        let mut run = self.run.borrow_mut();
+        run.number += 1;
+        run.clock = clock;
+        run.base.clear();
+        run.wholes.clear();
+        run.seen.clear();
+        run.scanned.clear();
+        run.changes.clear();
+        run.gone.clear();
+        run.ops.clear();
+        run.logs.clear();
+        run.doom = None;
+        drop(run);
+        self.inbox = delivered.iter().cloned().collect();
+        self.ship(slice);
+    }
+
+    fn ship(&mut self, slice: &Slice) {
+        let mut run = self.run.borrow_mut();
+        for cell in &slice.cells {
+            run.base.insert((cell.field.clone(), cell.key.clone()), cell.value.clone());
+        }
+        for (field, entries) in &slice.wholes {
+            run.wholes.insert(field.clone(), entries.clone());
+        }
+    }
+
+    /// Runs until nothing can run.
+    fn go(&mut self) -> Progress {
+        loop {
+            let polled = self.poll();
+            let mut run = self.run.borrow_mut();
+            if run.died {
+                return Progress::Died;
+            }
+            if let Some(actual) = run.departed.take() {
+                return Progress::Departed { step: 0, expected: String::new(), actual };
+            }
+            if let Some((field, what)) = run.fetch.clone() {
+                return Progress::Fetch(field, what);
+            }
+            if let Poll::Ready(result) = polled {
+                return Progress::End(Box::new(ended(&mut run, &self.start, result)));
+            }
+            let Some(delivered) = self.inbox.pop_front() else {
+                return Progress::End(Box::new(step_end(&mut run, &self.start, StepStatus::Suspended)));
+            };
+            deliver(&mut run, delivered);
+        }
+    }
+
+    fn poll(&mut self) -> Poll<Result<(), End>> {
+        {
+            let mut run = self.run.borrow_mut();
+            run.waits.clear();
+            run.wait_all = false;
+        }
+        let mut context = Context::from_waker(Waker::noop());
+        let polled = self.task.as_mut().poll(&mut context);
+        if polled.is_pending() {
+            let mut tasks = std::mem::take(&mut self.run.borrow_mut().background);
+            tasks.retain_mut(|task| task.as_mut().poll(&mut context).is_pending());
+            let mut run = self.run.borrow_mut();
+            if !tasks.is_empty() {
+                run.wait_all = false;
+            }
+            run.background.append(&mut tasks);
+        }
+        polled
+    }
+}
+
+fn deliver(run: &mut State, delivered: Delivered) {
+    if delivered.position.is_empty() {
+        let Outcome::Exception(bytes) = delivered.result else { panic!("a cancellation is an exception") };
+        run.cancel = Some(bytes);
+        return;
+    }
+    if run.outstanding.remove(&delivered.position) {
+        run.outcomes.insert(delivered.position, delivered.result);
+    } else {
+        let known = run.abandoned.contains(&delivered.position);
+        assert!(known, "{}: a result for {}, which waits for none", run.invocation, delivered.position);
+    }
+}
+
+fn ended(run: &mut State, start: &Start, result: Result<(), End>) -> StepEnd {
+    let status = match result {
+        Ok(()) => StepStatus::Returned(encode_result(run, 0)),
+        Err(End::Return(number)) => StepStatus::Returned(encode_result(run, number)),
+        Err(End::Raise(bytes)) => StepStatus::Raised(bytes),
+    };
+    step_end(run, start, status)
+}
+
+fn encode_result(run: &State, number: i64) -> Vec<u8> {
+    if !run.traced {
+        return encode_int(number);
+    }
+    let seen = run.trace.iter().map(encode_seen).collect();
+    msgpack::encode(&Value::Tuple(vec![Value::Int(number), Value::List(seen)])).unwrap()
+}
+
+fn step_end(run: &mut State, start: &Start, status: StepStatus) -> StepEnd {
+    let suspended = status == StepStatus::Suspended;
+    assert!(!suspended || !run.waits.is_empty(), "{} {} waits for nothing", run.invocation, start.method);
+    StepEnd {
+        run: start.run,
+        invocation: run.invocation,
+        status,
+        reads: run.seen.iter().filter(|(field, _)| !run.scanned.contains(field)).cloned().collect(),
+        whole_reads: run.scanned.clone(),
+        writes: writes(run),
+        ops: run.ops.clone(),
+        wait_all: suspended && run.wait_all,
+        waits: if suspended { run.waits.clone() } else { Vec::new() },
+        logs: run.logs.clone(),
+        doom: run.doom.clone(),
+    }
+}
+
+fn writes(run: &State) -> Vec<StepWrite> {
+    let mut writes = Vec::new();
+    let deleted = run.gone.iter().filter(|name| run.changes.iter().all(|(changed, _)| changed != *name));
+    for name in deleted {
+        if known(run, name) != Some(None) {
+            writes.push(StepWrite { field: name.0.clone(), key: name.1.clone(), value: None, fresh: false });
+        }
+    }
+    for (name, value) in &run.changes {
+        let (data, base, gone) = (encode_int(*value), known(run, name), run.gone.contains(name));
+        if !gone && base.as_ref().and_then(Option::as_ref) == Some(&data) {
+            continue;
+        }
+        let fresh = gone && matches!(base, Some(Some(_)));
+        writes.push(StepWrite { field: name.0.clone(), key: name.1.clone(), value: Some(data), fresh });
+    }
+    writes
+}
+
+/// What the store holds, as far as it was shipped.
+fn known(run: &State, name: &Name) -> Option<Option<Vec<u8>>> {
+    if let Some(value) = run.base.get(name) {
+        return Some(value.clone());
+    }
+    let entries = run.wholes.get(&name.0)?;
+    Some(entries.iter().find(|(key, _)| Some(key) == name.1.as_ref()).map(|(_, value)| value.clone()))
+}
+
+// The interpreter.
+
+fn eval(run: &mut State, expr: &Expr) -> i64 {
+    match expr {
+        Expr::Int(number) => *number,
+        Expr::Arg(index) => run.args.get(*index).copied().unwrap_or(0),
+        Expr::Reg(index) => run.registers[*index],
+        Expr::Key => run.key.expect("an entity"),
+        Expr::Clock => run.clock as i64,
+        Expr::Fresh => {
+            run.fresh += 1;
+            let mut text = run.invocation.0.to_vec();
+            text.extend_from_slice(&run.fresh.to_be_bytes());
+            let digest = protocol::ids::digest(&[&text]);
+            (u64::from_be_bytes(digest[..8].try_into().unwrap()) >> 16) as i64
+        }
+        Expr::Add(a, b) => eval(run, a) + eval(run, b),
+        Expr::Sub(a, b) => eval(run, a) - eval(run, b),
+    }
+}
+
+fn exec(run: Run, branch: Rc<Branch>, body: Block) -> Task {
+    Box::pin(async move {
+        for stmt in body.iter() {
+            statement(&run, &branch, stmt).await?;
+        }
+        Ok(())
+    })
+}
+
+async fn statement(run: &Run, branch: &Rc<Branch>, stmt: &Stmt) -> Result<(), End> {
+    let number = |expr: &Expr| eval(&mut run.borrow_mut(), expr);
+    let name = |field: &str, key: &Option<Expr>| (field.to_owned(), key.as_ref().map(|key| encode_int(number(key))));
+    match stmt {
+        Stmt::Let(into, expr) => {
+            let value = number(expr);
+            run.borrow_mut().registers[*into] = value;
+        }
+        Stmt::Get(into, field, key) => {
+            let value = read(run, name(field, key)).await;
+            run.borrow_mut().registers[*into] = value.unwrap_or(0);
+        }
+        Stmt::Has(into, field, key) => {
+            let value = read(run, name(field, &Some(key.clone()))).await;
+            run.borrow_mut().registers[*into] = i64::from(value.is_some());
+        }
+        Stmt::Put(field, key, value) => {
+            settled(run).await;
+            let name = name(field, key);
+            let value = number(value);
+            put(&mut run.borrow_mut(), name, value);
+        }
+        Stmt::Del(field, key) => {
+            let name = name(field, &Some(key.clone()));
+            if read(run, name.clone()).await.is_some() {
+                let mut run = run.borrow_mut();
+                run.changes.retain(|(changed, _)| *changed != name);
+                run.gone.insert(name);
+            }
+        }
+        Stmt::Sum(sum, count, field) => {
+            let entries = scan(run, field).await;
+            let mut run = run.borrow_mut();
+            run.registers[*sum] = entries.iter().map(|(_, value)| *value).sum();
+            run.registers[*count] = entries.len() as i64;
+        }
+        Stmt::Order(into, field) => {
+            let entries = scan(run, field).await;
+            let digest = entries.iter().fold(7, |digest: i64, (key, _)| (digest * 31 + key) % 1_000_000_007);
+            run.borrow_mut().registers[*into] = digest;
+        }
+        Stmt::Call(into, target) => {
+            let position = start(run, branch, OpKind::Call(call_target(run, target))).await;
+            let unit = unit_of_call(run);
+            let result = outcome(run, branch, &position).await?;
+            take_result(run, *into, &result, unit);
+        }
+        Stmt::Gather(calls, any) => gather(run, branch, calls, *any).await?,
+        Stmt::Fork(blocks) => fork(run, branch, blocks).await?,
+        Stmt::Send(target) => {
+            start(run, branch, OpKind::Send(call_target(run, target))).await;
+        }
+        Stmt::Detach(target) => {
+            start(run, branch, OpKind::Call(call_target(run, target))).await;
+        }
+        Stmt::Sleep(micros) => {
+            let due = run.borrow().clock + number(micros) as u64;
+            let position = start(run, branch, OpKind::Sleep(due)).await;
+            outcome(run, branch, &position).await?;
+        }
+        Stmt::Tx(body) => transaction(run, branch, body).await?,
+        Stmt::Try(body, handler) => match exec(run.clone(), branch.clone(), body.clone()).await {
+            Err(End::Raise(_)) => exec(run.clone(), branch.clone(), handler.clone()).await?,
+            other => other?,
+        },
+        Stmt::If(condition, then, otherwise) => {
+            let chosen = if number(condition) > 0 { then } else { otherwise };
+            exec(run.clone(), branch.clone(), chosen.clone()).await?;
+        }
+        Stmt::Raise(class) => return Err(End::Raise(Exception::encode(&format!("app.{class}"), class))),
+        Stmt::Return(value) => return Err(End::Return(number(value))),
+        Stmt::Print(text) => {
+            settled(run).await;
+            run.borrow_mut().logs.push((0, (*text).to_owned()));
+        }
+        Stmt::Die => {
+            settled(run).await;
+            run.borrow_mut().died = true;
+            std::future::pending::<()>().await;
+        }
+    }
+    Ok(())
+}
+
+/// A fetch stops the whole process.
+async fn settled(run: &Run) {
+    poll_fn(|_| if run.borrow().fetch.is_some() { Poll::Pending } else { Poll::Ready(()) }).await;
+}
+
+fn put(run: &mut State, name: Name, value: i64) {
+    note(run, &name, true, value);
+    match run.changes.iter_mut().find(|(changed, _)| *changed == name) {
+        Some((_, current)) => *current = value,
+        None => run.changes.push((name, value)),
+    }
+}
+
+fn note(run: &mut State, name: &Name, write: bool, value: i64) {
+    if !run.traced {
+        return;
+    }
+    let entity = run.key.map_or_else(String::new, |key| format!("({key})"));
+    let key = name.1.as_deref().map_or_else(String::new, |key| format!("[{}]", decode_int(key)));
+    let cell = format!("{}{entity}.{}{key}", run.service, name.0);
+    let unit = run.open.clone().unwrap_or_else(|| format!("{}.s{}", run.invocation, run.number));
+    run.trace.push(Seen { unit, cell, write, value });
+}
+
+async fn read(run: &Run, name: Name) -> Option<i64> {
+    let value = poll_fn(|_| {
+        let mut run = run.borrow_mut();
+        if run.fetch.is_some() || run.departed.is_some() {
+            return Poll::Pending;
+        }
+        if let Some((_, value)) = run.changes.iter().find(|(changed, _)| *changed == name) {
+            return Poll::Ready((Some(*value), false));
+        }
+        if run.gone.contains(&name) {
+            return Poll::Ready((None, false));
+        }
+        if let Some(value) = known(&run, &name) {
+            if !run.seen.contains(&name) {
+                run.seen.push(name.clone());
+            }
+            return Poll::Ready((value.map(|bytes| decode_int(&bytes)), true));
+        }
+        let what = name.1.clone().map_or(FetchWhat::Scalar, FetchWhat::Entry);
+        ask(&mut run, &name.0, what);
+        Poll::Pending
+    });
+    let (value, stored) = value.await;
+    if stored {
+        note(&mut run.borrow_mut(), &name, false, value.unwrap_or(0));
+    }
+    value
+}
+
+fn ask(run: &mut State, field: &str, what: FetchWhat) {
+    if run.replaying {
+        run.departed = Some(format!("a read of {field} {what:?}"));
+    } else {
+        run.fetch = Some((field.to_owned(), what));
+    }
+}
+
+async fn scan(run: &Run, field: &str) -> Vec<(i64, i64)> {
+    let stored = poll_fn(|_| {
+        let mut run = run.borrow_mut();
+        if run.fetch.is_some() || run.departed.is_some() {
+            return Poll::Pending;
+        }
+        if let Some(entries) = run.wholes.get(field).cloned() {
+            if !run.scanned.iter().any(|scanned| scanned == field) {
+                run.scanned.push(field.to_owned());
+            }
+            return Poll::Ready(entries);
+        }
+        ask(&mut run, field, FetchWhat::Whole);
+        Poll::Pending
+    });
+    let stored = stored.await;
+    let mut run = run.borrow_mut();
+    let name = |key: &Vec<u8>| (field.to_owned(), Some(key.clone()));
+    let mut entries: Vec<(Vec<u8>, i64)> = Vec::new();
+    for (key, value) in &stored {
+        let changed = run.changes.iter().find(|(changed, _)| *changed == name(key)).map(|(_, value)| *value);
+        if !run.gone.contains(&name(key)) {
+            entries.push((key.clone(), changed.unwrap_or_else(|| decode_int(value))));
+        }
+    }
+    for ((changed, key), value) in &run.changes {
+        let key = key.clone().unwrap_or_default();
+        if changed == field && entries.iter().all(|(known, _)| *known != key) {
+            entries.push((key, *value));
+        }
+    }
+    for (key, value) in &stored {
+        let value = decode_int(value);
+        note(&mut run, &name(key), false, value);
+    }
+    entries.into_iter().map(|(key, value)| (decode_int(&key), value)).collect()
+}
+
+fn call_target(run: &Run, target: &Target) -> CallTarget {
+    let mut run = run.borrow_mut();
+    let args: Vec<Value> = target.args.iter().map(|arg| Value::Int(eval(&mut run, arg))).collect();
+    CallTarget {
+        service: target.service.to_owned(),
+        key: target.key.as_ref().map(|key| encode_int(eval(&mut run, key))),
+        method: target.method.to_owned(),
+        args: msgpack::encode_args(&args, &[]).unwrap(),
+    }
+}
+
+async fn start(run: &Run, branch: &Branch, kind: OpKind) -> String {
+    settled(run).await;
+    start_at(run, branch.next(), kind)
+}
+
+fn start_at(run: &Run, position: String, kind: OpKind) -> String {
+    let mut run = run.borrow_mut();
+    if !matches!(kind, OpKind::Send(_)) {
+        run.outstanding.insert(position.clone());
+    }
+    run.ops.push(Op { position: position.clone(), kind });
+    position
+}
+
+async fn outcome(run: &Run, branch: &Branch, position: &str) -> Result<Vec<u8>, End> {
+    poll_fn(|_| {
+        let mut run = run.borrow_mut();
+        if run.fetch.is_some() {
+            return Poll::Pending;
+        }
+        if let Some(bytes) = run.cancel.take_if(|_| branch.is_main()) {
+            run.abandoned.insert(position.to_owned());
+            return Poll::Ready(Err(End::Raise(bytes)));
+        }
+        match run.outcomes.remove(position) {
+            Some(Outcome::Value(bytes)) => Poll::Ready(Ok(bytes)),
+            Some(Outcome::Exception(bytes)) => Poll::Ready(Err(End::Raise(bytes))),
+            None => {
+                run.waits.push(position.to_owned());
+                Poll::Pending
+            }
+        }
+    })
+    .await
+}
+
+/// Calls inside a transaction belong to its unit.
+fn unit_of_call(run: &Run) -> Option<String> {
+    let run = run.borrow();
+    run.open.clone().or_else(|| run.joined.then(|| "joined".to_owned()))
+}
+
+fn take_result(run: &Run, into: usize, result: &[u8], unit: Option<String>) {
+    let (number, seen) = decode_result(result);
+    let mut run = run.borrow_mut();
+    run.registers[into] = number;
+    run.trace.extend(seen.into_iter().map(|seen| match &unit {
+        Some(unit) => Seen { unit: unit.clone(), ..seen },
+        None => seen,
+    }));
+}
+
+async fn gather(run: &Run, branch: &Branch, calls: &[(usize, Target)], any: bool) -> Result<(), End> {
+    settled(run).await;
+    let own = branch.next();
+    let mut waiting = BTreeMap::new();
+    for (index, (into, target)) in calls.iter().enumerate() {
+        let position = start_at(run, format!("{own}.{index}.0"), OpKind::Call(call_target(run, target)));
+        waiting.insert(position, *into);
+    }
+    let unit = unit_of_call(run);
+    poll_fn(|_| {
+        {
+            let mut run = run.borrow_mut();
+            if run.fetch.is_some() {
+                return Poll::Pending;
+            }
+            if let Some(bytes) = run.cancel.take_if(|_| branch.is_main()) {
+                run.abandoned.extend(waiting.keys().cloned());
+                return Poll::Ready(Err(End::Raise(bytes)));
+            }
+        }
+        let there: Vec<String> =
+            waiting.keys().filter(|position| run.borrow().outcomes.contains_key(*position)).cloned().collect();
+        for position in there {
+            let into = waiting.remove(&position).unwrap_or_default();
+            let taken = run.borrow_mut().outcomes.remove(&position);
+            match taken {
+                Some(Outcome::Value(bytes)) => take_result(run, into, &bytes, unit.clone()),
+                Some(Outcome::Exception(bytes)) => {
+                    run.borrow_mut().abandoned.extend(waiting.keys().cloned());
+                    return Poll::Ready(Err(End::Raise(bytes)));
+                }
+                None => {}
+            }
+        }
+        if waiting.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        let mut run = run.borrow_mut();
+        run.waits.extend(waiting.keys().cloned());
+        run.wait_all = branch.is_main() && !any;
+        Poll::Pending
+    })
+    .await
+}
+
+async fn fork(run: &Run, branch: &Branch, blocks: &[Block]) -> Result<(), End> {
+    settled(run).await;
+    let own = branch.next();
+    let child = |index: usize| Branch { path: format!("{own}.{index}."), counter: Cell::new(0) };
+    let mut tasks: Vec<Task> =
+        blocks.iter().enumerate().map(|(index, body)| exec(run.clone(), Rc::new(child(index)), body.clone())).collect();
+    let result = poll_fn(|context| {
+        if let Some(bytes) = run.borrow_mut().cancel.take_if(|_| branch.is_main()) {
+            return Poll::Ready(Err(End::Raise(bytes)));
+        }
+        let mut raised = None;
+        tasks.retain_mut(|task| match task.as_mut().poll(context) {
+            Poll::Pending => true,
+            Poll::Ready(result) => {
+                if let (Err(End::Raise(bytes)), None) = (result, &raised) {
+                    raised = Some(bytes);
+                }
+                false
+            }
+        });
+        match raised {
+            Some(bytes) => Poll::Ready(Err(End::Raise(bytes))),
+            None if tasks.is_empty() => Poll::Ready(Ok(())),
+            None => Poll::Pending,
+        }
+    })
+    .await;
+    // The first exception is raised; the others run on.
+    run.borrow_mut().background.append(&mut tasks);
+    result
+}
+
+async fn transaction(run: &Run, branch: &Rc<Branch>, body: &Block) -> Result<(), End> {
+    settled(run).await;
+    let joins = run.borrow().joined || run.borrow().open.is_some();
+    if joins {
+        let result = exec(run.clone(), branch.clone(), body.clone()).await;
+        if let Err(End::Raise(bytes)) = &result {
+            let mut run = run.borrow_mut();
+            run.doom = run.doom.take().or_else(|| Some(bytes.clone()));
+        }
+        return result;
+    }
+    let position = start(run, branch, OpKind::Begin).await;
+    open(&mut run.borrow_mut());
+    if let Err(end) = outcome(run, branch, &position).await {
+        run.borrow_mut().open = None;
+        return Err(end);
+    }
+    match exec(run.clone(), branch.clone(), body.clone()).await {
+        Err(End::Raise(bytes)) => {
+            abandon(&mut run.borrow_mut());
+            let position = start(run, branch, OpKind::Rollback(bytes.clone())).await;
+            outcome(run, branch, &position).await?;
+            Err(End::Raise(bytes))
+        }
+        result => {
+            let position = start(run, branch, OpKind::Commit).await;
+            let unit = run.borrow_mut().open.take();
+            if let Err(end) = outcome(run, branch, &position).await {
+                forget_writes(&mut run.borrow_mut(), unit.as_deref());
+                return Err(end);
+            }
+            result
+        }
+    }
+}
+
+fn open(run: &mut State) {
+    run.transactions += 1;
+    run.open = Some(format!("{}.t{}", run.invocation, run.transactions));
+    run.before = run.outstanding.clone();
+}
+
+fn abandon(run: &mut State) {
+    let unit = run.open.take();
+    let left: Vec<String> = run.outstanding.difference(&run.before).cloned().collect();
+    run.abandoned.extend(left.iter().cloned());
+    run.outstanding.retain(|position| !left.contains(position));
+    run.background.clear();
+    forget_writes(run, unit.as_deref());
+}
+
+/// Nothing of an aborted transaction's writes is there; what it read was.
+fn forget_writes(run: &mut State, unit: Option<&str>) {
+    let of_unit = |seen: &Seen| Some(seen.unit.as_str()) == unit;
+    let written: BTreeSet<i64> =
+        run.trace.iter().filter(|seen| of_unit(seen) && seen.write).map(|seen| seen.value).collect();
+    run.trace.retain(|seen| !(of_unit(seen) && (seen.write || written.contains(&seen.value))));
+}
