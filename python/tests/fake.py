@@ -49,7 +49,7 @@ def lower(source, *edits):
         lowered += source[at:found]
         start = len(source[:found].encode())
         inner = new.find(old)
-        if inner > 0:
+        if inner >= 0:
             pieces.append((len(lowered.encode()), start, start + len(old.encode()), False))
             lowered += new[:inner]
             pieces.append((len(lowered.encode()), start, start + len(old.encode()), True))
@@ -174,7 +174,7 @@ class Failed(Exception):
     """An invocation ended with an exception: `error` is what its caller would get."""
 
     def __init__(self, error, status, text):
-        super().__init__(f"{type(error).__name__}: {error}\n{text}")
+        super().__init__(f"{type(error).__name__}: {exceptions.message(error)}\n{text}")
         self.error = error
         self.status = status
         self.text = text

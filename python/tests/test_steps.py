@@ -187,7 +187,7 @@ class StepCase(unittest.TestCase):
         names = ("tag", "run", "invocation", "status", "payload", "reads", "writes", "ops", "waits", "logs", "doom")
         return dict(zip(names, self.server.ends[-1], strict=True))
 
-    def fail(self, method, *args, status=fake.RAISED, **named):
+    def failure(self, method, *args, status=fake.RAISED, **named):
         with self.assertRaises(fake.Failed) as caught:
             self.call(method, *args, **named)
         self.assertEqual(caught.exception.status, status)
@@ -244,8 +244,8 @@ class Fields(StepCase):
         self.assertEqual(self.server.get("Hotel", "rooms"), {"a": [1, 2], "b": [1, 2]})
 
     def test_refused_uses(self):
-        self.assertIn("cannot be deleted", str(self.fail("delete_scalar")))
-        self.assertIn("is a dict field and cannot hold a list", str(self.fail("assign_list")))
+        self.assertIn("cannot be deleted", str(self.failure("delete_scalar")))
+        self.assertIn("is a dict field and cannot hold a list", str(self.failure("assign_list")))
 
 
 class Fetching(StepCase):
@@ -285,12 +285,12 @@ class Fetching(StepCase):
 
     def test_an_answer_to_another_question(self):
         self.server.answer = lambda cells: lambda run, field, key: ([], [])
-        self.assertIn("answered a fetch", str(self.fail("check_in", "a", "x")))
+        self.assertIn("answered a fetch", str(self.failure("check_in", "a", "x")))
 
 
 class NotStorable(StepCase):
     def refused(self, method, *args):
-        return self.fail(method, *args, status=fake.NOT_STORABLE)
+        return self.failure(method, *args, status=fake.NOT_STORABLE)
 
     def line(self, text):
         return f"app.py:{SOURCE[: SOURCE.index(text)].count(chr(10)) + 1}"
@@ -325,7 +325,7 @@ class NotStorable(StepCase):
         self.assertIn("nan cannot be a key", str(self.refused("store_key", "nan")))
         self.assertIn("nan cannot be a key", str(self.refused("store_key", "nested nan")))
         self.assertIn("cannot be stored", str(self.refused("store_key", "object")))
-        self.assertIn("nan cannot be a key", str(self.fail("read_key", "nan")))
+        self.assertIn("nan cannot be a key", str(self.failure("read_key", "nan")))
 
     def test_results(self):
         self.assertIn("the result of Hotel.give[0]", str(self.refused("give", "object")))
@@ -334,28 +334,28 @@ class NotStorable(StepCase):
 
 class Ends(StepCase):
     def test_writes_before_an_exception_persist(self):
-        self.assertEqual(str(self.fail("raise_after", "x")), "after the write")
+        self.assertEqual(str(self.failure("raise_after", "x")), "after the write")
         self.assertEqual(self.server.get("Hotel", "rooms"), {"x": 1})
 
     def test_whatever_leaves_user_code_is_a_result(self):
-        self.assertEqual(self.fail("leave", "exit").code, 3)
-        self.assertIsInstance(self.fail("leave", "interrupt"), KeyboardInterrupt)
-        self.assertIsInstance(self.fail("leave", "generator"), GeneratorExit)
-        self.assertEqual(self.fail("leave", "stop").value, 5)
-        self.assertIsInstance(self.fail("leave", "memory"), MemoryError)
-        self.assertIsInstance(self.fail("leave", "deep"), RecursionError)
+        self.assertEqual(self.failure("leave", "exit").code, 3)
+        self.assertIsInstance(self.failure("leave", "interrupt"), KeyboardInterrupt)
+        self.assertIsInstance(self.failure("leave", "generator"), GeneratorExit)
+        self.assertEqual(self.failure("leave", "stop").value, 5)
+        self.assertIsInstance(self.failure("leave", "memory"), MemoryError)
+        self.assertIsInstance(self.failure("leave", "deep"), RecursionError)
         self.assertEqual(self.call("count"), 1)
 
     def test_binding_of_arguments(self):
         self.assertEqual(self.call("keyword", 1, b=2), [1, 2, 3])
         self.assertEqual(self.call("keyword", 1, 2, c=5), [1, 2, 5])
-        self.assertIn("missing 1 required positional argument: 'b'", str(self.fail("keyword", 1)))
-        self.assertIn("positional-only", str(self.fail("keyword", a=1, b=2)))
-        self.assertIn("unexpected keyword argument 'd'", str(self.fail("keyword", 1, 2, d=1)))
+        self.assertIn("missing 1 required positional argument: 'b'", str(self.failure("keyword", 1)))
+        self.assertIn("positional-only", str(self.failure("keyword", a=1, b=2)))
+        self.assertIn("unexpected keyword argument 'd'", str(self.failure("keyword", 1, 2, d=1)))
 
     def test_unknown_methods(self):
-        self.assertIn("no method Hotel.nothing", str(self.fail("nothing")))
-        self.assertIn("no method Hotel._private", str(self.fail("_private")))
+        self.assertIn("no method Hotel.nothing", str(self.failure("nothing")))
+        self.assertIn("no method Hotel._private", str(self.failure("_private")))
 
     def test_arguments_of_unknown_classes(self):
         invocation = self.server.begin("Hotel", "add", "a")
@@ -366,7 +366,7 @@ class Ends(StepCase):
     def test_our_own_failure_is_reported(self):
         self.server.worker.app.services["Hotel"].fields["rooms"].initial = 5
         self.server.slice = lambda cells: ([("gone", fake.dumps("k"), None)], [])
-        error = self.fail("count", status=fake.NOT_STORABLE)
+        error = self.failure("count", status=fake.NOT_STORABLE)
         self.assertEqual(type(error).__name__, "InternalError")
         self.assertIn("KeyError: 'gone'", str(error))
         self.assertIn("cells.py", self.text)

@@ -273,7 +273,7 @@ class TransactionCase(unittest.TestCase):
     def call(self, method, *args, **named):
         return self.server.call(self.main, method, *args, **named)
 
-    def fail(self, method, *args, **named):
+    def failure(self, method, *args, **named):
         with self.assertRaises(fake.Failed) as caught:
             self.call(method, *args, **named)
         self.text = caught.exception.text
@@ -303,7 +303,7 @@ class Blocks(TransactionCase):
         self.assertEqual(self.ops()[:4], ["begin", "call Hotel.reserve", "call Hotel.reserve", "rollback"])
 
     def test_an_exception_leaves_the_block_after_the_rollback(self):
-        self.assertEqual(repr(self.fail("fails")), "KeyError('own')")
+        self.assertEqual(repr(self.failure("fails")), "KeyError('own')")
         self.assertEqual((self.ops()[-1], self.rooms()), ("rollback", {"a": 1, "b": 1}))
         rollback = [op for end in self.server.ends for op in end[7] if op[1] == 5][0]
         self.assertEqual(repr(fake.exceptions.decode(rollback[2])), "KeyError('own')")
@@ -339,10 +339,10 @@ class Joining(TransactionCase):
         self.assertFalse([end for end in self.server.ends if end[10]])
 
     def test_a_nested_block_of_its_own(self):
-        self.assertEqual(type(self.fail("doomed_by_itself")).__name__, "Aborted")
+        self.assertEqual(type(self.failure("doomed_by_itself")).__name__, "Aborted")
 
     def test_inside_gather(self):
-        self.assertIn("cannot begin inside gather()", str(self.fail("in_gather")))
+        self.assertIn("cannot begin inside gather()", str(self.failure("in_gather")))
         self.assertEqual(self.call("gather_inside"), [True, True])
         self.assertEqual(self.ops().count("begin"), 1)
 
@@ -354,15 +354,15 @@ class Joining(TransactionCase):
 
 class Mistakes(TransactionCase):
     def test_sleep_inside(self):
-        self.assertIn("sleep() inside a transaction", str(self.fail("sleeps")))
+        self.assertIn("sleep() inside a transaction", str(self.failure("sleeps")))
 
     def test_abort_outside(self):
-        error = self.fail("abort_outside")
+        error = self.failure("abort_outside")
         self.assertEqual((type(error).__name__, "outside a transaction" in str(error)), ("TransactionError", True))
-        self.assertEqual(self.fail("abort_plain", in_transaction=True).reason, "plain")
+        self.assertEqual(self.failure("abort_plain", in_transaction=True).reason, "plain")
 
     def test_a_block_that_was_not_compiled(self):
-        self.assertEqual(type(self.fail("sync_block")).__name__, "NotSupported")
+        self.assertEqual(type(self.failure("sync_block")).__name__, "NotSupported")
 
 
 class Mu2sls(TransactionCase):
@@ -413,22 +413,22 @@ class Mu2sls(TransactionCase):
 
     def test_left_open(self):
         line = MU2SLS[: MU2SLS.index("await BeginTx()", MU2SLS.index("def left_open"))].count("\n") + 1
-        error = self.fail("left_open")
+        error = self.failure("left_open")
         self.assertEqual(type(error).__name__, "TransactionError")
         self.assertIn(f"Front.left_open returned with the transaction open that began at bank.py:{line}", str(error))
         self.assertEqual((self.accounts()["a"], self.ops()[-1]), (10, "rollback"))
-        self.assertEqual(str(self.fail("left_open_by_exception")), "out")
+        self.assertEqual(str(self.failure("left_open_by_exception")), "out")
         self.assertEqual(self.accounts()["a"], 10)
 
     def test_left_open_by_a_callee(self):
-        error = self.fail("callee_leaves_open")
+        error = self.failure("callee_leaves_open")
         self.assertIn("Bank.open_in_callee returned with the transaction open that began at bank.py:", str(error))
 
     def test_mistakes(self):
-        self.assertIn("CommitTx() without BeginTx()", str(self.fail("commit_nothing")))
-        self.assertIn("AbortTx() without BeginTx()", str(self.fail("abort_nothing")))
-        self.assertIn("no service Nowhere", str(self.fail("unknown")))
-        self.assertIn("Bank has no method 'method'", str(self.fail("unknown_method")))
+        self.assertIn("CommitTx() without BeginTx()", str(self.failure("commit_nothing")))
+        self.assertIn("AbortTx() without BeginTx()", str(self.failure("abort_nothing")))
+        self.assertIn("no service Nowhere", str(self.failure("unknown")))
+        self.assertIn("Bank has no method 'method'", str(self.failure("unknown_method")))
 
     def test_the_exceptions_alias(self):
         self.assertTrue(self.call("alias"))

@@ -6,6 +6,7 @@ class if Python or the application defines it, else as `CallError`. Frames of th
 
 import asyncio
 import builtins
+import importlib
 import os
 import sys
 import traceback
@@ -14,6 +15,7 @@ from sostenuto import errors
 from sostenuto.worker import codec
 
 _PACKAGE = os.path.dirname(os.path.abspath(errors.__file__)) + os.sep
+_IMPORTLIB = importlib.__file__
 #: A traceback longer than this loses its middle: chains grow with every call they pass.
 _TEXT_MAX = 32 * 1024
 
@@ -81,8 +83,8 @@ def user_traceback(error):
 
 
 def is_ours(path):
-    """True for files of this package."""
-    return path.startswith(_PACKAGE)
+    """True for files of this package, and for the import machinery that we drive."""
+    return path.startswith(_PACKAGE) or path.startswith("<frozen importlib") or path == _IMPORTLIB
 
 
 def _keep_user_frames(shown, seen):

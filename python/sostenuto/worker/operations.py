@@ -214,7 +214,7 @@ class Rollback(Operation):
 class Gather:
     """Several awaitables that run side by side; started when it is made."""
 
-    __slots__ = ("results", "left", "waiter", "outcome", "return_exceptions", "place", "position", "children")
+    __slots__ = ("results", "left", "waiter", "outcome", "return_exceptions", "place", "position")
 
     __sostenuto_unstorable__ = "a gather() that was not awaited cannot be stored: an await is missing"
 
@@ -225,12 +225,13 @@ class Gather:
         self.left = len(awaitables)
         self.results = [None] * self.left
         self.position = run.branch.next_position()
-        self.children = tuple(awaitables)
         run.ungathered[self] = None
         if not awaitables:
             self.outcome = self.results
+        # Calls wait for their turn if they stand beside coroutines, so that all begin in program order.
+        at_once = not any(map(iscoroutine, awaitables))
         for index, awaitable in enumerate(awaitables):
-            run.spawn(f"{self.position}.{index}.", awaitable, Slot(self, index))
+            run.spawn(f"{self.position}.{index}.", awaitable, Slot(self, index), at_once)
 
     def __await__(self):
         outcome = yield self
@@ -240,12 +241,13 @@ class Gather:
 
     def wait(self, run, waiter):
         """Makes `waiter` wait for all, or for the first exception."""
-        if self.waiter is not None:
-            raise RuntimeError("cannot await a gather() twice; keep its result in a variable")
         run.ungathered.pop(self, None)
-        self.waiter = waiter
         if hasattr(self, "outcome"):
             run.settle(waiter, self.outcome)
+        elif self.waiter is not None:
+            raise RuntimeError("two branches wait for one gather()")
+        else:
+            self.waiter = waiter
 
     def settle(self, run, index, outcome):
         """Takes the outcome of one of them."""
@@ -263,8 +265,9 @@ class Gather:
 
     def _finish(self, run, outcome):
         self.outcome = outcome
-        if self.waiter is not None:
-            run.settle(self.waiter, outcome)
+        waiter, self.waiter = self.waiter, None
+        if waiter is not None:
+            run.settle(waiter, outcome)
 
 
 class Slot:

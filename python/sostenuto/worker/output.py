@@ -29,7 +29,8 @@ class StepStream(io.TextIOBase):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         output = current.output
         if output is not None:
-            output.append((self._number, text))
+            if text:
+                output.append((self._number, text))
         else:
             self._real.write(text)
             self._real.flush()

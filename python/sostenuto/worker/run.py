@@ -212,8 +212,9 @@ class Run:
             except Exception as error:
                 outcome = Raise(error)
             operation.take(outcome)
-            if operation.waiter is not None:
-                self.settle(operation.waiter, operation.outcome)
+            waiter, operation.waiter = operation.waiter, None
+            if waiter is not None:
+                self.settle(waiter, operation.outcome)
 
     def _cancel(self, kind, payload):
         """Raises `CancelledError` where the method waits; what it waited for is let go."""
@@ -238,11 +239,11 @@ class Run:
         elif type(waiter) is Slot:
             waiter.gather.settle(self, waiter.index, outcome)
 
-    def spawn(self, path, awaitable, slot):
-        """Starts one part of a gather; its coroutine runs when the current branch waits."""
+    def spawn(self, path, awaitable, slot, at_once):
+        """Starts one part of a gather; a coroutine runs when the current branch waits."""
         if isinstance(awaitable, Promise):
             awaitable = awaitable.call
-        if isinstance(awaitable, Operation):
+        if isinstance(awaitable, Operation) and (at_once or awaitable.position is not None):
             if awaitable.position is None:
                 awaitable.start(self, Branch(path))
             awaitable.wait(self, slot)

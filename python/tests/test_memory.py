@@ -1,0 +1,144 @@
+"""Services in plain Python, as a user's unit tests see them."""
+
+import asyncio
+import unittest
+
+import fake  # noqa: F401 (makes the package importable)
+
+import sostenuto
+from sostenuto import Aborted, Persistent, abort, entity, memory, send, service, sleep, task, transaction
+
+
+@service
+class Hotel:
+    rooms: Persistent[dict[str, int]] = {}
+    log: "Persistent[list]" = []
+
+    def reserve(self, name, guests):
+        guests.append("changed by the callee")
+        self.rooms[name] -= 1
+        if self.rooms[name] < 0:
+            raise ValueError("full")
+        return self.log
+
+    async def slow(self):
+        await sleep(0)
+        return "slow"
+
+
+@entity
+class Account:
+    balance: Persistent[int] = 0
+
+    def deposit(self, amount):
+        self.balance += amount
+        return self.key, self.balance
+
+
+@service
+class Front:
+    hotel: Hotel
+
+    async def book(self, names):
+        async with transaction():
+            await asyncio.gather(*[self.hotel.reserve(name, []) for name in names])
+            await Account("ann").deposit(5)
+            if len(names) > 1:
+                abort("too many")
+        return "booked"
+
+    def plain(self, guests):
+        log = self.hotel.reserve("a", guests)
+        log.append("changed by the caller")
+        return guests, Hotel().reserve("a", []), self.hotel.slow()
+
+    async def nested(self):
+        async with transaction():
+            try:
+                with transaction():
+                    await Account("ann").deposit(5)
+                    raise ValueError
+            except ValueError:
+                pass
+
+    def pay(self):
+        send(Account("ann").deposit(1))
+
+    def sleeps(self):
+        with transaction():
+            sleep(1)
+
+    def unknown(self):
+        self.hotel.nothing()
+
+
+@task(retries=3)
+def mail(to):
+    return to
+
+
+class Memory(unittest.TestCase):
+    def setUp(self):
+        sostenuto.use(memory)
+        memory.reset()
+        self.hotel = Hotel()
+        self.hotel.rooms["a"] = 2
+        self.front = Front()
+
+    def test_fields_are_fresh_for_each_instance(self):
+        self.assertEqual(Hotel().rooms, {})
+        self.assertEqual(Account("x").balance, 0)
+
+    def test_a_client_reaches_the_newest_instance_and_copies(self):
+        guests, log, slow = self.front.plain([])
+        self.assertEqual((guests, log, slow), ([], [], "slow"))
+        self.assertEqual((self.hotel.rooms, self.hotel.log), ({"a": 0}, []))
+
+    def test_a_transaction_commits_or_leaves_nothing(self):
+        self.assertEqual(asyncio.run(self.front.book(["a"])), "booked")
+        self.assertEqual((self.hotel.rooms, Account("ann").balance), ({"a": 1}, 5))
+        self.hotel.rooms["b"] = 1
+        with self.assertRaises(Aborted) as caught:
+            asyncio.run(self.front.book(["a", "b"]))
+        self.assertEqual(caught.exception.reason, "too many")
+        self.assertEqual((self.hotel.rooms, Account("ann").balance), ({"a": 1, "b": 1}, 5))
+
+    def test_an_exception_in_a_joined_block_dooms_the_whole(self):
+        with self.assertRaises(Aborted):
+            asyncio.run(self.front.nested())
+        self.assertEqual(Account("ann").balance, 0)
+
+    def test_one_instance_per_key(self):
+        Account("ann").deposit(5)
+        self.assertEqual(Account("ann").deposit(1), ("ann", 6))
+        self.assertEqual(Account("bob").balance, 0)
+        self.front.pay()
+        self.assertEqual(Account("ann").balance, 7)
+
+    def test_mistakes(self):
+        with self.assertRaises(sostenuto.TransactionError):
+            abort()
+        with self.assertRaises(sostenuto.TransactionError):
+            self.front.sleeps()
+        with self.assertRaises(sostenuto.NotSupported):
+            sostenuto.wait_for("event")
+        with self.assertRaisesRegex(AttributeError, "Hotel has no method 'nothing'"):
+            self.front.unknown()
+        with self.assertRaises(AttributeError):
+            self.front.nothing
+
+    def test_tasks_run_here_and_not_yet_there(self):
+        self.assertEqual(mail("x"), "x")
+        from sostenuto.worker.app import BACKEND
+
+        sostenuto.use(BACKEND)
+        with self.assertRaisesRegex(sostenuto.NotSupported, "mail cannot be called"):
+            mail("x")
+
+    def test_public_names(self):
+        for name in sostenuto.__all__:
+            self.assertTrue(hasattr(sostenuto, name), name)
+
+
+if __name__ == "__main__":
+    unittest.main()
