@@ -640,14 +640,14 @@ impl<'m, 'a> Placer<'m, 'a> {
 
     /// A client, or a method of one, that goes where we lose sight of it.
     fn loose_client(&mut self, expr: &'a Expr, place: Place) {
-        if place.client || place.called {
+        if place.called {
             return;
         }
         if !matches!(expr.kind, ExprKind::Name(_) | ExprKind::Attribute(..) | ExprKind::Call(_)) {
             return;
         }
         match self.model.resolve(self.file, expr) {
-            Entity::Client(service) | Entity::Clients(service) | Entity::MaybeClient(service) => {
+            Entity::Client(service) | Entity::Clients(service) | Entity::MaybeClient(service) if !place.client => {
                 let name = self.model.services[service].name;
                 let message = format!("a client of `{name}` cannot be used as a value here");
                 let help = format!("call its methods here, or give a helper a parameter annotated `{name}`");

@@ -16,7 +16,8 @@ pub(super) fn check(model: &Model<'_>, file: FileId, sink: &mut Sink<'_>) {
     for scope in model.scopes.iter().filter(|s| s.file == file) {
         if scope.bindings.contains_key(RUNTIME) {
             let message = format!("the name `{RUNTIME}` belongs to the runtime");
-            sink.add(Report::error("SOS0005", file, Span::at(0), message).help("choose another name"));
+            let at = source.source.find(RUNTIME).unwrap_or(0) as u32;
+            sink.add(Report::error("SOS0005", file, Span::at(at), message).help("choose another name"));
         }
     }
     if model.files.iter().take(file).any(|other| other.source.module == source.module) {

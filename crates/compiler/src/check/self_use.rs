@@ -4,7 +4,7 @@
 use super::targets;
 use crate::diagnostic::{Report, Sink};
 use crate::hir::*;
-use crate::model::{Entity, FileId, FunctionId, Model, ServiceId};
+use crate::model::{Binding, Entity, FileId, FunctionId, Model, ServiceId};
 use crate::span::Span;
 use crate::walk::statements;
 use protocol::manifest::FieldKind;
@@ -37,6 +37,12 @@ impl<'a> Checker<'_, 'a, '_> {
     fn is_self(&self, expr: &'a Expr) -> bool {
         matches!(self.model.resolve(self.file, expr), Entity::SelfRef(class)
             if self.model.classes[class].service.is_some())
+    }
+
+    /// The name of the parameter itself, not one that was given the object.
+    fn is_parameter(&self, expr: &Expr, name: &str) -> bool {
+        let bound = self.model.binding_scope(self.model.scope_at(self.file, expr), name);
+        bound.is_some_and(|b| matches!(self.model.scopes[b].bindings[name].first(), Some(Binding::Param { .. })))
     }
 
     fn target(&mut self, stmt: &Stmt, target: &'a Expr) {
@@ -77,7 +83,7 @@ impl<'a> Checker<'_, 'a, '_> {
     /// `below` is true under an attribute access, where `self` is at home.
     fn expr(&mut self, expr: &'a Expr, below: bool) {
         match &expr.kind {
-            ExprKind::Name(_) if !below && self.is_self(expr) => {
+            ExprKind::Name(name) if !below && self.is_parameter(expr, name) && self.is_self(expr) => {
                 let message = "`self` cannot be used as a value";
                 let help = "pass the values that are needed, or make the function a method";
                 self.error("SOS0506", expr.span, message, help);

@@ -142,7 +142,7 @@ impl<'a> Walker<'_, 'a> {
     fn attribute(&mut self, expr: &'a Expr, base: &'a Expr, name: &str) -> Val {
         match self.model.resolve(self.file, expr) {
             Entity::Field(service, field) if Some(service) == self.service => return self.field(field, expr.span),
-            Entity::SelfAttribute(class, _) => {
+            Entity::SelfAttribute(class, _) if self.model.classes[class].service.is_some() => {
                 let service = self.model.classes[class].service;
                 let key = service.and_then(|s| self.model.services[s].entity_key.clone());
                 return Val::clean(key.filter(|_| name == "key").unwrap_or_default());
@@ -321,8 +321,11 @@ impl<'a> Walker<'_, 'a> {
     }
 
     fn round(&mut self, comp: &'a Comp) -> Val {
-        for clause in &comp.clauses {
+        for (index, clause) in comp.clauses.iter().enumerate() {
+            // The first iterable is evaluated whatever comes.
+            self.depth -= u32::from(index == 0);
             let iter = self.value(&clause.iter);
+            self.depth += u32::from(index == 0);
             let element = self.element(&iter);
             self.held.push(iter);
             self.assign(&clause.target, element, None);
