@@ -8,12 +8,8 @@ import os
 
 from sostenuto.errors import InternalError, NotStorable, NotSupported
 from sostenuto.worker import codec
-from sostenuto.worker.codec import IMMUTABLE, decode, encode, same
+from sostenuto.worker.codec import IMMUTABLE, decode, encode_changed
 from sostenuto.worker.views import Dead, DictView, encode_key, where
-
-#: Reads of a step that read nothing.
-NO_READS = ([], [])
-
 
 class ScalarField:
     """Descriptor of a field that is one cell."""
@@ -88,16 +84,16 @@ class DictField:
 class Cells:
     """What an instance's fields hold during the current step."""
 
-    __slots__ = ("fields", "run", "suspends", "replaying", "shipped", "scalars", "assigned", "seen", "views")
+    #: True if the method is a coroutine: iterators may live longer than a step.
+    suspends = False
+    #: True while the journal answers.
+    replaying = False
 
     def __init__(self, fields, run):
         self.fields = fields
         #: Answers `ask(field, key bytes | None | ...)`.
         self.run = run
-        #: True if the method is a coroutine: iterators may live longer than a step.
-        self.suspends = False
-        #: True while the journal answers.
-        self.replaying = False
+        #: The views of dict fields that user code or the server has touched.
         self.views = {}
 
     def begin(self, shipped):
@@ -108,24 +104,26 @@ class Cells:
         self.scalars = {}
         #: Scalar fields that were assigned, to the place if the value is mutable.
         self.assigned = {}
-        #: Scalar fields that user code read.
+        #: Scalar fields that user code read, as `reads` names them.
         self.seen = []
-        for view in self.views.values():
-            view._begin()
+        views = self.views
+        if views:
+            for view in views.values():
+                view._begin()
         self.ship(shipped)
 
     def ship(self, shipped):
         """Takes cells from the server."""
         cells, wholes = shipped
+        views = self.views
         for field, key, value in cells:
             if key is None:
                 self.shipped[field] = value
-            else:
-                try:
-                    view = self.views[field]
-                except KeyError:
-                    view = self.view(self.fields[field])
-                view._base.setdefault(decode(key), (key, value))
+                continue
+            view = views.get(field)
+            if view is None:
+                view = views[field] = DictView(self, self.fields[field])
+            view._base.setdefault(decode(key), (key, value))
         for field, entries in wholes:
             self.view(self.fields[field])._ship_whole(entries)
 
@@ -143,7 +141,7 @@ class Cells:
             self.ask(field, None)
             if name not in self.shipped:
                 self.not_answered(field, None)
-        self.seen.append(name)
+        self.seen.append((name, None))
         data = self.shipped[name]
         value = self.scalars[name] = decode(field.initial if data is None else data)
         return value
@@ -166,12 +164,9 @@ class Cells:
 
     def finish(self):
         """What user code read and changed: the `reads` and `writes` of END. Raises `NotStorable`."""
-        writes = []
+        reads, wholes, writes = self.seen, [], []
         if self.scalars:
             self._finish_scalars(writes)
-        if not self.views:
-            return ([(name, None) for name in self.seen], []) if self.seen else NO_READS, writes
-        reads, wholes = [(name, None) for name in self.seen], []
         for view in self.views.values():
             view._finish(reads, wholes, writes)
         return (reads, wholes), writes
@@ -181,14 +176,14 @@ class Cells:
             is_assigned = name in self.assigned
             if not is_assigned and type(value) in IMMUTABLE:
                 continue
-            try:
-                data = encode(value)
-            except codec.Unstorable as problem:
-                raise self.not_storable(self.fields[name], None, problem, self.assigned.get(name)) from None
             base = self.shipped.get(name)
             if base is None and not is_assigned:
                 base = self.fields[name].initial
-            if data != base and not same(data, base):
+            try:
+                data = encode_changed(value, base)
+            except codec.Unstorable as problem:
+                raise self.not_storable(self.fields[name], None, problem, self.assigned.get(name)) from None
+            if data is not None:
                 writes.append((name, None, data, False))
 
     def not_storable(self, field, key, problem, place, what=""):

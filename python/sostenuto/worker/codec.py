@@ -62,7 +62,12 @@ def encode(value):
     try:
         data = dumps(value, 2)
     except ValueError:
-        return _encode_slowly(value)
+        return encode_slowly(value)
+    return checked(value, data)
+
+
+def checked(value, data):
+    """`data`, which `marshal` made of `value`, or better: `marshal` takes more than can be stored."""
     kind = type(value)
     if kind in _SAFE:
         if len(data) < _INT_SUSPECT:
@@ -70,7 +75,7 @@ def encode(value):
     elif _SURROGATE not in data and (kind is str or (kind in _CONTAINERS and _is_plain(value, kind))):
         if len(data) < _INT_SUSPECT or _ints_fit(value):
             return data
-    return _encode_slowly(value)
+    return encode_slowly(value)
 
 
 def decode(data):
@@ -79,6 +84,19 @@ def decode(data):
     if _EXTENSION in data:
         return _revive(value)
     return value
+
+
+def encode_changed(value, base):
+    """The bytes of a value, or None if they would say what `base` says."""
+    try:
+        data = dumps(value, 2)
+    except ValueError:
+        data = encode_slowly(value)
+    else:
+        if data == base:
+            return None
+        data = checked(value, data)
+    return None if same(data, base) else data
 
 
 def same(data, base):
@@ -151,7 +169,8 @@ registry = Registry()
 copied = {}
 
 
-def _encode_slowly(value):
+def encode_slowly(value):
+    """The bytes of a value of any kind."""
     try:
         return dumps(_plain_form(value, 0, ()), 2)
     except RecursionError:

@@ -12,8 +12,9 @@ from sostenuto.worker import codec, exceptions
 from sostenuto.worker.current import Signal, current
 from sostenuto.worker.views import where
 
-#: Kinds of operations in END.
+#: Kinds of operations in END, and how the journal names them.
 CALL, SEND, SLEEP, BEGIN, COMMIT, ROLLBACK = range(6)
+KINDS = ("call", "send", "sleep", "begin", "commit", "rollback")
 
 
 class Raise:
@@ -34,8 +35,6 @@ class Operation:
 
     __slots__ = ("position", "waiter", "outcome")
 
-    #: How the journal names it.
-    text = ""
     __sostenuto_unstorable__ = "an operation cannot be stored: an await is missing"
 
     def __init__(self):
@@ -53,7 +52,6 @@ class Operation:
         position = self.position = branch.next_position()
         run.outstanding[position] = self
         run.ops.append((position, *self.fields(run)))
-        run.texts.append((position, self.text))
 
     def wait(self, run, waiter):
         """Makes `waiter` wait for the outcome."""
@@ -62,7 +60,7 @@ class Operation:
         if hasattr(self, "outcome"):
             run.settle(waiter, self.outcome)
         elif self.waiter is not None:
-            raise RuntimeError(f"two branches wait for one operation: {self.text}")
+            raise RuntimeError("two branches wait for the same call")
         else:
             self.waiter = waiter
 
@@ -96,11 +94,6 @@ class Call(Operation):
         self.place = where()
         run.unstarted[self] = None
 
-    @property
-    def text(self):
-        """How the journal names it."""
-        return f"call {self.service}.{self.method}"
-
     def __await__(self):
         if self.position is not None:
             raise RuntimeError(f"cannot await a call twice: {self.service}.{self.method}; keep its result in a variable")
@@ -120,7 +113,6 @@ class Call(Operation):
         run.unstarted.pop(self, None)
         position = self.position = run.branch.next_position()
         run.ops.append((position, SEND, self.service, self.key, self.method, self.args))
-        run.texts.append((position, f"send {self.service}.{self.method}"))
 
     def fields(self, run):
         return (CALL, self.service, self.key, self.method, self.args)
@@ -148,8 +140,6 @@ class Sleep(Operation):
 
     __slots__ = ("micros", "result")
 
-    text = "sleep"
-
     def __init__(self, seconds, result=None):
         Operation.__init__(self)
         if isinstance(seconds, timedelta):
@@ -174,8 +164,6 @@ class Begin(Operation):
 
     __slots__ = ()
 
-    text = "begin"
-
     def fields(self, run):
         return (BEGIN,)
 
@@ -185,8 +173,6 @@ class Commit(Operation):
 
     __slots__ = ()
 
-    text = "commit"
-
     def fields(self, run):
         return (COMMIT,)
 
@@ -195,8 +181,6 @@ class Rollback(Operation):
     """Aborts it with an exception."""
 
     __slots__ = ("error", "then")
-
-    text = "rollback"
 
     def __init__(self, error, then=None):
         Operation.__init__(self)
@@ -225,7 +209,7 @@ class Gather:
         self.left = len(awaitables)
         self.results = [None] * self.left
         self.position = run.branch.next_position()
-        run.ungathered[self] = None
+        run.unstarted[self] = None
         if not awaitables:
             self.outcome = self.results
         # Calls wait for their turn if they stand beside coroutines, so that all begin in program order.
@@ -241,7 +225,7 @@ class Gather:
 
     def wait(self, run, waiter):
         """Makes `waiter` wait for all, or for the first exception."""
-        run.ungathered.pop(self, None)
+        run.unstarted.pop(self, None)
         if hasattr(self, "outcome"):
             run.settle(waiter, self.outcome)
         elif self.waiter is not None:

@@ -12,7 +12,7 @@ from sostenuto.errors import Aborted, InternalError, NotStorable, TransactionErr
 from sostenuto.worker import codec, exceptions
 from sostenuto.worker.cells import Cells, line_of
 from sostenuto.worker.current import Departure, Evicted, NotNow, current
-from sostenuto.worker.operations import NOBODY, Gather, Operation, Promise, Raise, Rollback, Slot
+from sostenuto.worker.operations import KINDS, NOBODY, SEND, Gather, Operation, Promise, Raise, Rollback, Slot
 
 END, FETCH, DROPPED, DEPARTED = 10, 11, 12, 13
 RETURNED, RAISED, SUSPENDED, NOT_STORABLE = range(4)
@@ -25,17 +25,21 @@ _EVICTIONS_MAX = 100
 class Branch:
     """A line of execution within an invocation: the method itself, or a coroutine that it gathers."""
 
-    __slots__ = ("path", "counter", "draws", "coroutine", "waiter", "awaited")
+    path = ""
+    counter = 0
+    draws = 0
+    coroutine = None
+    #: The operation or gather that it waits for.
+    awaited = None
+    #: What wants its result; None for the method itself.
+    waiter = None
 
-    def __init__(self, path, coroutine=None, waiter=None):
-        self.path = path
-        #: The operation or gather that it waits for.
-        self.awaited = None
-        self.counter = 0
-        self.draws = 0
-        self.coroutine = coroutine
-        #: What wants its result; None for the method itself.
-        self.waiter = waiter
+    @classmethod
+    def within(cls, path, coroutine=None, waiter=None):
+        """A branch that the method gathers."""
+        branch = cls()
+        branch.path, branch.coroutine, branch.waiter = path, coroutine, waiter
+        return branch
 
     def next_position(self):
         """The position of the next operation that this branch starts."""
@@ -47,37 +51,27 @@ class Branch:
 class Run:
     """An invocation that this process executes."""
 
-    __slots__ = (
-        "abandoned",
-        "before",
-        "branch",
-        "branches",
-        "cells",
-        "channel",
-        "clock",
-        "dead",
-        "doomed",
-        "explicit",
-        "invocation",
-        "joined",
-        "joined_at",
-        "joins",
-        "main",
-        "number",
-        "opened",
-        "ops",
-        "outcome",
-        "output",
-        "outstanding",
-        "ready",
-        "replaying",
-        "seed",
-        "target",
-        "texts",
-        "ticks",
-        "ungathered",
-        "unstarted",
-    )
+    # Defaults of the class: a method of one step sets only what it needs.
+
+    #: Transactions of a caller or of its own that it has joined by `BeginTx` and not ended; where the first began.
+    joins = 0
+    joined_at = None
+    #: Where its own transaction began, while that is open; whether by `BeginTx`, so that an abort that surfaces ends
+    #: it; the branches and operations from before.
+    opened = None
+    explicit = False
+    before = None
+    #: Branches that can run or wait; those whose transaction was rolled back; those that can run, with what they get.
+    branches = None
+    abandoned = ()
+    ready = None
+    #: The signal that ended the run.
+    dead = None
+    #: What the method returned or raised.
+    outcome = None
+    replaying = False
+    #: A joined transaction was aborted in this step: the exception's bytes.
+    doomed = None
 
     def __init__(self, channel, number, invocation, target, fields, seed, joined):
         self.channel = channel
@@ -88,25 +82,12 @@ class Run:
         self.seed = seed
         #: It runs inside a caller's transaction.
         self.joined = joined
-        #: Transactions of a caller or of its own that it has joined by `BeginTx` and not ended.
-        self.joins = 0
-        #: Where the first of them was joined.
-        self.joined_at = None
-        #: Where its own transaction began, while that is open.
-        self.opened = None
-        #: It began by `BeginTx`, so an abort that surfaces ends it.
-        self.explicit = False
         self.cells = Cells(fields, self)
-        self.main = self.branch = Branch("")
-        self.branches = None
-        self.abandoned = ()
-        self.ready = None
+        self.main = self.branch = Branch()
+        #: Operations that have no result yet, by position.
         self.outstanding = {}
+        #: Calls that were not started, and gathers that were not awaited.
         self.unstarted = {}
-        self.ungathered = {}
-        self.dead = None
-        self.outcome = None
-        self.replaying = False
 
     @property
     def in_transaction(self):
@@ -120,8 +101,6 @@ class Run:
         self.clock = clock
         self.ticks = 0
         self.ops = []
-        self.texts = []
-        self.doomed = None
         self.output = current.output = []
         self.cells.begin(shipped)
 
@@ -150,6 +129,7 @@ class Run:
                 return self._departed(step, ops)
         if journal:
             self.replaying = self.cells.replaying = False
+            self.doomed = None
             self.begin_step(clock, shipped)
         return self.step(delivered)
 
@@ -180,6 +160,7 @@ class Run:
     def resume(self, number, clock, shipped, delivered):
         """Goes on after a suspension."""
         self.number = number
+        self.doomed = None
         self.begin_step(clock, shipped)
         return self.step(delivered)
 
@@ -195,7 +176,7 @@ class Run:
         """Runs a step of the journal: True if it did what it did the first time."""
         self._deliver(delivered)
         self._go()
-        return not self.dead and self.main.coroutine is not None and self.texts == [tuple(op) for op in ops]
+        return not self.dead and self.main.coroutine is not None and self._texts() == [tuple(op) for op in ops]
 
     def _deliver(self, delivered):
         for position, kind, payload in delivered:
@@ -245,13 +226,13 @@ class Run:
             awaitable = awaitable.call
         if isinstance(awaitable, Operation) and (at_once or awaitable.position is not None):
             if awaitable.position is None:
-                awaitable.start(self, Branch(path))
+                awaitable.start(self, Branch.within(path))
             awaitable.wait(self, slot)
         elif type(awaitable) is Gather:
             awaitable.wait(self, slot)
         else:
             coroutine = awaitable if type(awaitable) is CoroutineType else _await(awaitable)
-            branch = Branch(path, coroutine, slot)
+            branch = Branch.within(path, coroutine, slot)
             self.branches[branch] = None
             self.ready.append((branch, None))
 
@@ -393,7 +374,7 @@ class Run:
         if self.dead:
             return self._died()
         error = outcome.error if outcome.__class__ is Raise else None
-        if error is None and (self.unstarted or self.ungathered):
+        if error is None and self.unstarted:
             error = self._unawaited()
         try:
             reads, writes = self.cells.finish()
@@ -480,11 +461,11 @@ class Run:
         return (1 if len(roots) == 1 and not direct and len(self.branches) == 1 else 0, positions)
 
     def _unawaited(self):
-        for call in self.unstarted:
-            line = line_of(call.place)
-            return UnawaitedCall(f"the call of {call.service}.{call.method} at {line} was never made: await it")
-        gather = next(iter(self.ungathered))
-        return UnawaitedCall(f"the gather() at {line_of(gather.place)} was never awaited")
+        first = next(iter(self.unstarted))
+        line = line_of(first.place)
+        if type(first) is Gather:
+            return UnawaitedCall(f"the gather() at {line} was never awaited")
+        return UnawaitedCall(f"the call of {first.service}.{first.method} at {line} was never made: await it")
 
     def _died(self):
         self.evict()
@@ -496,15 +477,20 @@ class Run:
         self.evict()
         return (DEPARTED, self.number, self.invocation, step, expected, actual)
 
+    def _texts(self):
+        """The step's operations as the journal names them."""
+        return [(op[0], _text(op)) for op in self.ops]
+
     def _difference(self, ops):
+        texts = self._texts()
         for index, (position, text) in enumerate(ops):
             expected = f"at {position}: {text}"
-            if index >= len(self.texts):
+            if index >= len(texts):
                 return expected, self._what_instead()
-            if self.texts[index] != (position, text):
-                return expected, "at {}: {}".format(*self.texts[index])
-        if len(self.texts) > len(ops):
-            return "suspended", "at {}: {}".format(*self.texts[len(ops)])
+            if texts[index] != (position, text):
+                return expected, "at {}: {}".format(*texts[index])
+        if len(texts) > len(ops):
+            return "suspended", "at {}: {}".format(*texts[len(ops)])
         return "suspended", self._what_instead()
 
     def _what_instead(self):
@@ -547,6 +533,13 @@ def _unwind(coroutine, signal):
         except BaseException:
             return
     _refused.append(coroutine)
+
+
+def _text(op):
+    """How the journal names an operation of END."""
+    kind = op[1]
+    name = KINDS[kind]
+    return f"{name} {op[2]}.{op[4]}" if kind <= SEND else name
 
 
 def _root_of(gather):

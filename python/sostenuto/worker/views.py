@@ -12,7 +12,7 @@ from itertools import islice
 from reprlib import recursive_repr
 
 from sostenuto.worker import codec
-from sostenuto.worker.codec import IMMUTABLE, decode, encode, same
+from sostenuto.worker.codec import IMMUTABLE, decode, encode, encode_changed, same
 
 
 class _Sentinel:
@@ -29,6 +29,10 @@ class _Sentinel:
 PENDING = _Sentinel("PENDING")
 #: No such entry.
 MISSING = _Sentinel("MISSING")
+#: Key of the place where the whole field was assigned.
+_WHOLE = _Sentinel("WHOLE")
+#: In the place of what the store holds under a key that nobody asked for.
+_UNKNOWN = (None, None)
 #: Shared by all views until they need one of their own.
 _NOTHING = {}
 
@@ -194,7 +198,7 @@ class DictView:
         view = DictView.__new__(DictView)
         view._cells, view._field = self._cells, self._field
         view._base, view._now, view._seen = self._base, value, self._seen
-        view._gone, view._set = _NOTHING, {None: where()}
+        view._gone, view._set = _NOTHING, {_WHOLE: where()}
         view._whole, view._scanned, view._adopted, view._before = True, False, True, self
         return view
 
@@ -217,13 +221,18 @@ class DictView:
         for key, value in self._now.items():
             if value is PENDING or (type(value) in IMMUTABLE and key not in assigned):
                 continue
-            data = self._encode(key, value)
-            base = base_of(key)
-            if base is None or base[1] is None:
-                writes.append((field, self._cells.encode_key(self._field, key), data, False))
-            elif key in gone:
-                writes.append((field, self._cells.encode_key(self._field, key), data, True))
-            elif data != base[1] and not same(data, base[1]):
+            base = base_of(key, _UNKNOWN)
+            is_fresh = key in gone
+            try:
+                data = encode_changed(value, None if is_fresh else base[1])
+            except codec.Unstorable as problem:
+                raise self._not_storable(key, problem) from None
+            if data is None:
+                continue
+            if is_fresh or base[1] is None:
+                key_bytes = self._cells.encode_key(self._field, key)
+                writes.append((field, key_bytes, data, is_fresh and base[1] is not None))
+            else:
                 writes.append((field, base[0], data, False))
 
     def _was_scanned(self):
@@ -256,7 +265,10 @@ class DictView:
                 writes.append((field, key_bytes, None, False))
         last, moved = -1, False
         for key, value in now.items():
-            data, key_bytes = self._encode(key, value), self._cells.encode_key(self._field, key)
+            try:
+                data, key_bytes = encode(value), self._cells.encode_key(self._field, key)
+            except codec.Unstorable as problem:
+                raise self._not_storable(key, problem) from None
             place = order.get(key)
             if place is None:
                 moved = True
@@ -268,12 +280,9 @@ class DictView:
             if moved or not same(data, base[1]):
                 writes.append((field, key_bytes, data, moved))
 
-    def _encode(self, key, value):
-        try:
-            return encode(value)
-        except codec.Unstorable as problem:
-            place = self._set.get(key) or self._set.get(None) if self._set else None
-            raise self._cells.not_storable(self._field, key, problem, place) from None
+    def _not_storable(self, key, problem):
+        place = self._set.get(key) or self._set.get(_WHOLE) if self._set else None
+        return self._cells.not_storable(self._field, key, problem, place)
 
     # A dict's interface.
 
