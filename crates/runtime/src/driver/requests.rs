@@ -1,6 +1,6 @@
 //! What handles ask of the driver.
 
-use engine::{Input, Reply, Submit, Token};
+use engine::{Input, Submit, Token};
 use protocol::api::{Description, Invocations, State};
 use protocol::problem::Code;
 use protocol::worker::ValueBytes;
@@ -32,12 +32,9 @@ impl Driver {
                 let token = submit.token;
                 self.expect(home, token, Input::Submit(submit), answer);
             }
-            Request::Wait { token, id, answer } => match self.finished(id)? {
-                Some((after, reply)) => {
-                    self.hold(after, move || tell(answer, Answer { invocation: Some(id), reply }));
-                }
-                None => self.expect(self.home(id), token, Input::Await { token, id }, answer),
-            },
+            Request::Wait { token, id, answer } => {
+                self.expect(self.home(id), token, Input::Await { token, id }, answer);
+            }
             Request::Cancel { token, id, kill, answer } => {
                 self.expect(self.home(id), token, Input::Cancel { token, id, kill }, answer);
             }
@@ -85,16 +82,6 @@ impl Driver {
         }
         self.tokens.insert(token, (home, answer));
         self.inputs.push_back((home, input));
-    }
-
-    /// The result of a finished invocation, if it is kept.
-    fn finished(&self, id: InvocationId) -> Result<Option<(Position, Reply)>, NodeError> {
-        let (newest, row) = self.done_row(id)?;
-        let reply = row.map(|row| {
-            let done = row.done;
-            Reply::Done { outcome: done.outcome, cancelled: done.cancelled, keep_until: done.keep_until }
-        });
-        Ok(reply.map(|reply| (newest, reply)))
     }
 }
 

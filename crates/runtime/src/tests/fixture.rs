@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use protocol::manifest::{Field, FieldKind, Foreseen, ForeseenCells, Manifest, Method, Mode, Service};
@@ -13,7 +14,7 @@ use protocol::worker::{FromWorker, Start, StepEnd, StepStatus, StepWrite, ToWork
 use protocol::{DeploymentId, InvocationId, Value, msgpack};
 use store::memory::{MemoryLog, Watermark};
 
-use crate::api::Call;
+use crate::api::{Answer, Call};
 use crate::backends::Backends;
 use crate::driver::Event;
 use crate::sink::Sink;
@@ -178,6 +179,12 @@ pub(super) fn block_on<F: Future>(future: F) -> F::Output {
         .build()
         .unwrap()
         .block_on(async { tokio::time::timeout(Duration::from_secs(30), future).await.expect("an answer in time") })
+}
+
+/// Submits a call in a thread of its own.
+pub(super) fn submit(handle: &NodeHandle, call: Call) -> JoinHandle<Answer> {
+    let handle = handle.clone();
+    std::thread::spawn(move || block_on(handle.submit(call)))
 }
 
 /// Looks at a future once.

@@ -445,12 +445,25 @@ impl Pool {
             worker.outgoing.extend(held);
         }
         self.stats.steps += 1;
+        let newest = self.by_invocation.get(&self.runs.get(&number.0)?.invocation).copied();
         let run = self.forget(number.0)?;
         self.suspects.remove(&run.invocation);
         if suspended && !run.evicted {
-            self.coroutines.insert(run.invocation, (id, run.partition));
+            self.keep(&run, id, newest.filter(|newest| *newest != number.0));
         }
         Some(run)
+    }
+
+    /// A coroutine was suspended. If a newer run of its invocation is on its way, nobody will resume this one.
+    fn keep(&mut self, run: &Run, id: WorkerId, newer: Option<u64>) {
+        let Some(newer) = newer else {
+            self.coroutines.insert(run.invocation, (id, run.partition));
+            return;
+        };
+        // On the same worker the newer run takes its place by itself.
+        if self.runs.get(&newer).is_some_and(|newer| newer.worker != Some(id)) {
+            self.say(id, ToWorker::Evict(run.invocation));
+        }
     }
 
     fn say(&mut self, id: WorkerId, message: ToWorker) {
