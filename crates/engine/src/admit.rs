@@ -184,7 +184,8 @@ impl Partition {
 
     /// A call inside a transaction.
     pub(crate) fn inner_call(&mut self, inner: InnerCall, turn: &mut Turn) {
-        if self.is_dead(inner.attempt) || self.live.contains_key(&inner.id) {
+        let over = self.is_dead(inner.attempt) || self.is_past(inner.attempt, inner.home);
+        if over || self.live.contains_key(&inner.id) {
             return;
         }
         self.enlist(inner.attempt, inner.home, inner.call.age, turn);

@@ -459,6 +459,9 @@ impl Partition {
         let group = self.groups.remove(&number).expect("the group was just there");
         let step = group.request.step;
         if group.cut {
+            if let Some(run) = group.fetch {
+                turn.effects.push(Effect::Fetched { run, slice: None });
+            }
             return self.scan_too_large(step, turn);
         }
         let contents = self.collect(&group.request, group.wholes);
@@ -466,10 +469,17 @@ impl Partition {
         self.answer_fetch(run, step, &group.request, contents, turn);
     }
 
-    /// A step (or with it all of its attempt) asks for nothing any more: what is being loaded for it is of no use.
-    pub(crate) fn forget_groups(&mut self, attempt: AttemptId, step: Option<InvocationId>) {
+    /// A step (or with it all of its attempt) asks for nothing any more: what is being loaded for it is of no use. A
+    /// worker that waits for the answer is told so.
+    pub(crate) fn forget_groups(&mut self, attempt: AttemptId, step: Option<InvocationId>, turn: &mut Turn) {
         let of_it = |request: &LockRequest| request.attempt == attempt && step.is_none_or(|id| request.step == id);
-        self.groups.retain(|_, group| !of_it(&group.request));
+        self.groups.retain(|_, group| {
+            let forgotten = of_it(&group.request);
+            if let (true, Some(run)) = (forgotten, group.fetch) {
+                turn.effects.push(Effect::Fetched { run, slice: None });
+            }
+            !forgotten
+        });
     }
 
     /// Starts or resumes the step on a worker: all cells are granted.
@@ -571,7 +581,7 @@ impl Partition {
         turn: &mut Turn,
     ) {
         if self.runs.get(&run) != Some(&id) {
-            return;
+            return turn.effects.push(Effect::Fetched { run, slice: None });
         }
         self.take_contents(id, contents);
         let slice = self.slice(id, |cell| asked.wants.iter().any(|(wanted, _)| wanted == cell));

@@ -174,7 +174,7 @@ impl Partition {
         } else {
             self.locks.release(context.attempt);
         }
-        self.forget_groups(context.attempt, Some(id));
+        self.forget_groups(context.attempt, Some(id), turn);
         for to in asked {
             let attempt = context.attempt;
             let message = match in_transaction {

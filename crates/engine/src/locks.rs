@@ -180,6 +180,11 @@ impl LockTable {
         self.watchers.push((dead, blockers));
     }
 
+    /// Will [`LockTable::gone`] tell of this attempt?
+    pub(crate) fn watches(&self, dead: AttemptId) -> bool {
+        self.watchers.iter().any(|(watched, _)| *watched == dead)
+    }
+
     /// Dead attempts whose blockers have all ended here since the last call.
     pub(crate) fn gone(&mut self) -> Vec<AttemptId> {
         if self.watchers.is_empty() {

@@ -88,7 +88,7 @@ impl Partition {
             Message::AskDecision { attempt } => self.decision_asked(from, attempt, turn),
             Message::Freeze { attempt } => self.freeze_asked(from, attempt, turn),
             Message::Frozen { attempt, stood, newest } => self.frozen(from, attempt, stood, ours(newest), turn),
-            Message::Release { attempt } => self.release_here(attempt, turn),
+            Message::Release { attempt } => self.release_asked(from, attempt, turn),
             Message::Doom { attempt, reason } => self.doomed(attempt, reason, turn),
             Message::Probe(probe) => self.probe(probe, turn),
             Message::Deadlock { operation, cycle } => self.give_way(operation, &cycle, turn),
@@ -131,7 +131,8 @@ impl Partition {
     }
 
     fn lock_request(&mut self, request: LockRequest, turn: &mut Turn) {
-        if self.is_dead(request.attempt) || self.participants.get(&request.attempt).is_some_and(|p| p.frozen) {
+        let frozen = self.participants.get(&request.attempt).is_some_and(|participant| participant.frozen);
+        if frozen || self.is_dead(request.attempt) || self.is_past(request.attempt, request.home) {
             return;
         }
         self.enlist(request.attempt, request.home, request.age, turn);
@@ -182,7 +183,7 @@ impl Partition {
         writes: Vec<CellWrite>,
         turn: &mut Turn,
     ) {
-        self.forget_groups(attempt, Some(step));
+        self.forget_groups(attempt, Some(step), turn);
         let stands = match self.participants.get_mut(&attempt) {
             Some(participant) if !participant.frozen && self.locks.holds(attempt) => {
                 participant.stash(writes);
@@ -294,7 +295,7 @@ impl Partition {
             None => self.bury(attempt),
         }
         self.locks.unqueue_attempt(attempt);
-        self.forget_groups(attempt, None);
+        self.forget_groups(attempt, None, turn);
         let inner: Vec<InvocationId> = self
             .live
             .iter()
@@ -311,6 +312,15 @@ impl Partition {
                 turn.effects.push(Effect::Evict(id));
             }
             self.leave_turn(id, live.turn, turn);
+        }
+    }
+
+    fn release_asked(&mut self, from: PartitionId, attempt: AttemptId, turn: &mut Turn) {
+        let aborted = self.participants.get(&attempt).is_none_or(|participant| participant.frozen);
+        self.release_here(attempt, turn);
+        if aborted && !self.locks.watches(attempt) {
+            // Its home may wait for those that it died to here before a restart of this partition.
+            self.send(from, Message::BlockersGone { attempt }, turn);
         }
     }
 
@@ -334,6 +344,13 @@ impl Partition {
                 self.dead.remove(&oldest);
             }
         }
+    }
+
+    /// Is the attempt of an older epoch of its home than the one that is known? A part of it on a third partition may
+    /// not have heard of that yet.
+    pub(crate) fn is_past(&self, attempt: AttemptId, home: PartitionId) -> bool {
+        let current = if home == self.config.id { Some(&self.config.epoch) } else { self.epochs.get(&home) };
+        current.is_some_and(|epoch| attempt.epoch < *epoch)
     }
 
     pub(crate) fn is_dead(&self, attempt: AttemptId) -> bool {
@@ -380,6 +397,8 @@ impl Partition {
             return;
         }
         *known = epoch;
+        // It has forgotten ours, by which it refuses what is left of our older attempts.
+        self.send(from, Message::Hello { epoch: self.config.epoch }, turn);
         self.drop_attempts_of(from, epoch, turn);
         self.participant_restarted(from, turn);
         self.send_outbox(Some(from), turn);

@@ -633,7 +633,7 @@ impl World {
             }
             Progress::Died => {
                 process.blocked = Some(Blocked { partition, coroutine, answer: None });
-                self.kill_worker(index);
+                self.kill_worker(index, true);
             }
         }
     }
@@ -655,9 +655,10 @@ impl World {
         self.handle(partition, Input::Worker(message));
     }
 
-    fn kill_worker(&mut self, index: usize) {
+    /// A process ends. `itself`: the method that it ran is to blame.
+    fn kill_worker(&mut self, index: usize, itself: bool) {
         let process = std::mem::take(&mut self.processes[index]);
-        let struck = process.blocked.map(|blocked| (blocked.partition, blocked.coroutine.start.run));
+        let struck = process.blocked.filter(|_| itself).map(|blocked| (blocked.partition, blocked.coroutine.start.run));
         type Lost = (Vec<(RunNumber, bool)>, Vec<InvocationId>);
         let mut lost: BTreeMap<PartitionId, Lost> = BTreeMap::new();
         self.running.retain(|(partition, run), running| {
@@ -960,7 +961,7 @@ impl World {
             Event::Submit(index) => self.submit(index),
             Event::KillWorker(index) => {
                 self.options.worker_deaths -= 1;
-                self.kill_worker(index);
+                self.kill_worker(index, false);
             }
             Event::CrashNode => {
                 self.options.node_crashes -= 1;
