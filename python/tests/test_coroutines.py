@@ -101,9 +101,10 @@ class Main:
             await self.other.echo(0)
             return [*drawn, __sos__.random.random()]
         here = [__sos__.random.randint(1, 10**9), __sos__.urandom(100), __sos__.secrets.token_hex(8)]
+        clock = [__sos__.time.time_ns() for _ in range(3)]
         there = await __sos__.gather(branch(), branch())
         now = __sos__.datetime_now()
-        return [here, there, __sos__.random.gauss(0, 1), __sos__.random.sample(range(100), 5), now, __sos__.uuid1()]
+        return [here, there, clock, __sos__.random.gauss(0, 1), __sos__.random.sample(range(100), 5), now, __sos__.uuid1()]
 
     async def read_and_wait(self):
         before = list(self.order)
@@ -343,7 +344,8 @@ class Replay(CoroutineCase):
     def test_draws_and_clock(self):
         first = self.everywhere("draws")
         self.assertNotEqual(first[1][0][0], first[1][1][0])
-        self.assertEqual(first[0][1].__len__(), 100)
+        self.assertEqual(len(first[0][1]), 100)
+        self.assertEqual([reading - first[2][0] for reading in first[2]], [0, 1000, 2000])
         self.assertNotEqual(self.call("draws"), first)
 
     def departure(self, change, method="sequence"):

@@ -75,9 +75,13 @@ class Hotel:
                 seen.append(type(error).__name__)
         try:
             self.rooms["other"] = 1
+        except BaseException as error:
+            seen.append(type(error).__name__)
+        try:
             self.hits = 5
-        except:
-            pass
+        except BaseException as error:
+            seen.append(type(error).__name__)
+        SEEN.append(seen)
         return seen
 
     def finally_writes(self, name):
@@ -85,7 +89,13 @@ class Hotel:
             return self.rooms[name]
         finally:
             if __sos__.live():
-                print("finally")
+                SEEN.append("finally")
+
+    def chain(self):
+        try:
+            self.rooms["missing"]
+        except KeyError as error:
+            raise ValueError("second") from error
 
     def store(self, what):
         self.rooms["k"] = {"deep": [1, BAD[what]]}
@@ -166,11 +176,12 @@ class Hotel:
         pass
 
 
+SEEN = []
 BAD = {"object": object(), "nan": float("nan"), "surrogate": "\\udc00", "function": len, "nested nan": (1, float("nan"))}
 '''
 METHODS = """add check_in count log replace look total first give_view copy_view raise_after swallow finally_writes store
     store_nested store_scalar store_key read_key give catch_store own_cycle twice delete_scalar assign_list say shout warn
-    leave keyword helper""".split()
+    leave keyword helper chain""".split()
 APP = [fake.module("app", SOURCE)]
 HOTEL = fake.service("Hotel", scalars={"hits": 0, "lines": []}, dicts=["rooms"], methods=METHODS)
 RECORDS = [("app.Room", False), ("app.Kind", True)]
@@ -273,6 +284,9 @@ class Fetching(StepCase):
         self.server.not_now = lambda field, key: answers.pop(0)
         self.server.put("Hotel", "rooms", {"a": 1})
         self.assertEqual(self.call("swallow", "a"), [1, 1, 1])
+        import app
+
+        self.assertEqual(app.SEEN, [["NotNow"] * 5, [1, 1, 1]])
         self.assertEqual([end[0] for end in self.server.ends], [12, 10])
         self.assertEqual(len(self.server.fetches), 2)
 
@@ -281,7 +295,9 @@ class Fetching(StepCase):
         self.server.not_now = lambda field, key: answers.pop(0)
         self.server.put("Hotel", "rooms", {"a": 1})
         self.assertEqual(self.call("finally_writes", "a"), 1)
-        self.assertEqual(self.server.logs, [])  # this process does not capture; see test_process
+        import app
+
+        self.assertEqual(app.SEEN, ["finally"])
 
     def test_an_answer_to_another_question(self):
         self.server.answer = lambda cells: lambda run, field, key: ([], [])
@@ -345,6 +361,11 @@ class Ends(StepCase):
         self.assertIsInstance(self.failure("leave", "memory"), MemoryError)
         self.assertIsInstance(self.failure("leave", "deep"), RecursionError)
         self.assertEqual(self.call("count"), 1)
+
+    def test_tracebacks_of_causes_show_user_frames_only(self):
+        self.failure("chain")
+        self.assertIn("direct cause", self.text)
+        self.assertNotIn("views.py", self.text)
 
     def test_binding_of_arguments(self):
         self.assertEqual(self.call("keyword", 1, b=2), [1, 2, 3])
