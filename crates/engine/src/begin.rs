@@ -530,11 +530,20 @@ impl Partition {
         for ((_, cell), wanted) in context.keys.iter().filter(|((_, cell), _)| choose(cell)) {
             let (Some(field), Some(row)) = (own(cell), context.cells.get(cell)) else { continue };
             let key = row.as_ref().and_then(|row| row.key.clone()).or_else(|| wanted.key.clone());
+            if cell.key.is_some() && key.is_none() {
+                // Locked early because an earlier attempt died for it: an absent entry whose key nobody has said yet.
+                continue;
+            }
             let value = row.as_ref().map(|row| row.value.clone());
             slice.cells.push(SliceCell { field: field.to_owned(), key, value });
         }
         for (membership, entries) in context.wholes.iter().filter(|(cell, _)| choose(cell)) {
             let Some(field) = own(membership) else { continue };
+            // An earlier attempt may have died for one partition's share, which is then locked early: not the whole.
+            let asked = |partition| context.keys.get(&(partition, membership.clone())).is_some_and(|want| want.whole);
+            if !live.cells.share(self.config.partitions).into_iter().all(asked) {
+                continue;
+            }
             slice.wholes.push((field.to_owned(), in_order(entries)));
         }
         slice

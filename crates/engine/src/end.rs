@@ -37,7 +37,14 @@ struct Asked {
 impl Partition {
     /// A worker has run a step to its end.
     pub(crate) fn step_ended(&mut self, end: StepEnd, turn: &mut Turn) {
-        let Some(id) = self.runs.remove(&end.run) else { return };
+        let Some(id) = self.runs.remove(&end.run) else {
+            // Of a run that was given up. If nothing else of its invocation runs, its coroutine must go too.
+            let suspended = matches!(end.status, StepStatus::Suspended);
+            if suspended && !self.live.contains_key(&end.invocation) {
+                turn.effects.push(Effect::Evict(end.invocation));
+            }
+            return;
+        };
         let Some(live) = self.live.get_mut(&id) else { return };
         live.resident = matches!(end.status, StepStatus::Suspended);
         let writes = match self.writes(id, &end) {
