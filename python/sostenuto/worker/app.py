@@ -101,7 +101,8 @@ class App:
         import traceback
 
         text = exceptions.clean("".join(traceback.format_exception(error)))
-        wrapped = InternalError(f"the worker failed in {run.target}: {type(error).__name__}: {exceptions.message(error)}")
+        told = f"{type(error).__name__}: {exceptions.message(error)}"
+        wrapped = InternalError(f"the worker failed in {run.target}: {told}")
         try:
             run.evict()
         except BaseException:

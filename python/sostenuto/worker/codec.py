@@ -113,21 +113,21 @@ def _is_plain(value, kind, depth=1):
     if kind is dict:
         for key, part in value.items():
             inner = type(part)
-            if type(key) is not str and not _is_plain_key(key, depth):
+            outer = type(key)
+            if outer not in _ATOMS and not _is_plain_inside(key, outer, depth):
                 return False
-            if inner not in _ATOMS and (inner not in _CONTAINERS or depth == DEPTH_MAX or not _is_plain(part, inner, depth + 1)):
+            if inner not in _ATOMS and not _is_plain_inside(part, inner, depth):
                 return False
         return True
     for part in value:
         inner = type(part)
-        if inner not in _ATOMS and (inner not in _CONTAINERS or depth == DEPTH_MAX or not _is_plain(part, inner, depth + 1)):
+        if inner not in _ATOMS and not _is_plain_inside(part, inner, depth):
             return False
     return True
 
 
-def _is_plain_key(key, depth):
-    kind = type(key)
-    return kind in _ATOMS or (kind in _CONTAINERS and depth < DEPTH_MAX and _is_plain(key, kind, depth + 1))
+def _is_plain_inside(part, kind, depth):
+    return kind in _CONTAINERS and depth < DEPTH_MAX and _is_plain(part, kind, depth + 1)
 
 
 def _ints_fit(value):

@@ -96,7 +96,8 @@ class Call(Operation):
 
     def __await__(self):
         if self.position is not None:
-            raise RuntimeError(f"cannot await a call twice: {self.service}.{self.method}; keep its result in a variable")
+            target = f"{self.service}.{self.method}"
+            raise RuntimeError(f"cannot await a call twice: {target}; keep its result in a variable")
         outcome = yield self
         if outcome.__class__ is Raise:
             raise outcome.error

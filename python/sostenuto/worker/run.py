@@ -262,7 +262,7 @@ class Run:
         self.branch = self.main
 
     def _abort_explicit(self, outcome):
-        """An abort surfaces in a transaction begun by `BeginTx`, which is over by that. True if the method must wait."""
+        """An abort surfaces in a transaction begun by `BeginTx` and ends it. True if the method must wait for that."""
         if self.joins:
             self.joins -= 1
             self.doom(outcome.error)
