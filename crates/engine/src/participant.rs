@@ -76,7 +76,7 @@ impl Partition {
                     self.died(step, from, &wants, turn);
                 }
             }
-            Message::BlockersGone { attempt } => self.blockers_gone(attempt, turn),
+            Message::BlockersGone { attempt } => self.blockers_gone(from, attempt, turn),
             Message::Stash { attempt, step, writes } => self.stash(from, attempt, step, writes, turn),
             Message::Stashed { attempt, step, stands } => self.stashed(from, attempt, step, stands, turn),
             Message::Inner(inner) => self.inner_call(inner, turn),
@@ -435,7 +435,7 @@ impl Partition {
                 }
                 (Phase::Died(partition, attempt), _, _) if *partition == from => {
                     let attempt = *attempt;
-                    self.blockers_gone(attempt, turn);
+                    self.blockers_gone(from, attempt, turn);
                 }
                 (Phase::Died(..), _, _) => {}
                 (_, true, _) => self.abort_transaction(id, AfterFreeze::Retry, turn),

@@ -413,10 +413,19 @@ impl Partition {
         self.abort_transaction(id, then, turn);
     }
 
-    /// Those that a dead attempt waited for have ended.
-    pub(crate) fn blockers_gone(&mut self, attempt: AttemptId, turn: &mut Turn) {
+    /// Those that a dead attempt waited for have ended on the partition on which it died to them. (Others say so too,
+    /// when they release an attempt that nobody waits for there: that means nothing.)
+    pub(crate) fn blockers_gone(&mut self, from: PartitionId, attempt: AttemptId, turn: &mut Turn) {
         let id = attempt.owner;
         let Some(live) = self.live.get_mut(&id) else { return };
+        let died_on = match &live.phase {
+            Phase::Died(partition, _) => Some(*partition),
+            Phase::Freezing(Freezing { then: AfterFreeze::RetryAfter(partition), .. }) => Some(*partition),
+            _ => None,
+        };
+        if died_on != Some(from) {
+            return;
+        }
         if let Some(transaction) = live.transaction.as_mut().filter(|t| t.attempt == attempt) {
             transaction.blockers_gone = true;
         }
