@@ -1,0 +1,77 @@
+//! `check`, `explain`, `version` and usage errors: all that needs no server.
+
+use serde_json::Value;
+
+use crate::tool::{COUNTER, Place};
+
+#[test]
+fn a_good_application_is_ok() {
+    let place = Place::with(&[("app.py", COUNTER), ("shop/__init__.py", ""), ("shop/util.py", "RATE = 2\n")]);
+    let ended = place.run(&["check", "."]).ok();
+    assert!(ended.err.contains("ok: 3 files"), "{ended:?}");
+    let ended = place.run(&["check", "app.py", "--json"]).ok();
+    assert_eq!(ended.out, "[]\n");
+}
+
+#[test]
+fn diagnostics_name_file_line_and_column() {
+    let place = Place::with(&[("app.py", "x = 1\nclass A(:\n    pass\n")]);
+    place.run(&["check", "app.py"]).failed(1, &["app.py:2:", "error"]);
+    place.run(&["run", "app.py"]).failed(1, &["app.py:2:", "1 file"]);
+    let ended = place.run(&["--json", "check", "app.py"]);
+    assert_eq!(ended.code, Some(1));
+    let list: Value = serde_json::from_str(&ended.out).unwrap();
+    let first = &list[0];
+    assert_eq!((&first["severity"], &first["file"], &first["line"]), (&"error".into(), &"app.py".into(), &2.into()));
+    let code = first["code"].as_str().unwrap();
+    let explained = place.run(&["explain", code]).ok();
+    assert!(!explained.out.is_empty());
+}
+
+#[test]
+fn lowered_files_are_written() {
+    let place = Place::with(&[("app.py", COUNTER), ("shop/__init__.py", ""), ("shop/util.py", "RATE = 2\n")]);
+    place.run(&["check", ".", "--emit", "out"]).ok();
+    for file in ["out/app.py", "out/shop/__init__.py", "out/shop/util.py"] {
+        assert!(place.path(file).exists(), "{file}");
+    }
+}
+
+#[test]
+fn problems_are_explained() {
+    let place = Place::with(&[]);
+    let page = place.run(&["explain", "bad_arguments"]).ok();
+    assert!(page.out.contains("What to do"), "{page:?}");
+    place.run(&["explain", "E9999x"]).failed(2, &["there is no code"]);
+}
+
+#[test]
+fn the_version_is_printed() {
+    let place = Place::with(&[]);
+    assert!(place.run(&["version"]).ok().out.starts_with("sostenuto "));
+    assert!(place.run(&["--version"]).ok().out.starts_with("sostenuto "));
+    assert!(place.run(&["--help"]).ok().out.contains("invocations"));
+}
+
+#[test]
+fn bad_command_lines_are_usage_errors() {
+    let place = Place::with(&[("x.txt", "")]);
+    place.run(&[]).failed(2, &["Usage"]);
+    place.run(&["fly"]).failed(2, &["fly"]);
+    place.run(&["run"]).failed(2, &["APP"]);
+    place.run(&["run", "nowhere"]).failed(2, &["nowhere: there is no such file or folder"]);
+    place.run(&["check", "x.txt"]).failed(2, &["x.txt"]);
+    place.run(&["call", "Counter"]).failed(2, &["Service/method"]);
+    place.run(&["call", "A/b", "--server", "https://x"]).failed(2, &["http://host:port"]);
+    place.run(&["state", "get"]).failed(2, &["SERVICE/FIELD"]);
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_panic() {
+    let place = Place::with(&[]);
+    let mut command = place.command(&["explain", "bad_arguments"]);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let ended = command.stdout(writer).output().unwrap();
+    assert!(!String::from_utf8_lossy(&ended.stderr).contains("panicked"));
+}
