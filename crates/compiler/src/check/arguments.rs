@@ -16,9 +16,9 @@ pub(super) fn mismatch(params: &[Param], call: &Call, skip: usize) -> Option<Str
     }
     let names: Vec<&str> = call.keywords.iter().filter_map(|k| k.name.as_ref()).map(|n| n.name.as_str()).collect();
     for name in &names {
-        let param = params.iter().position(|p| {
-            p.name.name == *name && matches!(p.kind, ParamKind::Normal | ParamKind::KeywordOnly)
-        });
+        let param = params
+            .iter()
+            .position(|p| p.name.name == *name && matches!(p.kind, ParamKind::Normal | ParamKind::KeywordOnly));
         match param {
             None if params.iter().any(|p| p.kind == ParamKind::VarKeyword) => {}
             None => return Some(format!("there is no parameter `{name}`")),

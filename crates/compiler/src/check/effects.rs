@@ -21,8 +21,20 @@ pub(super) fn check(model: &Model<'_>, function: FunctionId, sink: &mut Sink<'_>
 /// What a function does to the world, or how it waits for it.
 fn effect(path: &str) -> Option<&'static str> {
     const NETWORK: [&str; 14] = [
-        "requests", "httpx", "aiohttp", "urllib.request", "urllib3", "http.client", "socket", "smtplib", "ftplib",
-        "imaplib", "poplib", "telnetlib", "websockets", "xmlrpc",
+        "requests",
+        "httpx",
+        "aiohttp",
+        "urllib.request",
+        "urllib3",
+        "http.client",
+        "socket",
+        "smtplib",
+        "ftplib",
+        "imaplib",
+        "poplib",
+        "telnetlib",
+        "websockets",
+        "xmlrpc",
     ];
     const STORES: [&str; 9] =
         ["sqlite3", "psycopg", "psycopg2", "pymysql", "redis", "pymongo", "boto3", "sqlalchemy", "shelve"];
@@ -34,9 +46,8 @@ fn effect(path: &str) -> Option<&'static str> {
         "builtins.open" | "io.open" => Some("reads or writes a file"),
         "builtins.input" => Some("waits for a person"),
         "os.system" | "os.popen" | "os.fork" | "os.kill" | "os._exit" => Some("starts or ends processes"),
-        "os.remove" | "os.unlink" | "os.rename" | "os.mkdir" | "os.makedirs" | "os.rmdir" | "os.replace" | "os.putenv" => {
-            Some("changes files or the process")
-        }
+        "os.remove" | "os.unlink" | "os.rename" | "os.mkdir" | "os.makedirs" | "os.rmdir" | "os.replace"
+        | "os.putenv" => Some("changes files or the process"),
         _ if path.starts_with("shutil.") || path.starts_with("tempfile.") => Some("changes files"),
         _ if of(&NETWORK) => Some("uses the network"),
         _ if of(&STORES) => Some("uses another store"),

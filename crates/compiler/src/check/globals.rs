@@ -53,8 +53,23 @@ impl<'a> Checker<'_, 'a, '_> {
     fn call(&mut self, call: &'a Call) {
         let ExprKind::Attribute(base, name) = &call.func.kind else { return };
         const CHANGES: [&str; 18] = [
-            "append", "appendleft", "extend", "insert", "add", "update", "remove", "discard", "clear", "sort",
-            "reverse", "pop", "popitem", "popleft", "setdefault", "difference_update", "intersection_update",
+            "append",
+            "appendleft",
+            "extend",
+            "insert",
+            "add",
+            "update",
+            "remove",
+            "discard",
+            "clear",
+            "sort",
+            "reverse",
+            "pop",
+            "popitem",
+            "popleft",
+            "setdefault",
+            "difference_update",
+            "intersection_update",
             "symmetric_difference_update",
         ];
         if CHANGES.contains(&name.name.as_str()) {
@@ -82,10 +97,9 @@ impl<'a> Checker<'_, 'a, '_> {
         let Some(bindings) = self.model.scopes[scope].bindings.get(name) else { return false };
         bindings.iter().any(|binding| match binding {
             Binding::Value(_) | Binding::Annotated { .. } | Binding::Element(_) | Binding::Other => true,
-            Binding::From { module, name } => self
-                .model
-                .module(module)
-                .is_some_and(|file| self.is_variable(self.model.files[file].scope, name)),
+            Binding::From { module, name } => {
+                self.model.module(module).is_some_and(|file| self.is_variable(self.model.files[file].scope, name))
+            }
             Binding::Param { .. } | Binding::Import(_) | Binding::Function(_) | Binding::Class(_) => false,
         })
     }

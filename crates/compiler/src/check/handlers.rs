@@ -19,8 +19,7 @@ pub(super) fn check(model: &Model<'_>, function: FunctionId, sink: &mut Sink<'_>
     });
     expressions(&info.hir.body, &mut |expr| {
         let ExprKind::Call(call) = &expr.kind else { return };
-        let suppresses =
-            model.resolve(info.file, &call.func) == Entity::Path("contextlib.suppress".to_owned());
+        let suppresses = model.resolve(info.file, &call.func) == Entity::Path("contextlib.suppress".to_owned());
         if suppresses && let Some(class) = call.args.iter().find(|a| is_base(model, info.file, a)) {
             let message = "`suppress(BaseException)` would hide that a step is dropped";
             let report = Report::error("SOS0801", info.file, class.span, message);

@@ -42,7 +42,6 @@ fn import(model: &Model<'_>, file: FileId, stmt: &Stmt, sink: &mut Sink<'_>) {
 
 /// Whether names of the module matter to us.
 fn hides(model: &Model<'_>, module: &str) -> bool {
-    const OURS: [&str; 9] =
-        ["time", "random", "uuid", "secrets", "datetime", "os", "asyncio", "sostenuto", "compiler"];
+    const OURS: [&str; 9] = ["time", "random", "uuid", "secrets", "datetime", "os", "asyncio", "sostenuto", "compiler"];
     OURS.contains(&module) || model.module(module).is_some()
 }

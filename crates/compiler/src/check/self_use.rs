@@ -118,7 +118,11 @@ impl<'a> Checker<'_, 'a, '_> {
         }
         let dynamic = matches!(
             path.as_str(),
-            "builtins.getattr" | "builtins.setattr" | "builtins.delattr" | "builtins.hasattr" | "builtins.vars"
+            "builtins.getattr"
+                | "builtins.setattr"
+                | "builtins.delattr"
+                | "builtins.hasattr"
+                | "builtins.vars"
                 | "builtins.dir"
         );
         if dynamic && call.args.first().is_some_and(|a| self.is_self(a)) {

@@ -79,11 +79,18 @@ pub(crate) enum ScopeKind {
 #[derive(Clone, Debug)]
 pub(crate) enum Binding<'a> {
     /// Parameter number `index` of a function or lambda.
-    Param { function: Option<FunctionId>, index: usize, annotation: Option<&'a Expr> },
+    Param {
+        function: Option<FunctionId>,
+        index: usize,
+        annotation: Option<&'a Expr>,
+    },
     /// `name = value`.
     Value(&'a Expr),
     /// `name: annotation = value`.
-    Annotated { annotation: &'a Expr, value: Option<&'a Expr> },
+    Annotated {
+        annotation: &'a Expr,
+        value: Option<&'a Expr>,
+    },
     /// The elements of an iterable, one by one.
     Element(&'a Expr),
     /// `import path` (the whole dotted name that the alias stands for).
