@@ -1,7 +1,7 @@
 //! Which functions suspend. Calls of services, sleeps, transactions and gathers do; a function that calls one that
 //! does, does too (a fixpoint over the functions of the application).
 
-use crate::hir::{Call, Expr, ExprKind, StmtKind};
+use crate::hir::{Call, Expr, ExprId, ExprKind, StmtKind};
 use crate::model::{Entity, FileId, FunctionId, Model, ServiceId};
 use crate::walk::{expressions, statements};
 
@@ -146,8 +146,17 @@ struct Own {
 fn own(model: &Model<'_>, id: FunctionId) -> Own {
     let function = &model.functions[id];
     let mut own = Own::default();
+    let mut sent: Vec<ExprId> = Vec::new();
     expressions(&function.hir.body, &mut |expr| match &expr.kind {
-        ExprKind::Call(call) => own.call(model, classify(model, function.file, call)),
+        ExprKind::Call(call) => {
+            let kind = classify(model, function.file, call);
+            if kind == CallKind::Send {
+                // The call that is sent: its result is not waited for.
+                sent.extend(call.args.first().map(|a| a.id));
+            } else if !sent.contains(&expr.id) || !matches!(kind, CallKind::Remote(..)) {
+                own.call(model, kind);
+            }
+        }
         ExprKind::Await(_) => own.suspends |= awaits_call(model, function.file, expr),
         ExprKind::Name(_) | ExprKind::Attribute(..) => own.mention(model, function.file, expr),
         _ => {}

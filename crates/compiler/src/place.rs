@@ -63,6 +63,8 @@ struct Place {
     barred: Option<Barred>,
     /// A generator expression here is consumed on the spot.
     consumed: bool,
+    /// The argument of `send`.
+    sent: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -369,7 +371,8 @@ impl<'m, 'a> Placer<'m, 'a> {
             || matches!(kind, CallKind::Primitive(Primitive::Wait | Primitive::WaitAll));
         for (index, arg) in call.args.iter().enumerate() {
             let mut at = Place { promise, barred: place.barred, ..Place::default() };
-            at.called = kind == CallKind::Send && index == 0;
+            at.sent = kind == CallKind::Send && index == 0;
+            at.called = at.sent;
             at.client = self.takes_client(&kind, index) || appends;
             at.consumed = self.consumes(call) && call.args.len() == 1;
             if self.stops_early(call) {
@@ -415,12 +418,45 @@ impl<'m, 'a> Placer<'m, 'a> {
             }
             CallKind::Primitive(primitive) => self.primitive(expr, *primitive, place),
             CallKind::Other => self.other(expr, call),
-            CallKind::Send | CallKind::Abort => {}
+            CallKind::Send => self.send(expr, call),
+            CallKind::Abort => {}
         }
+    }
+
+    /// `send(client.method, a, b)` is lowered to `send(client.method(a, b))`.
+    fn send(&mut self, expr: &'a Expr, call: &'a Call) {
+        let Some(method) = call.args.first() else { return };
+        if !matches!(self.model.resolve(self.file, method), Entity::Remote(..)) {
+            return;
+        }
+        let others = call.args.iter().skip(1).map(|a| a.span.start);
+        let named = call.keywords.iter().map(|k| k.name.as_ref().map_or(k.value.span.start, |n| n.span.start));
+        let closing = Span::at(expr.span.end - 1);
+        let Some(next) = others.chain(named).min() else {
+            let span = Span::new(method.span.end, expr.span.end - 1);
+            if self.model.text(self.file, span).trim_matches([' ', ',', '\n']).is_empty() {
+                return self.placed.edits.push(Edit::Replace { span, text: "()".to_owned() });
+            }
+            return self.unclear_send(method.span);
+        };
+        let between = Span::new(method.span.end, next);
+        if self.model.text(self.file, between).trim() != "," {
+            return self.unclear_send(method.span);
+        }
+        self.placed.edits.push(Edit::Replace { span: between, text: "(".to_owned() });
+        self.placed.edits.push(Edit::Insert { at: closing.start, text: ")".to_owned(), of: expr.span });
+    }
+
+    fn unclear_send(&mut self, span: Span) {
+        let message = "`send` with parentheses, stars or comments around the method cannot be compiled";
+        self.error("SOS0210", span, message, "write `send(client.method(…))`");
     }
 
     /// A call that gives something to await.
     fn suspending(&mut self, expr: &'a Expr, place: Place, callee: Option<FunctionId>) {
+        if place.sent && callee.is_none() {
+            return;
+        }
         if let Some(barred) = place.barred {
             return self.barred(expr.span, barred);
         }
@@ -440,7 +476,7 @@ impl<'m, 'a> Placer<'m, 'a> {
         }
         if self.is_async {
             let help = match callee {
-                None => "await it, or write `send(client.method, …)` for a call without waiting",
+                None => "await it, or write `send(client.method(…))` for a call without waiting",
                 Some(_) => "await it",
             };
             return self.error("SOS0301", expr.span, "this call is never awaited", help);
@@ -655,7 +691,7 @@ impl<'m, 'a> Placer<'m, 'a> {
             }
             Entity::Remote(service, method) => {
                 let message = format!("`{}.{method}` is not called", self.model.services[service].name);
-                let help = "call it, or write `send(client.method, …)` for a call without waiting";
+                let help = "call it, or write `send(client.method(…))` for a call without waiting";
                 self.error("SOS0206", expr.span, message, help);
             }
             _ => {}
@@ -745,7 +781,7 @@ fn instead(path: &str) -> &'static str {
     match path {
         "asyncio.wait_for" | "asyncio.timeout" => "time limits on calls come with a later version",
         "asyncio.create_task" | "asyncio.ensure_future" | "asyncio.TaskGroup" | "asyncio.wait" => {
-            "use `await asyncio.gather(…)`, or `send(client.method, …)` for a call without waiting"
+            "use `await asyncio.gather(…)`, or `send(client.method(…))` for a call without waiting"
         }
         "asyncio.run" => "methods of services may be `async def`; nothing has to run them",
         _ => "a service uses `asyncio.gather` and `asyncio.sleep` only",

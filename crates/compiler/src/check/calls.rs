@@ -84,12 +84,17 @@ impl<'a> Checker<'_, 'a, '_> {
                 let (at, mu2sls) = (member(target), false);
                 self.method(service, &method, at, call, 1, mu2sls);
             }
+            Some((target, _)) if self.is_remote_call(target) && call.args.len() + call.keywords.len() == 1 => {}
             _ => {
-                let message = "`send` takes a method of a client";
-                let help = "write `send(self.hotel.reserve, …)` or `send(Account(key).deposit, …)`";
+                let message = "`send` takes a call of a client";
+                let help = "write `send(self.hotel.reserve(…))` or `send(Account(key).deposit(…))`";
                 self.sink.add(Report::error("SOS0210", self.file, span, message).help(help));
             }
         }
+    }
+
+    fn is_remote_call(&self, target: &'a Expr) -> bool {
+        target.as_call().is_some_and(|call| matches!(classify(self.model, self.file, call), CallKind::Remote(..)))
     }
 
     /// `SyncInvoke('Service', 'method', …)`.

@@ -3,6 +3,7 @@
 mod guards;
 mod nondeterminism;
 mod rope;
+mod views;
 
 use protocol::manifest::MapPiece;
 
@@ -35,6 +36,7 @@ pub(crate) fn edits(model: &Model<'_>, colours: &Colours, file: FileId) -> (Vec<
         edits.extend(more);
         reports.extend(told);
         guards::edits(model, file, &function.hir.body, &mut edits);
+        views::edits(model, file, &function.hir.body, &mut edits);
     }
     (edits, reports)
 }

@@ -87,11 +87,7 @@ impl<'a> Finder<'_, 'a> {
 
     fn expr(&mut self, expr: &'a Expr, called: bool) {
         match &expr.kind {
-            ExprKind::Name(_) | ExprKind::Attribute(..) => {
-                if self.reference(expr, called) {
-                    return;
-                }
-            }
+            ExprKind::Name(_) | ExprKind::Attribute(..) if self.reference(expr, called) => return,
             ExprKind::Call(call) => {
                 self.call(expr, call);
                 self.expr(&call.func, true);
