@@ -60,7 +60,7 @@ impl NodeHandle {
 
     /// Calls a method. The answer rests on durable records only.
     pub async fn submit(&self, call: Call) -> Answer {
-        if let Err(refusal) = self.admit() {
+        if let Err(refusal) = self.admit(&call) {
             return Answer::problem(None, refusal.code, refusal.detail);
         }
         let token = self.shared.token();
@@ -145,18 +145,27 @@ impl NodeHandle {
     }
 
     /// May a call come in now?
-    fn admit(&self) -> Result<(), Refusal> {
+    fn admit(&self, call: &Call) -> Result<(), Refusal> {
         let refusal = if self.shared.phase() != Phase::Open {
             Refusal::new(Code::Unavailable, "the node is shutting down")
         } else if self.shared.overloaded.load(Ordering::Relaxed) {
             Refusal::new(Code::Unavailable, "the node's storage does not keep up with its work")
-        } else if self.shared.log().is_some_and(|log| !log.has_room()) {
-            Refusal::new(Code::DiskFull, "no space is left for the log; free some, calls are taken again by themselves")
+        } else if !self.leaves_nothing(call) && !self.shared.has_room() {
+            Refusal::new(
+                Code::DiskFull,
+                "the data directory's disk is full; free some space, calls are then taken again",
+            )
         } else {
             return Ok(());
         };
         add(&self.shared.counters.refused, 1);
         Err(refusal)
+    }
+
+    /// Reading goes on when the disk is full.
+    fn leaves_nothing(&self, call: &Call) -> bool {
+        let method = self.shared.manifest.service(&call.service).and_then(|service| service.method(&call.method));
+        method.is_some_and(|method| method.read_only) && call.idempotency_key.is_none() && !call.send
     }
 
     fn prepare(&self, token: Token, call: Call) -> Result<Submit, Refusal> {

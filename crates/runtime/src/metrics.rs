@@ -47,7 +47,7 @@ pub(crate) fn health(shared: &Shared) -> Health {
     let counters = &shared.counters;
     let workers = get(&counters.workers_ready);
     let log = shared.log();
-    let has_room = log.as_ref().is_some_and(|log| log.has_room());
+    let has_room = log.is_some() && shared.has_room();
     let closing = shared.phase() != Phase::Open;
     Health {
         ready: workers > 0 && has_room && !closing,

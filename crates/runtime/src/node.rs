@@ -60,7 +60,7 @@ impl Node {
         launch: MakeLaunch<'_>,
     ) -> Result<Self, StartError> {
         let entropy = Entropy::open().map_err(StartError::io("opening", "/dev/urandom"))?;
-        let shared = Arc::new(Shared::new(Arc::clone(&manifest), &backends.log, config.partitions, entropy));
+        let shared = Arc::new(Shared::new(Arc::clone(&manifest), &backends, &config, entropy));
         let (events, incoming) = channel();
         let (started, starting) = channel();
         let (ending, ended) = watch::channel(None);

@@ -1,12 +1,16 @@
 //! What the driver and the handles of a node share: counters and the few facts that admission looks at.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use protocol::manifest::Manifest;
 use store::Log;
 
+use crate::backends::Backends;
+use crate::config::NodeConfig;
 use crate::entropy::Entropy;
+use crate::limits;
 
 /// Shared by the driver and all handles of a node.
 pub(crate) struct Shared {
@@ -20,6 +24,8 @@ pub(crate) struct Shared {
     pub(crate) requests_queued: AtomicUsize,
     /// The state is too far behind.
     pub(crate) overloaded: AtomicBool,
+    /// The data directory, if there is one.
+    data_dir: Option<PathBuf>,
     next_token: AtomicU64,
     phase: AtomicU8,
 }
@@ -60,15 +66,16 @@ pub(crate) struct Counters {
 }
 
 impl Shared {
-    pub(crate) fn new(manifest: Arc<Manifest>, log: &Arc<dyn Log>, partitions: u16, entropy: Entropy) -> Self {
+    pub(crate) fn new(manifest: Arc<Manifest>, backends: &Backends, config: &NodeConfig, entropy: Entropy) -> Self {
         Self {
             manifest,
-            log: Arc::downgrade(log),
-            partitions,
+            log: Arc::downgrade(&backends.log),
+            partitions: config.partitions,
             entropy: Mutex::new(entropy),
             counters: Counters::default(),
             requests_queued: AtomicUsize::new(0),
             overloaded: AtomicBool::new(false),
+            data_dir: config.data_dir.clone(),
             next_token: AtomicU64::new(1),
             phase: AtomicU8::new(0),
         }
@@ -77,6 +84,14 @@ impl Shared {
     /// The log, while the driver has it.
     pub(crate) fn log(&self) -> Option<Arc<dyn Log>> {
         self.log.upgrade()
+    }
+
+    /// Is there space for new work: in the log, which allocates ahead, and on the disk for the state?
+    pub(crate) fn has_room(&self) -> bool {
+        let log = self.log().is_none_or(|log| log.has_room());
+        // A disk that does not say how full it is shows its errors itself.
+        let free = self.data_dir.as_ref().and_then(|path| rustix::fs::statvfs(path).ok());
+        log && free.is_none_or(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) >= limits::DISK_FREE_MIN)
     }
 
     pub(crate) fn token(&self) -> engine::Token {
