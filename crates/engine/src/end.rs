@@ -489,9 +489,7 @@ impl Partition {
             _ => None,
         };
         live.participants.extend(context.remote.iter().copied());
-        if held_here || !asked.messages.is_empty() {
-            live.participants.insert(own);
-        }
+        live.participants.insert(own);
         if let Some(transaction) = &mut live.transaction {
             transaction.holds |= held_here || !context.remote.is_empty();
             transaction.participants.extend(live.participants.iter().copied());

@@ -180,8 +180,8 @@ pub(crate) struct Transaction {
     pub(crate) learned: BTreeMap<(PartitionId, CellKey), LockMode>,
     /// Newest position that it read.
     pub(crate) newest: Position,
-    /// Those that the last attempt died to have ended.
-    pub(crate) blockers_gone: bool,
+    /// Partitions on which those that the attempt died to have ended.
+    pub(crate) blockers_gone: BTreeSet<PartitionId>,
     /// Results of earlier calls that arrived before it began; delivered with its beginning in each attempt.
     pub(crate) outside: Vec<Ready>,
     /// Length of the buffered output at its beginning.

@@ -73,7 +73,7 @@ impl Holder {
 }
 
 /// The weakest mode that covers both.
-fn join(a: LockMode, b: LockMode) -> LockMode {
+pub(crate) fn join(a: LockMode, b: LockMode) -> LockMode {
     use LockMode::{Exclusive, IntentionExclusive, IntentionShared, Shared};
     match (a, b) {
         (x, y) if x == y => x,

@@ -15,6 +15,7 @@ use protocol::worker::Outcome;
 
 use crate::io::{Effect, Turn};
 use crate::live::{AfterFreeze, Cancel, Freezing, Pending, Phase, Preparing, Transaction};
+use crate::locks::join;
 use crate::partition::Partition;
 use crate::results::decided;
 
@@ -42,7 +43,7 @@ impl Partition {
         transaction.participants = BTreeSet::new();
         transaction.holds = false;
         transaction.newest = Position::default();
-        transaction.blockers_gone = false;
+        transaction.blockers_gone.clear();
         transaction.output = live.output.len();
         live.ready = transaction.outside.clone();
         live.ready.push(decided(&transaction.begin, None));
@@ -282,7 +283,9 @@ impl Partition {
             AfterFreeze::Rollback => self.rolled_back(id, transaction, read, None, turn),
             AfterFreeze::Doomed(exception) => self.rolled_back(id, transaction, read, Some(exception), turn),
             AfterFreeze::Retry => self.retry(id, transaction, turn),
-            AfterFreeze::RetryAfter(_) if transaction.blockers_gone => self.retry(id, transaction, turn),
+            AfterFreeze::RetryAfter(partition) if transaction.blockers_gone.contains(&partition) => {
+                self.retry(id, transaction, turn)
+            }
             AfterFreeze::RetryAfter(partition) => {
                 self.rewind(id, &transaction, turn);
                 let Some(live) = self.live.get_mut(&id) else { return };
@@ -403,7 +406,7 @@ impl Partition {
             DoomReason::Conflict { wants, partition } => {
                 for (cell, mode) in wants {
                     let entry = transaction.learned.entry((partition, cell)).or_insert(mode);
-                    *entry = (*entry).max(mode);
+                    *entry = join(*entry, mode);
                 }
                 AfterFreeze::RetryAfter(partition)
             }
@@ -418,18 +421,11 @@ impl Partition {
     pub(crate) fn blockers_gone(&mut self, from: PartitionId, attempt: AttemptId, turn: &mut Turn) {
         let id = attempt.owner;
         let Some(live) = self.live.get_mut(&id) else { return };
-        let died_on = match &live.phase {
-            Phase::Died(partition, _) => Some(*partition),
-            Phase::Freezing(Freezing { then: AfterFreeze::RetryAfter(partition), .. }) => Some(*partition),
-            _ => None,
-        };
-        if died_on != Some(from) {
-            return;
-        }
         if let Some(transaction) = live.transaction.as_mut().filter(|t| t.attempt == attempt) {
-            transaction.blockers_gone = true;
+            // It may come before the news that the attempt died there.
+            transaction.blockers_gone.insert(from);
         }
-        if !matches!(live.phase, Phase::Died(_, dead) if dead == attempt) {
+        if live.phase != Phase::Died(from, attempt) {
             return;
         }
         live.phase = Phase::Idle;

@@ -7,6 +7,7 @@
 mod bank;
 mod basics;
 mod checks;
+mod history;
 mod program;
 mod rng;
 mod seeds;

@@ -453,7 +453,8 @@ async fn statement(run: &Run, branch: &Rc<Branch>, stmt: &Stmt) -> Result<(), En
             start(run, branch, OpKind::Call(call_target(run, target))).await;
         }
         Stmt::Sleep(micros) => {
-            let due = run.borrow().clock + number(micros) as u64;
+            let micros = number(micros) as u64;
+            let due = run.borrow().clock + micros;
             let position = start(run, branch, OpKind::Sleep(due)).await;
             outcome(run, branch, &position).await?;
         }
@@ -777,4 +778,7 @@ fn forget_writes(run: &mut State, unit: Option<&str>) {
     let written: BTreeSet<i64> =
         run.trace.iter().filter(|seen| of_unit(seen) && seen.write).map(|seen| seen.value).collect();
     run.trace.retain(|seen| !(of_unit(seen) && (seen.write || written.contains(&seen.value))));
+    for seen in run.trace.iter_mut().filter(|seen| Some(seen.unit.as_str()) == unit) {
+        seen.unit.push('!');
+    }
 }
