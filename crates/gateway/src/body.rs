@@ -70,6 +70,17 @@ impl Memory {
     }
 }
 
+/// Reads what is left of a body that nobody wants, up to a bound: beyond it the connection is closed.
+pub(crate) async fn discard(mut body: Body) {
+    let mut left = REFUSED_BODY_BYTES_MAX;
+    while let Ok(Some(data)) = next(&mut body).await {
+        if data.len() >= left {
+            return;
+        }
+        left -= data.len();
+    }
+}
+
 /// The next piece of data; `None` at the end.
 async fn next(body: &mut Body) -> Result<Option<Bytes>, Problem> {
     loop {

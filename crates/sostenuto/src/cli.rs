@@ -43,7 +43,7 @@ pub(crate) enum Command {
     State(State),
     /// Explain a code of a diagnostic or a problem
     Explain {
-        /// For example E0101 or bad_arguments
+        /// For example SOS0114 or bad_arguments
         code: String,
     },
     /// Print the version

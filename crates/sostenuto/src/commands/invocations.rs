@@ -124,7 +124,8 @@ fn description(description: &Description) -> String {
         lines.push("  note".into());
         lines.extend(note.lines().map(|line| format!("    {line}")));
     }
-    lines.push(format!("  journal    {} finished steps", description.journal.len()));
+    let steps = description.journal.len();
+    lines.push(format!("  journal    {steps} finished step{}", if steps == 1 { "" } else { "s" }));
     for entry in &description.journal {
         lines.push(format!("    step {}: read {} cells", entry.step, entry.reads));
         lines.extend(entry.delivered.iter().map(|position| format!("      received {position}")));
