@@ -83,8 +83,8 @@ fn calls(rng: &mut Rng, deep: bool, inside: bool) -> Vec<Stmt> {
     body
 }
 
-fn transaction(rng: &mut Rng) -> Stmt {
-    let mut body = calls(rng, true, true);
+fn transaction(rng: &mut Rng, deep: bool) -> Stmt {
+    let mut body = calls(rng, deep, true);
     body.extend(accesses(rng, SERVICE));
     if rng.once_in(4) {
         body.push(Stmt::Raise("Aborted"));
@@ -100,7 +100,7 @@ fn root(rng: &mut Rng) -> Vec<Stmt> {
     for _ in 0..rng.range(1, 4) {
         match rng.below(3) {
             0 => rest.extend(calls(rng, true, false)),
-            _ => rest.push(transaction(rng)),
+            _ => rest.push(transaction(rng, true)),
         }
     }
     body.push(Stmt::Try(block(rest), block(vec![Stmt::Return(7.into())])));
@@ -124,7 +124,7 @@ fn random_app(rng: &mut Rng) -> App {
         let read: Vec<Stmt> = accesses(rng, SERVICE).into_iter().filter(|s| !matches!(s, Stmt::Put(..))).collect();
         methods.push(def("peek", read).read_only());
         for mid in MIDS {
-            let body = if rng.once_in(3) { vec![transaction(rng)] } else { calls(rng, false, true) };
+            let body = if rng.once_in(3) { vec![transaction(rng, false)] } else { calls(rng, false, true) };
             methods.push(plain(rng, mid, body));
         }
         for name in ["root0", "root1", "root2"] {

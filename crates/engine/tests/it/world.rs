@@ -1046,7 +1046,7 @@ impl World {
 
     /// Runs until everything that was asked for has ended.
     pub fn run(&mut self) {
-        let limit = 400_000;
+        let limit = 100_000;
         let (mut idle, mut last) = (0, self.records);
         while self.step() {
             idle = if self.records == last && self.enabled().is_empty() { idle + 1 } else { 0 };
