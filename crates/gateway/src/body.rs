@@ -1,13 +1,17 @@
-//! Reading request bodies, bounded in size, in memory over all requests, and in silence.
+//! Reading request bodies, bounded in size, in memory over all requests, and in silence; and not reading them.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, header};
 use http_body_util::BodyExt;
+use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use protocol::limits::BODY_BYTES_MAX;
 use protocol::problem::Code;
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
@@ -15,6 +19,71 @@ use crate::limits::{
     BODIES_BYTES_MAX, BODY_CHUNK_BYTES, BODY_SILENCE_MAX, REFUSED_BODY_BYTES_MAX, REFUSED_BODY_TIME_MAX,
 };
 use crate::problem::Problem;
+
+/// A request's body as it comes. What a handler leaves unread (it found something wrong before, or wants no body) is
+/// read and dropped in the background for a while: else the connection would be closed under a client that sends all of
+/// it, or already its next request, before it reads the answer.
+#[derive(Debug)]
+pub(crate) struct Unread {
+    body: Option<Incoming>,
+    /// The client waits to be asked for the body (`Expect: 100-continue`), and was not.
+    unasked: bool,
+}
+
+impl Unread {
+    pub(crate) fn new(head: &HeaderMap, body: Incoming) -> Self {
+        Self { body: Some(body), unasked: head.contains_key(header::EXPECT) }
+    }
+}
+
+impl HttpBody for Unread {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        self.unasked = false;
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let polled = Pin::new(body).poll_frame(context);
+        if let Poll::Ready(None | Some(Err(_))) = polled {
+            self.body = None;
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(HttpBody::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.as_ref().map_or(SizeHint::with_exact(0), HttpBody::size_hint)
+    }
+}
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        if self.unasked || self.is_end_stream() {
+            return;
+        }
+        // Without a runtime the server is ending, and its connections with it.
+        if let (Some(body), Ok(runtime)) = (self.body.take(), Handle::try_current()) {
+            runtime.spawn(timeout(REFUSED_BODY_TIME_MAX, discard(body)));
+        }
+    }
+}
+
+async fn discard(mut body: Incoming) {
+    let mut left = REFUSED_BODY_BYTES_MAX;
+    while let Some(Ok(frame)) = body.frame().await {
+        let len = frame.data_ref().map_or(0, Bytes::len);
+        if len > left {
+            return;
+        }
+        left -= len;
+    }
+}
 
 /// Memory for the bodies of all requests.
 #[derive(Clone, Debug)]
@@ -35,14 +104,12 @@ impl Memory {
     /// Reads a body to its end.
     pub(crate) async fn read(&self, headers: &HeaderMap, mut body: Body) -> Result<Held, Problem> {
         if declared_len(headers).is_some_and(|len| len > BODY_BYTES_MAX as u64) {
-            refuse(headers, body);
             return Err(too_large());
         }
         let mut bytes = Vec::new();
         let mut share: Option<OwnedSemaphorePermit> = None;
         while let Some(data) = next(&mut body).await? {
             if bytes.len() + data.len() > BODY_BYTES_MAX {
-                refuse(headers, body);
                 return Err(too_large());
             }
             bytes.extend_from_slice(&data);
@@ -70,17 +137,6 @@ impl Memory {
     }
 }
 
-/// Reads what is left of a body that nobody wants, up to a bound: beyond it the connection is closed.
-pub(crate) async fn discard(mut body: Body) {
-    let mut left = REFUSED_BODY_BYTES_MAX;
-    while let Ok(Some(data)) = next(&mut body).await {
-        if data.len() >= left {
-            return;
-        }
-        left -= data.len();
-    }
-}
-
 /// The next piece of data; `None` at the end.
 async fn next(body: &mut Body) -> Result<Option<Bytes>, Problem> {
     loop {
@@ -97,23 +153,6 @@ async fn next(body: &mut Body) -> Result<Option<Bytes>, Problem> {
             }
         }
     }
-}
-
-/// A client that sends before it reads would see a broken connection instead of the answer: its bytes are dropped
-/// for a while in the background. One that asked first (`Expect: 100-continue`) gets the answer at once.
-fn refuse(headers: &HeaderMap, mut body: Body) {
-    if headers.contains_key(header::EXPECT) {
-        return;
-    }
-    tokio::spawn(timeout(REFUSED_BODY_TIME_MAX, async move {
-        let mut dropped = 0;
-        while let Ok(Some(data)) = next(&mut body).await {
-            dropped += data.len();
-            if dropped > REFUSED_BODY_BYTES_MAX {
-                return;
-            }
-        }
-    }));
 }
 
 fn declared_len(headers: &HeaderMap) -> Option<u64> {

@@ -16,7 +16,7 @@ use crate::backend::Backend;
 use crate::gateway::Gateway;
 use crate::problem::Problem;
 use crate::query::Query;
-use crate::{body, headers, reply, values};
+use crate::{headers, reply, values};
 
 /// Takes a call, or says what is wrong with it.
 pub(crate) async fn call<B: Backend>(State(gateway): State<Arc<Gateway<B>>>, request: Request<Body>) -> Response {
@@ -35,32 +35,11 @@ pub(crate) async fn call<B: Backend>(State(gateway): State<Arc<Gateway<B>>>, req
 }
 
 async fn take<B: Backend>(gateway: &Gateway<B>, head: &request::Parts, body: Body) -> Result<Response, Problem> {
-    let manifest = gateway.backend.manifest();
-    match addressed(manifest, head) {
-        Ok(address) => invoke(gateway, head, &address, body).await,
-        Err(problem) => {
-            // A body left unread would close the connection under a client that already sends its next request.
-            body::discard(body).await;
-            Err(problem)
-        }
-    }
-}
-
-fn addressed<'a>(manifest: &'a Manifest, head: &request::Parts) -> Result<Address<'a>, Problem> {
-    let address = address::resolve(manifest, head.uri.path())?;
+    let address = address::resolve(gateway.backend.manifest(), head.uri.path())?;
     if head.method != Verb::POST {
         let detail = format!("Methods are called with POST, not {}.", head.method);
         return Err(Problem::new(Code::MethodNotAllowed, detail));
     }
-    Ok(address)
-}
-
-async fn invoke<B: Backend>(
-    gateway: &Gateway<B>,
-    head: &request::Parts,
-    address: &Address<'_>,
-    body: Body,
-) -> Result<Response, Problem> {
     let form = Query::of(&head.uri)?.form()?;
     let idempotency_key = headers::idempotency_key(&head.headers)?;
     let _place = gateway.calls.try_acquire().map_err(|_| overloaded())?;
@@ -68,7 +47,7 @@ async fn invoke<B: Backend>(
     let call = Call {
         idempotency_key,
         send: address.send || headers::prefers_send(&head.headers),
-        ..checked(gateway.backend.manifest(), address, &body.bytes, form)?
+        ..checked(gateway.backend.manifest(), &address, &body.bytes, form)?
     };
     drop(body);
     Ok(reply::answer(gateway.backend.submit(call).await, form))

@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use crate::backend::Backend;
 use crate::body::Memory;
 use crate::counters::Counters;
-use crate::limits::{CALLS_MAX, CONTROL_REQUESTS_MAX};
+use crate::limits::Limits;
 use crate::problem::Problem;
 use crate::{calls, control};
 
@@ -22,6 +22,7 @@ use crate::{calls, control};
 pub struct Gateway<B> {
     pub(crate) backend: B,
     pub(crate) bodies: Memory,
+    pub(crate) connections: Arc<Semaphore>,
     pub(crate) calls: Semaphore,
     pub(crate) control: Semaphore,
     pub(crate) counters: Counters,
@@ -29,12 +30,13 @@ pub struct Gateway<B> {
 
 impl<B: Backend> Gateway<B> {
     /// A front door for this node.
-    pub fn new(backend: B) -> Self {
+    pub fn new(backend: B, limits: Limits) -> Self {
         Self {
             backend,
             bodies: Memory::new(),
-            calls: Semaphore::new(CALLS_MAX),
-            control: Semaphore::new(CONTROL_REQUESTS_MAX),
+            connections: Arc::new(Semaphore::new(limits.connections)),
+            calls: Semaphore::new(limits.calls),
+            control: Semaphore::new(limits.control_requests),
             counters: Counters::default(),
         }
     }

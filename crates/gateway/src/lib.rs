@@ -25,6 +25,7 @@ mod values;
 
 pub use backend::Backend;
 pub use gateway::Gateway;
+pub use limits::Limits;
 pub use openapi::{example_body, example_path, route};
 pub use server::serve;
 pub use values::signature;

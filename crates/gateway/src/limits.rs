@@ -2,13 +2,23 @@
 
 use std::time::Duration;
 
-/// Open connections; one more is answered 503 with Retry-After and closed.
-pub const CONNECTIONS_MAX: usize = 8192;
-/// Calls that wait for their reply; one more is answered 503 with Retry-After. Fewer than connections, so that the
-/// control API stays reachable when all calls wait.
-pub const CALLS_MAX: usize = 4096;
-/// Requests to the control API at one time, long polls included; one more is answered 503.
-pub const CONTROL_REQUESTS_MAX: usize = 1024;
+/// What is open at one time. One more is answered 503 with Retry-After.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections; one more is closed after its answer.
+    pub connections: usize,
+    /// Calls that wait for their reply. Fewer than connections, so that the control API stays reachable when all wait.
+    pub calls: usize,
+    /// Requests to the control API, long polls included.
+    pub control_requests: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { connections: 8192, calls: 4096, control_requests: 1024 }
+    }
+}
+
 /// Bytes of request bodies held in memory at one time, beyond the first [`BODY_CHUNK_BYTES`] of each; more: 503.
 pub const BODIES_BYTES_MAX: usize = 512 * 1024 * 1024;
 /// Unit in which the memory of bodies is counted.

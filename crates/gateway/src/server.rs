@@ -24,12 +24,13 @@ use hyper_util::service::TowerToHyperService;
 use protocol::problem::Code;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{sleep, timeout};
 
 use crate::backend::Backend;
+use crate::body::Unread;
 use crate::gateway::Gateway;
-use crate::limits::{CONNECTIONS_MAX, DRAIN_TIME_MAX, HEAD_TIME_MAX};
+use crate::limits::{DRAIN_TIME_MAX, HEAD_TIME_MAX};
 use crate::problem::Problem;
 
 /// Pause after a failed accept: mostly the process is out of file descriptors.
@@ -40,7 +41,6 @@ const REFUSE_TIME_MAX: Duration = Duration::from_secs(1);
 /// Serves until `shutdown` is done, then lets open requests end for a while.
 pub async fn serve<B: Backend>(listener: TcpListener, gateway: Arc<Gateway<B>>, shutdown: impl Future<Output = ()>) {
     let router = gateway.router();
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let graceful = GracefulShutdown::new();
     let mut shutdown = pin!(shutdown);
     loop {
@@ -55,7 +55,7 @@ pub async fn serve<B: Backend>(listener: TcpListener, gateway: Arc<Gateway<B>>, 
                 continue;
             }
         };
-        match places.clone().try_acquire_owned() {
+        match gateway.connections.clone().try_acquire_owned() {
             Ok(place) => {
                 drop(tokio::spawn(connection(stream, place, gateway.clone(), router.clone(), graceful.watcher())))
             }
@@ -81,7 +81,9 @@ async fn connection<B: Backend>(
     let _open = gateway.counters.connections.enter();
     let service = TowerToHyperService::new(router);
     let service = service_fn(|request: Request<Incoming>| {
-        let answer = Service::call(&service, request.map(Body::new));
+        let (head, body) = request.into_parts();
+        let body = Body::new(Unread::new(&head.headers, body));
+        let answer = Service::call(&service, Request::from_parts(head, body));
         let gateway = gateway.clone();
         async move {
             let _open = gateway.counters.requests.enter();

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use gateway::Gateway;
+use gateway::{Gateway, Limits};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -22,9 +22,13 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn start() -> Self {
+        Self::limited(Limits::default()).await
+    }
+
+    pub(crate) async fn limited(limits: Limits) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let gateway = Arc::new(Gateway::new(Fake::new()));
+        let gateway = Arc::new(Gateway::new(Fake::new(), limits));
         let (stop, stopped) = oneshot::channel();
         let served = tokio::spawn(gateway::serve(listener, gateway.clone(), async move {
             let _ = stopped.await;

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use gateway::Limits;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
@@ -29,6 +30,32 @@ async fn one_connection_serves_many_requests() {
         assert_eq!(connection.reply().await.unwrap().status, 200);
         connection.send("POST", "/Hotel/reserve", &[], "[").await;
         assert_eq!(connection.reply().await.unwrap().status, 400);
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_nobody_wants_leaves_its_connection_alive() {
+    let server = Server::limited(Limits { calls: 0, ..Limits::default() }).await;
+    for (verb, path, head) in [
+        ("POST", "/Hotl/reserve", ""),
+        ("PUT", "/Hotel/reserve", ""),
+        ("POST", "/Hotel/reserve", "idempotency-key: \r\n"),
+        ("POST", "/Hotel/reserve?tagged=x", ""),
+        ("POST", "/Hotel/reserve", ""),
+        ("POST", "/_/invocations/nonsense/cancel", ""),
+        ("POST", "/_/health", ""),
+        ("DELETE", "/_/nothing", "transfer-encoding: chunked\r\n"),
+    ] {
+        let mut connection = server.connect().await;
+        let chunked = head.starts_with("transfer");
+        let length = if chunked { "" } else { "content-length: 8\r\n" };
+        connection.write(format!("{verb} {path} HTTP/1.1\r\nhost: t\r\n{head}{length}\r\n").as_bytes()).await;
+        let refused = timeout(LONG, connection.reply()).await.unwrap().unwrap();
+        assert!(refused.status >= 400, "{path}: {refused:?}");
+        connection.write(if chunked { b"3\r\n[1]\r\n0\r\n\r\n" } else { b"[1, 2]  " }).await;
+        connection.send("GET", "/_/health", &[], "").await;
+        let next = timeout(LONG, connection.reply()).await.unwrap();
+        assert_eq!(next.map(|reply| reply.status), Some(200), "{verb} {path}");
     }
 }
 
@@ -86,6 +113,44 @@ async fn a_client_that_goes_away_leaves_nothing_behind() {
     hanging(&server, 20).await;
     drop(connections);
     hanging(&server, 0).await;
+}
+
+#[tokio::test]
+async fn calls_over_the_limit_are_refused_and_the_control_api_answers() {
+    let server = Server::limited(Limits { calls: 2, ..Limits::default() }).await;
+    let mut connections = vec![];
+    for _ in 0..2 {
+        let mut connection = server.connect().await;
+        connection.send("POST", "/Hotel/hang", &[], "").await;
+        connections.push(connection);
+    }
+    hanging(&server, 2).await;
+    server.post("/Hotel/nothing", "").await.problem(503, "unavailable");
+    assert_eq!(server.get("/_/invocations").await.status, 200);
+    drop(connections);
+    hanging(&server, 0).await;
+    assert_eq!(server.post("/Hotel/nothing", "").await.status, 200);
+}
+
+#[tokio::test]
+async fn requests_to_the_control_api_over_the_limit_are_refused() {
+    let server = Server::limited(Limits { control_requests: 0, ..Limits::default() }).await;
+    server.get("/_/invocations").await.problem(503, "unavailable");
+    assert_eq!(server.get("/_/health").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_connection_over_the_limit_is_answered_and_closed() {
+    let server = Server::limited(Limits { connections: 1, ..Limits::default() }).await;
+    let mut first = server.connect().await;
+    first.send("POST", "/Hotel/nothing", &[], "").await;
+    assert_eq!(first.reply().await.unwrap().status, 200);
+    let mut second = server.connect().await;
+    let reply = timeout(LONG, second.reply()).await.unwrap().unwrap();
+    reply.problem(503, "unavailable");
+    assert_eq!(reply.header("connection"), Some("close"));
+    first.send("POST", "/Hotel/nothing", &[], "").await;
+    assert_eq!(first.reply().await.unwrap().status, 200);
 }
 
 #[tokio::test]

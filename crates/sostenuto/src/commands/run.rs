@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use gateway::Gateway;
+use gateway::{Gateway, Limits};
 use protocol::manifest::Manifest;
 use runtime::{Node, NodeConfig, NodeError, StartError, WriteSink};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -82,7 +82,7 @@ fn start(config: &NodeConfig, manifest: &Arc<Manifest>) -> Result<Node, StartErr
 /// Serves until a signal comes or the node ends by itself. A second signal ends the process at once.
 async fn until_signal(listener: TcpListener, node: &Node, mut signals: Signals) -> Result<(), NodeError> {
     let (stop, mut stopped) = watch::channel(());
-    let gateway = Arc::new(Gateway::new(node.handle()));
+    let gateway = Arc::new(Gateway::new(node.handle(), Limits::default()));
     let serving = tokio::spawn(gateway::serve(listener, gateway, async move {
         // An error means that the sender is gone, which also ends the service.
         let _ = stopped.changed().await;
