@@ -167,7 +167,7 @@ fn accepted() -> Value {
     let schema = json!({"type": "object", "properties": {"id": {"type": "string"}}, "required": ["id"]});
     json!({
         "description": "Accepted; ask for the result at /_/invocations/{id}/result.",
-        "headers": invocation_header(),
+        "headers": reply_headers(),
         "content": {"application/json": {"schema": schema}},
     })
 }
@@ -175,13 +175,19 @@ fn accepted() -> Value {
 fn done(method: &Method) -> Value {
     json!({
         "description": format!("The result: {}.", type_name(&method.returns)),
-        "headers": invocation_header(),
+        "headers": reply_headers(),
         "content": {"application/json": {"schema": schema(&method.returns)}},
     })
 }
 
-fn invocation_header() -> Value {
-    json!({"X-Sostenuto-Invocation": {"description": "Id of the invocation.", "schema": {"type": "string"}}})
+fn reply_headers() -> Value {
+    json!({
+        "X-Sostenuto-Invocation": {"description": "Id of the invocation.", "schema": {"type": "string"}},
+        "X-Sostenuto-Result-Expires": {
+            "description": "Until when the result is kept, an HTTP date; absent if it is not.",
+            "schema": {"type": "string"},
+        },
+    })
 }
 
 fn request_body(manifest: &Manifest, method: &Method) -> Value {

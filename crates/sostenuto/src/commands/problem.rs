@@ -25,6 +25,9 @@ fn text(reply: &Reply) -> String {
     for argument in document.get("arguments").and_then(Value::as_array).into_iter().flatten() {
         let part = |name: &str| argument.get(name).and_then(Value::as_str).unwrap_or_default();
         text.push_str(&format!("\n  {}: {}", part("name"), part("problem")));
+        if part("problem").starts_with("expected str, got int") {
+            text.push_str(r#" (an argument that is JSON is taken as JSON; the text 5 is written '"5"')"#);
+        }
     }
     let traceback = document.pointer("/exception/traceback").and_then(Value::as_str);
     for line in traceback.into_iter().flat_map(str::lines) {

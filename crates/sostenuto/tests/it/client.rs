@@ -108,7 +108,7 @@ fn invocations_are_listed_over_all_pages() {
         r#"{"invocations":[{"id":"inv_2","service":"A","method":"m","state":"parked","age_ms":5}],"next":null}"#;
     let pages = || vec![(200, first), (200, second)];
     let (ended, asked) = ask(&["invocations", "list", "--state", "parked"], pages());
-    assert_eq!(asked[1], "GET /_/invocations?limit=1000&state=parked&cursor=c%2F1 HTTP/1.1");
+    assert_eq!(asked[1], "GET /_/invocations?limit=50&state=parked&cursor=c%2F1 HTTP/1.1");
     let out = ended.ok().out;
     assert!(out.starts_with("ID") && out.contains("inv_1") && out.contains("inv_2  A/m     parked"), "{out}");
     let (ended, _) = ask(&["invocations", "list", "--json"], pages());
