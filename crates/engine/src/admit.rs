@@ -9,7 +9,7 @@ use protocol::ids::{Age, InvocationId};
 use protocol::limits::VALUE_BYTES_MAX;
 use protocol::message::{Call, CallResult, Exception, InnerCall, Message};
 use protocol::problem::Code;
-use protocol::record::{self, Accepted, Body, Dedup, DedupRow, DoneRow, InvocationRow, OpRowKind};
+use protocol::record::{self, Accepted, Body, Dedup, DedupRow, DoneRow, InvocationRow, JournalRow, OpRow, OpRowKind};
 use protocol::worker::Outcome;
 
 use crate::begin::Load;
@@ -193,7 +193,7 @@ impl Partition {
         let row = self.invocation_row(inner.id, inner.call, None, false);
         let Some(mut live) = self.new_live(row, turn) else {
             let result = CallResult { child: inner.id, parent, outcome: vanished() };
-            return self.answer_inner(inner.attempt, result, BTreeSet::new(), None, turn);
+            return self.answer_inner(inner.attempt, result, BTreeSet::from([self.config.id]), None, turn);
         };
         live.inner = Some(Inner { attempt: inner.attempt, home: inner.home, holds: inner.holds });
         self.live.insert(inner.id, live);
@@ -216,7 +216,9 @@ impl Partition {
     /// After a restart: all unfinished invocations stand where their last record left them. Turns of operations that
     /// have committed a step are taken before anything else may ask for them.
     pub(crate) fn revive_all(&mut self, turn: &mut Turn) {
-        let ids: Vec<InvocationId> = self.state.invocations.keys().copied().collect();
+        let mut ids: Vec<InvocationId> = self.state.invocations.keys().copied().collect();
+        // Outermost first: an operation enters a turn within the one that called it.
+        ids.sort_by_key(|id| self.state.invocations[id].row.call.chain.len());
         for id in &ids {
             self.revive(*id, turn);
         }
@@ -286,16 +288,20 @@ fn revive_pending(live: &mut Live, timers: &mut BTreeSet<(u64, InvocationId, Str
     }
     let mut pending = Vec::new();
     let mut ready = Vec::new();
-    for op in live.journal.iter().flat_map(|step| &step.ops) {
+    for (inner, op) in operations(&live.journal) {
         if delivered.contains(op.position.as_str()) {
             continue;
         }
         let waits = match &op.kind {
+            // The transaction is over, and its calls are gone with it.
+            OpRowKind::Call { .. } if inner => continue,
             OpRowKind::Call { child, target } => Pending::Call { child: *child, target: target.clone(), inner: false },
             OpRowKind::Sleep(due) => {
                 timers.insert((*due, id, op.position.clone()));
                 Pending::Sleep(*due)
             }
+            // Whoever was cancelled does not wait for it any more.
+            OpRowKind::Begin if live.cancel == Cancel::Delivered && !is_after_cancellation(live, op) => continue,
             OpRowKind::Begin => Pending::Begin,
             OpRowKind::Send { .. } => continue,
             // Only decided transactions are in the journal.
@@ -316,4 +322,33 @@ fn revive_pending(live: &mut Live, timers: &mut BTreeSet<(u64, InvocationId, Str
     live.clock = last.map_or(0, |step| step.clock);
     live.pending.extend(pending);
     live.ready = ready;
+}
+
+/// Operations of a journal, and whether each was asked for inside a transaction of the invocation.
+fn operations(journal: &[Arc<JournalRow>]) -> Vec<(bool, &OpRow)> {
+    let (mut begins, mut ends) = (BTreeSet::new(), BTreeSet::new());
+    let mut inside = false;
+    let mut operations = Vec::new();
+    for step in journal {
+        for delivered in &step.delivered {
+            inside |= begins.contains(delivered.position.as_str());
+            inside &= !ends.contains(delivered.position.as_str());
+        }
+        for op in &step.ops {
+            match op.kind {
+                OpRowKind::Begin => drop(begins.insert(op.position.as_str())),
+                OpRowKind::Commit(_) | OpRowKind::Rollback => drop(ends.insert(op.position.as_str())),
+                OpRowKind::Call { .. } | OpRowKind::Send { .. } | OpRowKind::Sleep(_) => {}
+            }
+            operations.push((inside, op));
+        }
+    }
+    operations
+}
+
+/// Was this beginning asked for after the cancellation was delivered?
+fn is_after_cancellation(live: &Live, begin: &OpRow) -> bool {
+    let cancelled = live.journal.iter().position(|step| step.delivered.iter().any(|d| d.position.is_empty()));
+    let asked = live.journal.iter().position(|step| step.ops.iter().any(|op| op.position == begin.position));
+    asked >= cancelled
 }

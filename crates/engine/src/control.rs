@@ -273,7 +273,8 @@ impl Partition {
         if live.transaction.is_some() {
             if matches!(live.phase, Phase::Died(..)) {
                 if let Some(live) = self.live.get_mut(&id) {
-                    live.transaction = None;
+                    let transaction = live.transaction.take();
+                    live.ready = transaction.map(|transaction| transaction.outside).unwrap_or_default();
                     live.phase = Phase::Idle;
                 }
                 return self.finish_killed(id, turn);

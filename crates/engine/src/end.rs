@@ -234,7 +234,11 @@ impl Partition {
         let number = |field: &str| self.numbers.number(&live.row.call.service, field);
         for (field, key) in &end.reads {
             let cell = number(field).and_then(|number| live.cells.cell(number, key.as_deref()).ok());
-            let row = cell.and_then(|cell| context.cells.get(&cell)).and_then(Option::as_ref);
+            let row = cell.and_then(|cell| {
+                // An entry may have come with the whole field.
+                let whole = context.wholes.get(&live.cells.membership(cell.field)).and_then(|whole| whole.get(&cell));
+                context.cells.get(&cell).and_then(Option::as_ref).or(whole)
+            });
             let stored = row.and_then(|row| row.key.clone()).or_else(|| key.clone());
             let value = row.map(|row| row.value.clone());
             reads.cells.push(SliceCell { field: field.clone(), key: stored, value });
@@ -379,10 +383,11 @@ impl Partition {
         live.unlogged_bytes = 0;
         let mut accepts: Vec<_> = live.source.take().into_iter().collect();
         accepts.append(&mut live.consumed);
+        let mut answered = std::mem::take(&mut live.answered);
         if done.is_some() {
             accepts.extend(live.ready.iter().filter_map(|ready| ready.source));
+            answered.extend(live.ready.iter().filter_map(|ready| ready.child));
         }
-        let answered = std::mem::take(&mut live.answered);
         for child in answered {
             if let Some((to, seq)) = self.calls.remove(&child) {
                 self.acknowledge(to, seq, turn.now);
@@ -531,6 +536,7 @@ impl Partition {
         if matches!(end.status, StepStatus::NotStorable(_)) {
             return asked;
         }
+        let in_transaction = self.live.get(&id).is_some_and(|live| live.transaction.is_some());
         for op in &end.ops {
             let kind = match &op.kind {
                 OpKind::Call(target) => self.call_operation(id, context, op, target, false, &mut asked, turn),
@@ -542,6 +548,14 @@ impl Partition {
                 OpKind::Begin => {
                     asked.pending.push((op.position.clone(), Pending::Begin));
                     OpRowKind::Begin
+                }
+                OpKind::Commit | OpKind::Rollback(_) if !in_transaction => {
+                    // Its beginning was cancelled.
+                    asked.failed.push(crate::results::decided(&op.position, None));
+                    match op.kind {
+                        OpKind::Commit => OpRowKind::Commit(None),
+                        _ => OpRowKind::Rollback,
+                    }
                 }
                 OpKind::Commit => {
                     asked.pending.push((op.position.clone(), Pending::Commit));

@@ -33,7 +33,7 @@ impl Partition {
         let waits = self.live.get(&id).and_then(|live| live.pending.get(position));
         let wanted = matches!(waits, Some(Pending::Call { child, inner: false, .. }) if *child == result.child);
         if !wanted {
-            return self.unwanted(source, id, turn);
+            return self.unwanted(source, id, result.child, turn);
         }
         let Some(live) = self.live.get_mut(&id) else { return };
         live.pending.remove(position);
@@ -44,7 +44,13 @@ impl Partition {
     }
 
     /// Nobody waits for this result, or it is here already.
-    fn unwanted(&mut self, source: Option<Accepted>, id: InvocationId, turn: &mut Turn) {
+    fn unwanted(&mut self, source: Option<Accepted>, id: InvocationId, child: InvocationId, turn: &mut Turn) {
+        if !self.live.contains_key(&id)
+            && let Some((to, seq)) = self.calls.remove(&child)
+        {
+            // Its caller has ended without it; a callee that leaves no record never says that it took the call in.
+            self.acknowledge(to, seq, turn.now);
+        }
         let Some(source) = source else { return };
         let here = self.live.get(&id).is_some_and(|live| {
             let delivered = live.step.iter().flat_map(|step| &step.delivered);
@@ -107,6 +113,8 @@ impl Partition {
         if cancels {
             live.cancel = Cancel::Delivered;
             let message = "the invocation was cancelled";
+            // It waits for nothing that it asked for before; a transaction that has not begun never does.
+            live.pending.retain(|_, pending| *pending != Pending::Begin);
             live.ready.push(decided("", Some(Exception::encode("asyncio.exceptions.CancelledError", message))));
         }
         let waits: BTreeSet<&str> = live.waits.iter().map(String::as_str).collect();

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use protocol::cell::CellKey;
 use protocol::ids::{AttemptId, InvocationId, PartitionId, Position};
 use protocol::message::{DoomReason, Exception, LockMode, Message, Vote};
-use protocol::record::{Commit, OpRowKind};
+use protocol::record::{Commit, JournalRow, OpRowKind};
 use protocol::worker::Outcome;
 
 use crate::io::{Effect, Turn};
@@ -73,6 +73,13 @@ impl Partition {
         let commits = live.pending.values().any(|pending| *pending == Pending::Commit);
         if calls || !commits {
             return;
+        }
+        if !live.ready.is_empty() {
+            // Results that nobody has waited for yet are gone with the transaction: the coroutine gets them before.
+            if let Some(live) = self.live.get_mut(&id) {
+                live.phase = Phase::Idle;
+            }
+            return self.begin_step(id, turn);
         }
         if let Some(exception) = live.doom.clone() {
             return self.abort_transaction(id, AfterFreeze::Doomed(exception), turn);
@@ -299,10 +306,12 @@ impl Partition {
             }
             AfterFreeze::Fail(exception) => {
                 self.rewind(id, &transaction, turn);
+                self.unbegin(id, transaction);
                 self.complete(id, Outcome::Exception(exception), Vec::new(), Vec::new(), None, turn);
             }
             AfterFreeze::Kill => {
                 self.rewind(id, &transaction, turn);
+                self.unbegin(id, transaction);
                 self.finish_killed(id, turn);
             }
         }
@@ -322,9 +331,13 @@ impl Partition {
         let ends = [Pending::Rollback, Pending::Commit];
         let position = live.pending.iter().find(|(_, p)| ends.contains(p)).map(|(position, _)| position.clone());
         let position = position.unwrap_or_default();
-        if let (Some(_), Some(row)) = (&exception, live.journal.last_mut()) {
-            for op in Arc::make_mut(row).ops.iter_mut().filter(|op| op.position == position) {
-                op.kind = OpRowKind::Commit(exception.clone());
+        if exception.is_some() {
+            let rows = live.journal[transaction.base..].iter_mut();
+            let is_end = |row: &&mut Arc<JournalRow>| row.ops.iter().any(|op| op.position == position);
+            for row in rows.filter(is_end) {
+                for op in Arc::make_mut(row).ops.iter_mut().filter(|op| op.position == position) {
+                    op.kind = OpRowKind::Commit(exception.clone());
+                }
             }
         }
         // Calls of the transaction that still ran are gone with it.

@@ -6,6 +6,7 @@
 
 mod bank;
 mod basics;
+mod booking;
 mod checks;
 mod history;
 mod program;

@@ -656,7 +656,7 @@ impl World {
     }
 
     /// A process ends. `itself`: the method that it ran is to blame.
-    fn kill_worker(&mut self, index: usize, itself: bool) {
+    pub fn kill_worker(&mut self, index: usize, itself: bool) {
         let process = std::mem::take(&mut self.processes[index]);
         let struck = process.blocked.filter(|_| itself).map(|blocked| (blocked.partition, blocked.coroutine.start.run));
         type Lost = (Vec<(RunNumber, bool)>, Vec<InvocationId>);
@@ -731,6 +731,11 @@ impl World {
     /// Keeps exactly `end` records of the only log.
     pub fn crash_at(&mut self, end: u64) {
         self.crash_node_keeping(&[end]);
+    }
+
+    /// Watermark of the only log.
+    pub fn durable(&self) -> u64 {
+        self.logs[0].durable
     }
 
     pub fn log_len(&self) -> u64 {
