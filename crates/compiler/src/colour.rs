@@ -1,6 +1,8 @@
 //! Which functions suspend. Calls of services, sleeps, transactions and gathers do; a function that calls one that
 //! does, does too (a fixpoint over the functions of the application).
 
+use std::collections::BTreeMap;
+
 use crate::hir::{Call, Expr, ExprId, ExprKind, StmtKind};
 use crate::model::{Entity, FileId, FunctionId, Model, ServiceId};
 use crate::walk::{expressions, statements};
@@ -112,7 +114,8 @@ impl Colours {
 /// Computes the colours of all functions.
 pub(crate) fn compute(model: &Model<'_>) -> Colours {
     let count = model.functions.len();
-    let own: Vec<Own> = (0..count).map(|id| own(model, id)).collect();
+    let methods = value_methods(model);
+    let own: Vec<Own> = (0..count).map(|id| own(model, id, &methods)).collect();
     let spread = |start: fn(&Own) -> bool| {
         let mut marked: Vec<bool> = own.iter().map(start).collect();
         while own.iter().enumerate().any(|(id, o)| {
@@ -143,7 +146,18 @@ struct Own {
     mentions: Vec<FunctionId>,
 }
 
-fn own(model: &Model<'_>, id: FunctionId) -> Own {
+/// Methods of classes that are no services, by name.
+fn value_methods<'a>(model: &Model<'a>) -> BTreeMap<&'a str, Vec<FunctionId>> {
+    let mut methods: BTreeMap<&str, Vec<FunctionId>> = BTreeMap::new();
+    for (id, function) in model.functions.iter().enumerate() {
+        if function.class.is_some_and(|c| model.classes[c].service.is_none()) {
+            methods.entry(&function.hir.name.name).or_default().push(id);
+        }
+    }
+    methods
+}
+
+fn own(model: &Model<'_>, id: FunctionId, methods: &BTreeMap<&str, Vec<FunctionId>>) -> Own {
     let function = &model.functions[id];
     let mut own = Own::default();
     let mut sent: Vec<ExprId> = Vec::new();
@@ -153,6 +167,9 @@ fn own(model: &Model<'_>, id: FunctionId) -> Own {
             if kind == CallKind::Send {
                 // The call that is sent: its result is not waited for.
                 sent.extend(call.args.first().map(|a| a.id));
+            } else if let (CallKind::Other, ExprKind::Attribute(_, name)) = (&kind, &call.func.kind) {
+                // An object that we do not know may be of any class of the application.
+                own.mentions.extend(methods.get(name.name.as_str()).into_iter().flatten());
             } else if !sent.contains(&expr.id) || !matches!(kind, CallKind::Remote(..)) {
                 own.call(model, kind);
             }

@@ -78,9 +78,9 @@ impl<'a> Walker<'_, 'a> {
         {
             receiver = Some(self.value(base));
         }
-        if let ExprKind::Name(_) = &call.func.kind {
+        if let ExprKind::Name(name) = &call.func.kind {
             // A nested function refers to what it captured.
-            self.eval(&call.func);
+            self.name(&call.func, name);
         }
         let skips = usize::from(info.class.is_some() && info.role != Role::Static);
         let vals = self.arguments(call);
@@ -89,7 +89,28 @@ impl<'a> Walker<'_, 'a> {
             self.summary.acts = true;
             self.suspend(expr.span);
         }
-        self.apply(expr, callee, &bound)
+        let mut result = self.apply(expr, callee, &bound);
+        self.rebound(expr, callee);
+        if info.hir.is_async && self.awaited != Some(expr.id) {
+            // A coroutine that has not begun holds its arguments.
+            bound.iter().for_each(|b| result.absorb(&b.val));
+        }
+        result
+    }
+
+    /// Names of ours that a nested function assigns.
+    fn rebound(&mut self, expr: &'a Expr, callee: FunctionId) {
+        let scope = self.model.functions[callee].scope;
+        let names: Vec<&'a str> = self.model.scopes[scope].nonlocals.iter().copied().collect();
+        let suspended = self.suspends(expr).then_some(expr.span);
+        for name in names {
+            let Some(bound) = self.model.binding_scope(scope, name) else { continue };
+            let mut val = self.shared.captured.get(&(bound, name)).cloned().unwrap_or_default();
+            val.sources.values_mut().for_each(|b| b.stale = suspended);
+            if let Some(state) = &mut self.state {
+                state.locals.entry((bound, name)).or_default().absorb(&val);
+            }
+        }
     }
 
     /// The arguments by the callee's parameters; what cannot be told apart goes to all that it may go to.
@@ -130,7 +151,7 @@ impl<'a> Walker<'_, 'a> {
     }
 
     /// Effects of a call by the callee's summary.
-    fn apply(&mut self, expr: &'a Expr, callee: FunctionId, bound: &[Bound<'a>]) -> Val {
+    pub(super) fn apply(&mut self, expr: &'a Expr, callee: FunctionId, bound: &[Bound<'a>]) -> Val {
         for one in bound {
             let is_borrowed = one.val.sources.keys().any(|s| self.is_borrowed(*s));
             if is_borrowed && self.shared.borrowed.insert((callee, one.param)) {
@@ -339,6 +360,9 @@ impl<'a> Walker<'_, 'a> {
             return Val::clean(Type::None);
         }
         let mine = self.shared.methods.contains(name);
+        if mine {
+            self.acts_somewhere(name);
+        }
         match tables::method(name) {
             Method::Unknown => self.unknown(expr, &holder, &vals),
             _ if mine && !builtin_type(&holder.ty) => self.unknown(expr, &holder, &vals),
@@ -390,6 +414,15 @@ impl<'a> Walker<'_, 'a> {
             }),
             _ => false,
         }
+    }
+
+    /// Some class of the application has a method of this name that makes calls or sends.
+    fn acts_somewhere(&mut self, name: &str) {
+        let of_value =
+            |f: &crate::model::Function<'_>| f.class.is_some_and(|c| self.model.classes[c].service.is_none());
+        let named = |f: &crate::model::Function<'_>| f.hir.name.name == name && of_value(f);
+        let mut functions = self.model.functions.iter().enumerate().filter(|(_, f)| named(f));
+        self.summary.acts |= functions.any(|(id, _)| self.shared.summaries[id].acts);
     }
 
     /// A method of a dict field.

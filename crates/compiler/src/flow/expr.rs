@@ -5,7 +5,7 @@ use protocol::schema::Type;
 use super::value::{Shape, Source, Val, is_plain};
 use super::walker::Walker;
 use crate::hir::*;
-use crate::model::{Binding, Entity, FunctionId, ScopeKind, types};
+use crate::model::{Binding, Entity, FunctionId, Role, ScopeKind, types};
 use crate::walk::expressions;
 
 impl<'a> Walker<'_, 'a> {
@@ -19,7 +19,10 @@ impl<'a> Walker<'_, 'a> {
     /// Evaluates an expression; a dict field stays a view of which nothing has been read.
     pub(super) fn eval(&mut self, expr: &'a Expr) -> Val {
         match &expr.kind {
-            ExprKind::Name(name) => self.name(expr, name),
+            ExprKind::Name(name) => {
+                self.mentioned(expr);
+                self.name(expr, name)
+            }
             ExprKind::Attribute(base, name) => self.attribute(expr, base, &name.name),
             ExprKind::Subscript(base, index) => self.subscript(base, index),
             ExprKind::Call(call) => self.call(expr, call),
@@ -100,7 +103,36 @@ impl<'a> Walker<'_, 'a> {
         self.held.split_off(before)
     }
 
-    fn name(&mut self, expr: &'a Expr, name: &'a str) -> Val {
+    /// A function of the application, used as a value: whoever has it may call it with anything.
+    fn mentioned(&mut self, expr: &'a Expr) {
+        let (Entity::Function(function) | Entity::Method(function)) = self.model.resolve(self.file, expr) else {
+            return;
+        };
+        let summary = self.shared.summaries[function].clone();
+        if self.model.service_of(function) == self.service {
+            self.summary.reads.extend(&summary.reads);
+            self.summary.writes.extend(&summary.writes);
+        }
+        self.summary.acts |= summary.acts;
+        let anything = self.anything();
+        if !summary.mutates.is_empty() {
+            self.mutate(&anything);
+        }
+        for field in summary.publishes.values().flatten() {
+            self.publish(&anything, *field);
+        }
+    }
+
+    /// All that is held now.
+    fn anything(&self) -> Val {
+        let mut anything = Val::default();
+        let locals = self.state.iter().flat_map(|s| s.locals.values());
+        locals.chain(&self.held).for_each(|val| anything.absorb(val));
+        anything
+    }
+
+    /// A local name; `expr` is the name itself.
+    pub(super) fn name(&mut self, expr: &'a Expr, name: &'a str) -> Val {
         let scope = self.model.scope_at(self.file, expr);
         let Some(bound) = self.model.binding_scope(scope, name) else { return Val::default() };
         match self.model.scopes[bound].kind {
@@ -147,9 +179,14 @@ impl<'a> Walker<'_, 'a> {
                 let key = service.and_then(|s| self.model.services[s].entity_key.clone());
                 return Val::clean(key.filter(|_| name == "key").unwrap_or_default());
             }
-            Entity::Path(_) | Entity::Module(_) | Entity::Class(_) | Entity::Method(_) | Entity::Client(_) => {
+            Entity::Method(function) if self.model.functions[function].role == Role::Property => {
+                return self.apply(expr, function, &[]);
+            }
+            Entity::Method(_) | Entity::Function(_) => {
+                self.mentioned(expr);
                 return Val::default();
             }
+            Entity::Path(_) | Entity::Module(_) | Entity::Class(_) | Entity::Client(_) => return Val::default(),
             _ => {}
         }
         let holder = self.value(base);
@@ -281,7 +318,9 @@ impl<'a> Walker<'_, 'a> {
     }
 
     fn await_(&mut self, expr: &'a Expr, operand: &'a Expr) -> Val {
+        let before = std::mem::replace(&mut self.awaited, Some(operand.id));
         let val = self.value(operand);
+        self.awaited = before;
         if self.suspends(expr) {
             self.summary.acts = true;
             self.suspend(expr.span);
@@ -340,9 +379,7 @@ impl<'a> Walker<'_, 'a> {
     /// A lambda's body, run once with parameters that may be anything held now.
     fn lambda(&mut self, expr: &'a Expr, lambda: &'a Lambda) -> Val {
         lambda.params.iter().filter_map(|p| p.default.as_ref()).for_each(|d| _ = self.value(d));
-        let mut anything = Val::default();
-        let locals = self.state.iter().flat_map(|s| s.locals.values());
-        locals.chain(&self.held).for_each(|val| anything.absorb(val));
+        let mut anything = self.anything();
         anything.sources.values_mut().for_each(|b| b.stale = None);
         let Some(scope) = self.model.files[self.file].inner_scopes.get(&expr.id).copied() else {
             return Val::default();

@@ -40,6 +40,9 @@ pub(crate) struct Facts {
 pub(crate) fn analyse(model: &Model<'_>, colours: &Colours, sink: &mut Sink<'_>) -> Vec<Facts> {
     let mut shared = Shared { summaries: vec![Summary::default(); model.functions.len()], ..Shared::default() };
     for (id, function) in model.functions.iter().enumerate() {
+        if colours.suspends[id] {
+            shared.suspends.insert(id);
+        }
         let placed = place::function(model, colours, id);
         shared.suspensions.entry(function.file).or_default().extend(placed.suspensions);
         let of_value_class = |c: usize| model.classes[c].service.is_none();

@@ -26,7 +26,11 @@ impl<'a> Walker<'_, 'a> {
 
     fn stmt(&mut self, stmt: &'a Stmt) {
         match &stmt.kind {
-            StmtKind::Function(_) | StmtKind::Class(_) => {}
+            StmtKind::Function(function) => self.definition(function),
+            StmtKind::Class(class) => {
+                class.decorators.iter().chain(&class.bases).for_each(|e| _ = self.value(e));
+                self.block(&class.body);
+            }
             StmtKind::Return(value) => {
                 if let Some(value) = value {
                     let val = self.value(value);
@@ -84,6 +88,18 @@ impl<'a> Walker<'_, 'a> {
             | StmtKind::Nonlocal(_)
             | StmtKind::TypeAlias(..)
             | StmtKind::Pass => {}
+        }
+    }
+
+    /// A nested `def`: its defaults are evaluated now and held for as long as it lives.
+    fn definition(&mut self, function: &'a Function) {
+        function.decorators.iter().for_each(|d| _ = self.value(d));
+        for default in function.params.iter().filter_map(|p| p.default.as_ref()) {
+            let val = self.value(default);
+            self.mutate(&val);
+            if self.model.functions[self.id].hir.is_async || self.shared.suspends.contains(&self.id) {
+                self.held_by_default(default, &val);
+            }
         }
     }
 
@@ -272,6 +288,9 @@ impl<'a> Walker<'_, 'a> {
             ExprKind::Name(name) => {
                 let scope = self.model.scope_at(self.file, target);
                 if let Some(bound) = self.model.binding_scope(scope, name) {
+                    if let Shape::View(field) = val.shape {
+                        self.summary.reads.insert(field);
+                    }
                     self.bind(bound, name, val);
                 }
             }

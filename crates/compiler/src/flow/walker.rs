@@ -23,6 +23,8 @@ pub(crate) struct Shared<'a> {
     pub(crate) captured: BTreeMap<Local<'a>, Val>,
     /// Expressions that suspend.
     pub(crate) suspensions: BTreeMap<FileId, BTreeSet<ExprId>>,
+    /// Functions that suspend.
+    pub(crate) suspends: BTreeSet<FunctionId>,
     /// Names of methods of the application's own value classes.
     pub(crate) methods: BTreeSet<String>,
     pub(crate) changed: bool,
@@ -49,6 +51,8 @@ pub(crate) struct Walker<'m, 'a> {
     pub(super) lambda_depth: u32,
     /// Lexical depth of transactions.
     pub(super) transactions: u32,
+    /// What the user awaits on the spot.
+    pub(super) awaited: Option<ExprId>,
 }
 
 /// States at the ends of a loop's body.
@@ -75,6 +79,7 @@ impl<'m, 'a> Walker<'m, 'a> {
             told: report.then(Vec::new),
             lambda_depth: 0,
             transactions: 0,
+            awaited: None,
         }
     }
 
@@ -257,6 +262,13 @@ impl<'m, 'a> Walker<'m, 'a> {
         });
         if let Some((source, borrowed, suspended)) = stale {
             self.tell_stale(name, span, source, borrowed, suspended);
+        }
+    }
+
+    /// A default value of a nested function keeps an object for as long as the function lives.
+    pub(super) fn held_by_default(&mut self, default: &Expr, val: &Val) {
+        if let Some(source) = val.sources.keys().copied().find(|s| self.is_borrowed(*s)) {
+            self.tell_held(source, default.span, default.span);
         }
     }
 

@@ -2,8 +2,8 @@
 
 use protocol::schema::Type;
 
-use super::{Binding, Entity, Model, Record, ScopeId};
-use crate::hir::{BinaryOp, Expr, ExprKind};
+use super::{Binding, ClassId, Entity, Model, Record, ScopeId};
+use crate::hir::{BinaryOp, Expr, ExprKind, Stmt, StmtKind};
 use crate::parse;
 use crate::span::Span;
 
@@ -17,6 +17,11 @@ pub(crate) fn annotated(model: &Model<'_>, scope: ScopeId, annotation: &Expr) ->
 
 /// True if values of this type cannot be changed in place, so that nothing is borrowed by holding one.
 pub(crate) fn immutable(model: &Model<'_>, ty: &Type) -> bool {
+    immutable_within(model, ty, DEPTH_MAX)
+}
+
+fn immutable_within(model: &Model<'_>, ty: &Type, depth: u32) -> bool {
+    let Some(depth) = depth.checked_sub(1) else { return false };
     match ty {
         Type::None
         | Type::Bool
@@ -31,19 +36,28 @@ pub(crate) fn immutable(model: &Model<'_>, ty: &Type) -> bool {
         | Type::TimeDelta
         | Type::Uuid => true,
         Type::Any | Type::List(_) | Type::Dict(..) | Type::Set(_) => false,
-        Type::Tuple(items) | Type::Union(items) => items.iter().all(|t| immutable(model, t)),
-        Type::TupleOf(item) | Type::FrozenSet(item) => immutable(model, item),
-        Type::Record(name) => record(model, name).is_some_and(|record| match record {
-            Record::Enum => true,
-            Record::Dataclass { .. } | Record::TypedDict | Record::NamedTuple => false,
-        }),
+        Type::Tuple(items) | Type::Union(items) => items.iter().all(|t| immutable_within(model, t, depth)),
+        Type::TupleOf(item) | Type::FrozenSet(item) => immutable_within(model, item, depth),
+        Type::Record(name) => (0..model.classes.len())
+            .find(|c| model.class_name(*c) == *name)
+            .is_some_and(|class| immutable_record(model, class, depth)),
     }
 }
 
-/// The record with this registered name.
-pub(crate) fn record(model: &Model<'_>, name: &str) -> Option<Record> {
-    let class = (0..model.classes.len()).find(|c| model.class_name(*c) == name)?;
-    model.classes[class].record
+/// Enums, and frozen dataclasses of immutable fields.
+fn immutable_record(model: &Model<'_>, class: ClassId, depth: u32) -> bool {
+    let info = &model.classes[class];
+    let field = |stmt: &Stmt| match &stmt.kind {
+        StmtKind::Annotated { annotation, .. } => {
+            immutable_within(model, &annotated(model, info.scope, annotation), depth)
+        }
+        _ => true,
+    };
+    match info.record {
+        Some(Record::Enum) => true,
+        Some(Record::Dataclass { frozen }) => frozen && info.hir.bases.is_empty() && info.hir.body.iter().all(field),
+        Some(Record::TypedDict | Record::NamedTuple) | None => false,
+    }
 }
 
 /// The expression inside the quotes of a string annotation.
