@@ -495,6 +495,9 @@ impl Partition {
         };
         live.participants.extend(context.remote.iter().copied());
         live.participants.insert(own);
+        if let Some(inner) = &mut live.inner {
+            inner.holds |= held_here || !context.remote.is_empty();
+        }
         if let Some(transaction) = &mut live.transaction {
             transaction.holds |= held_here || !context.remote.is_empty();
             transaction.participants.extend(live.participants.iter().copied());

@@ -114,7 +114,8 @@ struct Obstacles {
 
 impl LockTable {
     /// Ask for cells. Waits in line unless granted or told to die.
-    pub(crate) fn request(&mut self, request: LockRequest, outside: bool) -> Verdict {
+    pub(crate) fn request(&mut self, mut request: LockRequest, outside: bool) -> Verdict {
+        request.holds |= self.held.contains_key(&request.attempt);
         match self.judge(&request, outside) {
             Verdict::Granted => {
                 self.grant(&request, outside);
@@ -313,13 +314,23 @@ impl LockTable {
             for ticket in entry.waiters.iter().take_while(|ticket| ticket.0 < own) {
                 let waiting = &self.waiting[ticket].request;
                 let wants = waiting.wants.iter().filter(|(c, _)| c == cell).map(|(_, m)| *m).reduce(join);
-                if ticket.1 != request.attempt && wants.is_some_and(|wanted| !compatible(wanted, *mode)) {
+                let conflicts = ticket.1 != request.attempt && wants.is_some_and(|wanted| !compatible(wanted, *mode));
+                if conflicts && !self.waits_for_turn(waiting) {
                     found.elders_wait = true;
                     found.attempts.insert(ticket.1);
                 }
             }
         }
         found
+    }
+
+    /// Does it wait for the turn of an operation outside transactions? Until that has ended it holds nobody up: the
+    /// operation may need the other cells that it waits for.
+    fn waits_for_turn(&self, request: &LockRequest) -> bool {
+        request.wants.iter().any(|(cell, _)| {
+            let holders = self.entries.get(cell).into_iter().flat_map(|entry| &entry.holders);
+            holders.into_iter().any(|holder| holder.outside && holder.attempt != request.attempt)
+        })
     }
 
     fn holder_obstacle(holder: &Holder, request: &LockRequest, mode: LockMode, own: Priority, found: &mut Obstacles) {
@@ -349,6 +360,12 @@ impl LockTable {
             }
             self.held.entry(request.attempt).or_default().insert(cell.clone());
             self.dirty.insert(cell.clone());
+            if outside {
+                // Those who wait for this turn hold up nobody from now on.
+                let waiters = entry.waiters.iter().filter_map(|ticket| self.waiting.get(ticket));
+                let cells = waiters.flat_map(|pending| &pending.request.wants).map(|(cell, _)| cell.clone());
+                self.dirty.extend(cells);
+            }
         }
     }
 

@@ -82,6 +82,9 @@ impl Partition {
         }
         live.pending.remove(&position);
         live.participants.extend(inner.participants.iter().copied());
+        if let Some(own) = &mut live.inner {
+            own.holds |= !inner.participants.is_empty();
+        }
         live.doom = live.doom.take().or(inner.doom);
         if let Some(transaction) = &mut live.transaction {
             transaction.participants.extend(inner.participants.iter().copied());
