@@ -4,6 +4,8 @@
 //! It does what a driver does, and where a driver has freedom it takes the worst: messages of different pairs overtake
 //! each other, durable ones arrive twice, effects are held as long as allowed, a crash keeps what is durable and a
 //! random number of later records.
+//!
+//! It is one file because every part of it looks at every other: the next event is drawn from all that may happen.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;

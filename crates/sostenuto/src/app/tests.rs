@@ -1,3 +1,5 @@
+//! Applications as people lay them out: folders, files, packages, CSVs, and what cannot be read.
+
 use std::fs;
 use std::path::Path;
 
