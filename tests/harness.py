@@ -15,7 +15,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import unittest
 import uuid
@@ -186,9 +185,8 @@ class Client:
 class Surviving:
     """A client that re-sends a request with its key until it is answered, and keeps the history of what it saw."""
 
-    def __init__(self, port: int, number: int, history: list, stop: threading.Event | None = None):
-        self.client, self.number, self.history = Client(port), number, history
-        self.stop = stop
+    def __init__(self, server: "Server", number: int, history: list):
+        self.client, self.number, self.history = server.client(), number, history
 
     def call(self, path: str, args=(), key: str | None = None):
         """The result; re-sent while the server is down. The reply becomes an event of the history."""

@@ -52,7 +52,7 @@ class Load:
         history: list[dict] = []
         self.histories.append(history)
         chance = random.Random(f"{self.seed}-{number}")
-        client = Surviving(self.server.port, number, history)
+        client = Surviving(self.server, number, history)
         n = 0
         try:
             while not self.stopping.is_set():
@@ -99,7 +99,7 @@ class RandomCrashes(EndToEnd):
     def test_kill_under_load(self):
         print(f"\nSOSTENUTO_SEED={SEED} SOSTENUTO_CRASH_ROUNDS={ROUNDS}", flush=True)
         server = self.server(self.merged_app("hotel", "bank", "counter")).start()
-        setup = Surviving(server.port, -1, [])
+        setup = Surviving(server, -1, [])
         for name in ACCOUNTS:
             setup.call(f"/Account/{name}/deposit", [FUNDS], f"open-{name}")
         chance = random.Random(SEED)
@@ -116,6 +116,7 @@ class RandomCrashes(EndToEnd):
         finally:
             load.stop()
             self.history = [event for history in load.histories for event in history]
+        print(summary(self.history), flush=True)
         self.check(replies.check(self.history))
         self.verify(server, load, capacity)
 
@@ -167,6 +168,17 @@ class RandomCrashes(EndToEnd):
         stored = {name: client.call("/Counter/get", [name]) for name in COUNTERS}
         stored |= {f"sent-{name}": client.call("/Counter/get", [f"sent-{name}"]) for name in COUNTERS}
         self.check(counts.check(events, stored))
+
+
+def summary(history: list[dict]) -> str:
+    """What the load was, for people."""
+    books = [event["reply"] for event in history if event["path"] == "/Frontend/book"]
+    cut = sum(event["sends"] > 1 for event in history)
+    repeated = len(history) - len({event["key"] for event in history})
+    return (
+        f"{len(history)} answers: {books.count(True)} booked, {books.count(False)} sold out; "
+        f"{cut} requests were cut off and re-sent, {repeated} were repeated after their answer"
+    )
 
 
 def event(path: str, args: list, reply, start: float | None = None, key: str | None = None) -> dict:
