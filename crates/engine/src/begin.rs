@@ -241,7 +241,7 @@ impl Partition {
                 self.enlist(request.attempt, request.home, request.age, turn);
             }
             match self.locks.request(request.clone(), false) {
-                Verdict::Waiting => return,
+                Verdict::Waiting => return self.waits(&request, turn),
                 Verdict::Died(blockers) => {
                     self.locks.watch(request.attempt, blockers);
                     return self.died(id, self.config.id, &request.wants, turn);

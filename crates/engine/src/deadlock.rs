@@ -12,7 +12,7 @@ use protocol::worker::Outcome;
 
 use crate::io::Turn;
 use crate::limits::PROBE_HOPS_MAX;
-use crate::live::{Pending, Phase, TurnState};
+use crate::live::{AfterFreeze, Pending, Phase, TurnState};
 use crate::locks::Verdict;
 use crate::partition::Partition;
 
@@ -80,7 +80,7 @@ impl Partition {
             live.row.call.chain.iter().filter(|held| held.cell == cell).map(|held| held.holder).collect();
         if holders.is_empty() {
             let request = turn_request(id, live.row.call.age, cell.clone(), self.config.id);
-            self.locks.force(&request);
+            self.locks.force(&request, true);
             live.turn = TurnState::Held(cell);
         } else {
             self.turns.enter(&cell, id, holders);
@@ -114,10 +114,28 @@ impl Partition {
         }
     }
 
-    fn send_probe(&mut self, id: InvocationId, cell: &CellKey, turn: &mut Turn) {
+    fn send_probe(&self, id: InvocationId, cell: &CellKey, turn: &mut Turn) {
         let Some(target) = self.turn_blocker(cell, id) else { return };
         let probe = Probe { initiator: id, target, path: vec![self.path_entry(id)], hops: PROBE_HOPS_MAX };
         self.send(self.home_of(target), Message::Probe(probe), turn);
+    }
+
+    /// A step inside a transaction (or a transaction whose attempt died) waits, perhaps for a turn: asks its home to
+    /// follow what stands in its way.
+    pub(crate) fn probe_transaction(&self, id: InvocationId, turn: &mut Turn) {
+        let probe = Probe { initiator: id, target: id, path: Vec::new(), hops: PROBE_HOPS_MAX };
+        self.send(self.home_of(id), Message::Probe(probe), turn);
+    }
+
+    /// A partition has begun a new epoch; probes that were on their way through it are lost.
+    pub(crate) fn probe_again(&self, turn: &mut Turn) {
+        for (id, live) in &self.live {
+            match (&live.phase, &live.turn) {
+                (Phase::Turn, TurnState::Wanted(cell) | TurnState::Reentered(cell)) => self.send_probe(*id, cell, turn),
+                (Phase::Acquiring(_) | Phase::Died(..), _) => self.probe_transaction(*id, turn),
+                _ => {}
+            }
+        }
     }
 
     fn path_entry(&self, id: InvocationId) -> (protocol::ids::Age, InvocationId, String) {
@@ -136,16 +154,17 @@ impl Partition {
         }
         probe.hops -= 1;
         let id = probe.target;
-        let Some(live) = self.live.get(&id) else { return };
+        let Some(live) = self.live.get(&id) else { return self.probe_blockers(&probe, turn) };
+        let waits = matches!(live.phase, Phase::Turn | Phase::Acquiring(_) | Phase::Died(..));
+        if waits && id == probe.initiator && !probe.path.is_empty() {
+            return self.circle(probe, turn);
+        }
+        if waits && probe.path.iter().any(|(_, passed, _)| *passed == id) {
+            // A circle that the initiator only leads to; its own members find it.
+            return;
+        }
         match live.phase {
             Phase::Turn => {
-                if id == probe.initiator {
-                    return self.circle(probe, turn);
-                }
-                if probe.path.iter().any(|(_, passed, _)| *passed == id) {
-                    // A circle that the initiator only leads to; its own members find it.
-                    return;
-                }
                 let (TurnState::Wanted(cell) | TurnState::Reentered(cell)) = live.turn.clone() else { return };
                 let Some(next) = self.turn_blocker(&cell, id) else { return };
                 probe.path.push(self.path_entry(id));
@@ -157,7 +176,7 @@ impl Partition {
                     .pending
                     .values()
                     .filter_map(|pending| match pending {
-                        Pending::Call { child, inner: false, .. } => Some(*child),
+                        Pending::Call { child, .. } => Some(*child),
                         _ => None,
                     })
                     .collect();
@@ -166,8 +185,23 @@ impl Partition {
                     self.send(self.home_of(child), Message::Probe(onward), turn);
                 }
             }
+            Phase::Acquiring(partition) | Phase::Died(partition, _) => {
+                probe.path.push(self.path_entry(id));
+                if partition == self.config.id {
+                    return self.probe_blockers(&probe, turn);
+                }
+                // That partition knows what stands in the way there.
+                self.send(partition, Message::Probe(probe), turn);
+            }
             // It goes on by itself; if it comes to wait, it sends a probe of its own.
             _ => {}
+        }
+    }
+
+    fn probe_blockers(&self, probe: &Probe, turn: &mut Turn) {
+        for target in self.locks.blockers(probe.target) {
+            let onward = Probe { target, ..probe.clone() };
+            self.send(self.home_of(target), Message::Probe(onward), turn);
         }
     }
 
@@ -178,13 +212,23 @@ impl Partition {
         self.send(self.home_of(operation), Message::Deadlock { operation, cycle }, turn);
     }
 
-    /// This operation gives way: it ends with `Deadlock` without having begun.
+    /// This operation gives way: it ends with `Deadlock` without having begun. If it is part of a transaction, that is
+    /// given up, and the invocation that began it ends so.
     pub(crate) fn give_way(&mut self, operation: InvocationId, cycle: &[String], turn: &mut Turn) {
-        if self.live.get(&operation).is_none_or(|live| live.phase != Phase::Turn) {
-            return;
+        let Some(live) = self.live.get(&operation) else { return };
+        if let Some(inner) = live.inner {
+            let (root, cycle) = (inner.attempt.owner, cycle.to_vec());
+            return self.send(inner.home, Message::Deadlock { operation: root, cycle }, turn);
         }
         let message = format!("calls wait for each other's turns in a circle: {}", cycle.join(" -> "));
         let exception = Exception::encode("sostenuto.Deadlock", &message);
+        let waits = matches!(live.phase, Phase::Acquiring(_) | Phase::Died(..) | Phase::Suspended);
+        if live.transaction.is_some() && waits {
+            return self.abort_transaction(operation, AfterFreeze::Fail(exception), turn);
+        }
+        if live.phase != Phase::Turn {
+            return;
+        }
         self.complete(operation, Outcome::Exception(exception), Vec::new(), Vec::new(), None, turn);
     }
 }

@@ -425,7 +425,10 @@ impl Partition {
         let cancelled = live.cancel == Cancel::Delivered && is_cancellation(&outcome);
         let keep_until = live.row.keep_result.then(|| turn.now + self.config.retention);
         let parent = live.row.call.parent.clone();
+        // A call that arrives again must not have an effect that its first answer denied.
+        let recorded = live.source.is_some() && !self.is_read_only(&live.row.call);
         let must_log = live.logged
+            || recorded
             || live.row.keep_result
             || commit.is_some()
             || !writes.is_empty()
@@ -447,6 +450,10 @@ impl Partition {
         }
         self.print(id, newest, turn);
         self.leave(id, newest, Reply::Done { outcome, cancelled, keep_until }, turn);
+    }
+
+    fn is_read_only(&self, call: &Call) -> bool {
+        self.deployment.method(&call.service, &call.method).is_some_and(|(_, method)| method.read_only)
     }
 
     /// Forgets an ended invocation: answers its clients, gives its turn on, drops its timers.

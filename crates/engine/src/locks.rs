@@ -145,10 +145,10 @@ impl LockTable {
         granted
     }
 
-    /// Take cells whatever stands in the way: for attempts that were prepared before a restart, when nobody else
-    /// holds anything yet.
-    pub(crate) fn force(&mut self, request: &LockRequest) {
-        self.grant(request, false);
+    /// Take cells whatever stands in the way: for attempts that were prepared before a restart, and for operations that
+    /// had begun, when nobody else holds anything yet.
+    pub(crate) fn force(&mut self, request: &LockRequest, outside: bool) {
+        self.grant(request, outside);
     }
 
     /// Judge again all waiting requests that a change may concern, until nothing changes. Returns what was decided.
@@ -271,6 +271,28 @@ impl LockTable {
             .filter(|ticket| self.waiting.get(ticket).is_some_and(|pending| pending.outside))
             .map(|(_, _, step)| *step)
             .collect()
+    }
+
+    /// Those that stand in the way of a waiting step, or of the attempts of its that died here, and that may themselves
+    /// wait for it: operations outside transactions that hold turns, and other steps of its own attempt.
+    pub(crate) fn blockers(&self, step: InvocationId) -> BTreeSet<InvocationId> {
+        let mut found = BTreeSet::new();
+        let waits = self.waiting.iter().filter(|(ticket, pending)| ticket.2 == step && !pending.outside);
+        for (_, Pending { request, .. }) in waits {
+            for (cell, mode) in &request.wants {
+                for holder in self.entries.get(cell).into_iter().flat_map(|entry| &entry.holders) {
+                    if holder.outside {
+                        found.insert(holder.attempt.owner);
+                    } else if holder.attempt == request.attempt {
+                        let others = holder.steps.iter().filter(|(id, held)| *id != step && !compatible(*held, *mode));
+                        found.extend(others.map(|(id, _)| *id));
+                    }
+                }
+            }
+        }
+        let watched = self.watchers.iter().filter(|(dead, _)| dead.owner == step).flat_map(|(_, blockers)| blockers);
+        found.extend(watched.filter(|attempt| attempt.epoch == 0).map(|attempt| attempt.owner));
+        found
     }
 
     /// The cells that a waiting step asks for.

@@ -137,9 +137,16 @@ impl Partition {
         }
         self.enlist(request.attempt, request.home, request.age, turn);
         match self.locks.request(request.clone(), false) {
-            Verdict::Waiting => {}
+            Verdict::Waiting => self.waits(&request, turn),
             Verdict::Granted => self.granted(request, turn),
             Verdict::Died(blockers) => self.tell_died(&request, blockers, turn),
+        }
+    }
+
+    /// A request stands in line; if that is behind a turn, it may be a circle.
+    pub(crate) fn waits(&self, request: &LockRequest, turn: &mut Turn) {
+        if request.transaction && !self.locks.blockers(request.step).is_empty() {
+            self.probe_transaction(request.step, turn);
         }
     }
 
@@ -374,7 +381,7 @@ impl Partition {
             let (attempt, home) = (row.attempt, row.home);
             let step = attempt.owner;
             let request = LockRequest { attempt, age: row.age, step, holds: true, wants, home, transaction: true };
-            self.locks.force(&request);
+            self.locks.force(&request, false);
             self.locks.end_step(attempt, step, true, None);
             let overlay = row.writes.iter().map(|write| (write.cell.clone(), write.clone())).collect();
             let participant =
@@ -402,6 +409,7 @@ impl Partition {
         self.drop_attempts_of(from, epoch, turn);
         self.participant_restarted(from, turn);
         self.send_outbox(Some(from), turn);
+        self.probe_again(turn);
     }
 
     /// Attempts that `home` coordinated in older epochs never happened, unless they are promised here.

@@ -298,6 +298,7 @@ impl Partition {
                 let Some(live) = self.live.get_mut(&id) else { return };
                 live.phase = Phase::Died(partition, attempt);
                 live.transaction = Some(transaction);
+                self.probe_transaction(id, turn);
             }
             AfterFreeze::Park(reason) => {
                 self.rewind(id, &transaction, turn);

@@ -8,6 +8,7 @@ mod bank;
 mod basics;
 mod booking;
 mod checks;
+mod entities;
 mod history;
 mod program;
 mod rng;
