@@ -5,7 +5,7 @@ use protocol::schema::Type;
 
 use super::summary::{Cells, Key};
 use super::tables::{self, Known, Method};
-use super::value::{Shape, Source, Val};
+use super::value::{Level, Shape, Source, Val};
 use super::walker::Walker;
 use crate::colour::{CallKind, classify};
 use crate::hir::*;
@@ -25,7 +25,7 @@ impl<'a> Walker<'_, 'a> {
             CallKind::Gather => {
                 let parts = self.arguments(call);
                 let mut all = self.fresh(expr, Type::List(Box::new(Type::Any)));
-                parts.iter().for_each(|part| all.absorb(part));
+                parts.iter().for_each(|part| all.hold(part));
                 // The branches end at different times: what they give may be old when all have ended.
                 self.age(&mut all, expr.span);
                 all
@@ -93,7 +93,7 @@ impl<'a> Walker<'_, 'a> {
         self.rebound(expr, callee);
         if info.hir.is_async && self.awaited != Some(expr.id) {
             // A coroutine that has not begun holds its arguments.
-            bound.iter().for_each(|b| result.absorb(&b.val));
+            bound.iter().for_each(|b| result.hold(&b.val));
         }
         result
     }
@@ -165,8 +165,11 @@ impl<'a> Walker<'_, 'a> {
             self.foresee(&summary, bound);
         }
         self.summary.acts |= summary.acts;
-        for source in &summary.mutates {
-            let val = self.seen_from_here(*source, callee, bound, expr);
+        for (source, deep) in &summary.mutates {
+            let mut val = self.seen_from_here(*source, callee, bound, expr);
+            if *deep {
+                val = val.part();
+            }
             self.mutate(&val);
             bound.iter().for_each(|other| self.contain(&val, &other.val));
         }
@@ -176,9 +179,13 @@ impl<'a> Walker<'_, 'a> {
         }
         let mut result = self.fresh(expr, returns(self.model, callee));
         if !types::immutable(self.model, &result.ty) {
-            for source in &summary.returns {
+            for (source, level) in &summary.returns {
                 let val = self.seen_from_here(*source, callee, bound, expr);
-                result.absorb(&val);
+                match level {
+                    Level::Inside => result.hold(&val),
+                    Level::Itself => result.absorb(&val),
+                    Level::Part => result.absorb(&val.part()),
+                }
             }
         }
         if summary.returns_old {
@@ -263,6 +270,7 @@ impl<'a> Walker<'_, 'a> {
     fn unknown(&mut self, expr: &'a Expr, callee: &Val, vals: &[Val]) -> Val {
         let mut all = callee.clone().typed(Type::Any);
         vals.iter().for_each(|val| all.absorb(val));
+        let all = all.part();
         self.mutate(&all);
         for val in vals {
             self.contain(&all, val);
@@ -297,7 +305,12 @@ impl<'a> Walker<'_, 'a> {
             Some(Known::Clean) => Val::clean(result_type(path, &first)),
             Some(Known::Keeps) => {
                 let mut result = self.fresh(expr, Type::Any);
-                vals.iter().for_each(|val| result.absorb(val));
+                vals.iter().for_each(|val| result.hold(val));
+                result
+            }
+            Some(Known::Within) => {
+                let mut result = self.fresh(expr, Type::Any);
+                vals.iter().for_each(|val| result.absorb(&val.clone().part()));
                 result
             }
             Some(Known::Elements) => {
@@ -309,8 +322,8 @@ impl<'a> Walker<'_, 'a> {
                 };
                 let element = if path == "builtins.dict" { self.item(&first) } else { element };
                 let mut result = self.fresh(expr, ty);
-                result.absorb(&element);
-                vals.iter().skip(1).for_each(|val| result.absorb(val));
+                result.hold(&element);
+                vals.iter().skip(1).for_each(|val| result.hold(val));
                 result
             }
             Some(Known::Element) => {
@@ -332,12 +345,12 @@ impl<'a> Walker<'_, 'a> {
         let name = self.model.class_name(class);
         let ty = self.model.classes[class].record.map_or(Type::Any, |_| Type::Record(name));
         let mut result = self.fresh(expr, ty);
-        vals.iter().for_each(|val| result.absorb(val));
+        vals.iter().for_each(|val| result.hold(val));
         let runs = ["__init__", "__post_init__", "__new__"];
         let function =
             |f: &crate::model::Function<'_>| f.class == Some(class) && runs.contains(&f.hir.name.name.as_str());
         if self.model.functions.iter().any(function) {
-            vals.iter().for_each(|val| self.mutate(val));
+            vals.iter().for_each(|val| self.mutate_deep(val));
         }
         result
     }
@@ -369,8 +382,8 @@ impl<'a> Walker<'_, 'a> {
             Method::Reads => Val::clean(Type::Any),
             Method::Gives => {
                 let mut result = self.fresh(expr, holder.ty.clone());
-                result.absorb(&holder);
-                vals.iter().for_each(|val| result.absorb(val));
+                result.hold(&holder);
+                vals.iter().for_each(|val| result.hold(val));
                 result
             }
             Method::Get => {

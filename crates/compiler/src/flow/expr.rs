@@ -76,13 +76,13 @@ impl<'a> Walker<'_, 'a> {
             ExprKind::Yield(value) => {
                 if let Some(value) = value {
                     let val = self.value(value);
-                    self.summary.returns.extend(val.sources.keys());
+                    self.summary.returned(&val);
                 }
                 Val::default()
             }
             ExprKind::YieldFrom(value) => {
                 let val = self.value(value);
-                self.summary.returns.extend(val.sources.keys());
+                self.summary.returned(&val.part());
                 Val::default()
             }
             ExprKind::Starred(inner) => self.value(inner),
@@ -116,7 +116,7 @@ impl<'a> Walker<'_, 'a> {
         self.summary.acts |= summary.acts;
         let anything = self.anything();
         if !summary.mutates.is_empty() {
-            self.mutate(&anything);
+            self.mutate_deep(&anything);
         }
         for field in summary.publishes.values().flatten() {
             self.publish(&anything, *field);
@@ -191,7 +191,7 @@ impl<'a> Walker<'_, 'a> {
         }
         let holder = self.value(base);
         let ty = self.attribute_type(&holder.ty, name);
-        self.pruned(holder.typed(ty))
+        self.pruned(holder.typed(ty).part())
     }
 
     /// The declared type of a dataclass's field.
@@ -215,12 +215,14 @@ impl<'a> Walker<'_, 'a> {
             self.entry(field, Some(index), false);
         }
         if matches!(index.kind, ExprKind::Slice(_)) {
-            return self.pruned(holder);
+            let mut slice = Val::clean(holder.ty.clone());
+            slice.hold(&holder);
+            return self.pruned(slice);
         }
         let mut item = self.item(&holder);
         if let (Type::Tuple(items), ExprKind::Int(digits)) = (&holder.ty, &index.kind) {
             let ty = digits.parse().ok().and_then(|i: usize| items.get(i).cloned());
-            item = self.pruned(holder.clone().typed(ty.unwrap_or_default()));
+            item = self.pruned(holder.clone().typed(ty.unwrap_or_default()).part());
         }
         item
     }
@@ -228,7 +230,7 @@ impl<'a> Walker<'_, 'a> {
     fn display(&mut self, expr: &'a Expr, items: &'a [Expr], ty: Type) -> Val {
         let parts = self.parts(items.iter());
         let mut all = self.fresh(expr, ty);
-        parts.iter().for_each(|part| all.absorb(part));
+        parts.iter().for_each(|part| all.hold(part));
         all
     }
 
@@ -237,14 +239,14 @@ impl<'a> Walker<'_, 'a> {
         let starred = items.iter().any(|i| matches!(i.kind, ExprKind::Starred(_)));
         let types = parts.iter().map(|p| p.ty.clone()).collect();
         let mut all = Val::clean(if starred { Type::Any } else { Type::Tuple(types) });
-        parts.iter().for_each(|part| all.absorb(part));
+        parts.iter().for_each(|part| all.hold(part));
         all
     }
 
     fn dict(&mut self, expr: &'a Expr, items: &'a [(Option<Expr>, Expr)]) -> Val {
         let parts = self.parts(items.iter().flat_map(|(key, value)| key.iter().chain([value])));
         let mut all = self.fresh(expr, Type::Dict(Box::new(Type::Any), Box::new(Type::Any)));
-        parts.iter().for_each(|part| all.absorb(part));
+        parts.iter().for_each(|part| all.hold(part));
         all
     }
 
@@ -289,8 +291,8 @@ impl<'a> Walker<'_, 'a> {
         }
         let ty = if one.ty == other.ty { one.ty.clone() } else { Type::Any };
         let mut all = self.fresh(expr, ty);
-        all.absorb(one);
-        all.absorb(other);
+        all.hold(one);
+        all.hold(other);
         all
     }
 
@@ -306,7 +308,8 @@ impl<'a> Walker<'_, 'a> {
         let mut previous = left;
         self.held.push(one);
         for (op, right) in rest {
-            let val = self.eval(right);
+            let asked = keys_of(right).filter(|_| *op == CompareOp::In);
+            let val = self.eval(asked.unwrap_or(right));
             match (op, val.shape) {
                 (CompareOp::In, Shape::View(field)) => self.entry(field, Some(previous), false),
                 _ => self.whole(&val),
@@ -318,7 +321,7 @@ impl<'a> Walker<'_, 'a> {
     }
 
     fn await_(&mut self, expr: &'a Expr, operand: &'a Expr) -> Val {
-        let before = std::mem::replace(&mut self.awaited, Some(operand.id));
+        let before = self.awaited.replace(operand.id);
         let val = self.value(operand);
         self.awaited = before;
         if self.suspends(expr) {
@@ -347,11 +350,11 @@ impl<'a> Walker<'_, 'a> {
         let mut result = self.fresh(expr, ty);
         let element_changes = !types::immutable(self.model, &all.ty);
         if element_changes {
-            result.absorb(&all);
+            result.hold(&all);
         }
         if lazy {
             // A generator reads what it iterates over when it is consumed.
-            iterated.iter().for_each(|val| result.absorb(val));
+            iterated.iter().for_each(|val| result.hold(val));
             if !element_changes {
                 result.ty = Type::TupleOf(Box::new(all.ty));
             }
@@ -410,5 +413,14 @@ impl<'a> Walker<'_, 'a> {
         let mut out = self.fresh(expr, val.ty.clone());
         out.sources.extend(val.sources.iter().filter(|(s, _)| !matches!(s, Source::Field(_))).map(|(s, b)| (*s, *b)));
         out
+    }
+}
+
+/// `d` of `d.keys()`: asking whether a key is among them looks at one entry.
+fn keys_of(expr: &Expr) -> Option<&Expr> {
+    let call = expr.as_call()?;
+    match &call.func.kind {
+        ExprKind::Attribute(base, name) if name.name == "keys" && call.args.is_empty() => Some(base),
+        _ => None,
     }
 }

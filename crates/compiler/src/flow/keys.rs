@@ -67,5 +67,5 @@ fn constant_key(model: &Model<'_>, scope: usize, expr: &Expr) -> Option<Key> {
 /// The parameter that `base` is, if the function does not change what it holds.
 fn unchanged(model: &Model<'_>, function: FunctionId, base: &Expr, summary: &Summary, depth: u32) -> Option<usize> {
     let Key::Param(index) = at(model, function, base, summary, depth + 1)? else { return None };
-    (!summary.mutates.contains(&Source::Param(function, index))).then_some(index)
+    (!summary.mutates.contains_key(&Source::Param(function, index))).then_some(index)
 }

@@ -40,8 +40,8 @@ impl State<'_> {
     /// Whatever holds an object of `of` now holds one of `source`, too.
     pub(crate) fn alias(&mut self, of: Source, source: Source, span: Span) {
         for val in self.locals.values_mut() {
-            if val.sources.contains_key(&of) {
-                val.sources.entry(source).or_insert(Borrow { span, stale: None });
+            if let Some(level) = val.sources.get(&of).map(|b| b.level) {
+                val.sources.entry(source).or_insert(Borrow { span, stale: None, level });
             }
         }
     }

@@ -36,7 +36,7 @@ impl<'a> Walker<'_, 'a> {
                     let val = self.value(value);
                     let borrowed = val.sources.keys().any(|s| self.is_borrowed(*s));
                     self.summary.returns_old |= borrowed && self.transactions > 0;
-                    self.summary.returns.extend(val.sources.keys());
+                    self.summary.returned(&val);
                 }
                 self.trace();
                 self.state = None;
@@ -178,7 +178,7 @@ impl<'a> Walker<'_, 'a> {
                 let mut element = element.clone();
                 let iter = walker.held.last().cloned().unwrap_or_default();
                 if !element.sources.is_empty() {
-                    element.absorb(&iter);
+                    element.absorb(&iter.part());
                 }
                 walker.assign(&s.target, element, None);
             },
@@ -234,7 +234,7 @@ impl<'a> Walker<'_, 'a> {
             case.pattern.values.iter().for_each(|v| _ = self.value(v));
             let scope = self.model.functions[self.id].scope;
             for bound in &case.pattern.binds {
-                self.bind(scope, &bound.name, val.clone().typed(Type::Any));
+                self.bind(scope, &bound.name, val.clone().typed(Type::Any).part());
             }
             case.guard.iter().for_each(|g| _ = self.value(g));
             self.block(&case.body);
@@ -358,7 +358,7 @@ impl<'a> Walker<'_, 'a> {
     fn component(&mut self, val: &Val, index: usize, count: usize) -> Val {
         match &val.ty {
             Type::Tuple(items) if items.len() == count => {
-                let part = val.clone().typed(items[index].clone());
+                let part = val.clone().typed(items[index].clone()).part();
                 if val.shape == Shape::Item && index == 0 { Val::clean(part.ty) } else { self.pruned(part) }
             }
             _ if val.shape == Shape::Item && index == 0 => Val::clean(Type::Any),

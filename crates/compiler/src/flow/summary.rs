@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::manifest::KeyExpr;
 
-use super::value::Source;
+use super::value::{Level, Source, Val};
 
 /// Cells of a field, with keys in terms of the function's own parameters.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,12 +30,12 @@ pub(crate) struct Summary {
     pub(crate) writes: BTreeSet<usize>,
     /// Calls, sends, sleeps, transactions.
     pub(crate) acts: bool,
-    /// Objects that it changes in place, other than those of fields.
-    pub(crate) mutates: BTreeSet<Source>,
+    /// Objects that it changes in place, other than those of fields, and whether it changes what they hold.
+    pub(crate) mutates: BTreeMap<Source, bool>,
     /// Objects that it stores in a field.
     pub(crate) publishes: BTreeMap<Source, BTreeSet<usize>>,
     /// What its result may refer to.
-    pub(crate) returns: BTreeSet<Source>,
+    pub(crate) returns: BTreeMap<Source, Level>,
     /// What it returns was taken before a transaction ended.
     pub(crate) returns_old: bool,
     /// Cells that it touches before it suspends, whatever its branches do.
@@ -63,6 +63,14 @@ impl Summary {
         let entry = (field, cells);
         if !self.first.contains(&entry) {
             self.first.push(entry);
+        }
+    }
+
+    /// Notes what the result may refer to.
+    pub(crate) fn returned(&mut self, val: &Val) {
+        for (source, borrow) in &val.sources {
+            let level = self.returns.entry(*source).or_insert(borrow.level);
+            *level = borrow.level.max(*level);
         }
     }
 

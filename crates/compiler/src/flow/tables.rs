@@ -5,8 +5,10 @@
 pub(crate) enum Known {
     /// Reads them; the result refers to none of them.
     Clean,
-    /// Reads them; the result may refer to what they hold.
+    /// Reads them; the result is a new object that holds them or what they hold.
     Keeps,
+    /// Reads them; the result may be one of them, or something in one.
+    Within,
     /// Reads them; the result is a new collection of their elements.
     Elements,
     /// The result is an element.
@@ -23,13 +25,13 @@ pub(crate) fn function(path: &str) -> Option<Known> {
     let (module, name) = path.rsplit_once('.').unwrap_or(("", path));
     match (module, name) {
         ("copy", "deepcopy") => Some(Known::Clean),
-        ("copy", "copy") | ("functools", "partial") | ("operator", _) => Some(Known::Keeps),
+        ("copy", "copy") => Some(Known::Keeps),
+        ("functools", "partial" | "reduce") | ("operator", _) => Some(Known::Within),
         ("dataclasses", "asdict" | "astuple" | "fields" | "is_dataclass") => Some(Known::Clean),
         ("dataclasses", "replace") => Some(Known::Keeps),
         ("itertools", _) => Some(Known::Keeps),
         ("collections", "Counter") => Some(Known::Clean),
         ("collections", _) => Some(Known::Elements),
-        ("functools", "reduce") => Some(Known::Keeps),
         ("heapq", "nlargest" | "nsmallest") => Some(Known::Elements),
         ("bisect", "bisect" | "bisect_left" | "bisect_right") => Some(Known::Clean),
         ("random", "choice") => Some(Known::Element),
@@ -49,7 +51,8 @@ fn builtin(name: &str) -> Option<Known> {
         | "object" => Known::Clean,
         "dict" | "frozenset" | "list" | "set" | "sorted" | "tuple" => Known::Elements,
         "max" | "min" | "next" => Known::Element,
-        "enumerate" | "filter" | "iter" | "map" | "reversed" | "zip" | "getattr" => Known::Keeps,
+        "enumerate" | "filter" | "iter" | "map" | "reversed" | "zip" => Known::Keeps,
+        "getattr" => Known::Within,
         _ if name.starts_with("__sos__.") => Known::Clean,
         _ if name.ends_with("Error") || name.ends_with("Exception") || name == "StopIteration" => Known::Keeps,
         _ => return None,

@@ -19,6 +19,17 @@ pub(crate) enum Source {
     Fresh(FileId, ExprId),
 }
 
+/// How a value is related to an object of a source. Ordered by what changing the value may change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Level {
+    /// The value is a collection or object that holds it: changing the value does not change it.
+    Inside,
+    /// The value may be the object.
+    Itself,
+    /// The value may be the object, or something in it, however deep.
+    Part,
+}
+
 /// How a name came to hold an object of a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Borrow {
@@ -26,6 +37,7 @@ pub(crate) struct Borrow {
     pub(crate) span: Span,
     /// The first suspension since.
     pub(crate) stale: Option<Span>,
+    pub(crate) level: Level,
 }
 
 /// What is known of the form of a value beyond its type.
@@ -59,7 +71,8 @@ impl Val {
 
     /// A value from one source.
     pub(crate) fn from(source: Source, span: Span, ty: Type) -> Self {
-        Self { sources: BTreeMap::from([(source, Borrow { span, stale: None })]), ty, shape: Shape::Plain }
+        let borrow = Borrow { span, stale: None, level: Level::Itself };
+        Self { sources: BTreeMap::from([(source, borrow)]), ty, shape: Shape::Plain }
     }
 
     /// Takes over the sources of another value.
@@ -67,7 +80,22 @@ impl Val {
         for (source, borrow) in &other.sources {
             let own = self.sources.entry(*source).or_insert(*borrow);
             own.stale = own.stale.or(borrow.stale);
+            own.level = own.level.max(borrow.level);
         }
+    }
+
+    /// The other value becomes part of this collection or object.
+    pub(crate) fn hold(&mut self, other: &Self) {
+        for (source, borrow) in &other.sources {
+            let own = self.sources.entry(*source).or_insert(Borrow { level: Level::Inside, ..*borrow });
+            own.stale = own.stale.or(borrow.stale);
+        }
+    }
+
+    /// Something that this value holds.
+    pub(crate) fn part(mut self) -> Self {
+        self.sources.values_mut().for_each(|borrow| borrow.level = Level::Part);
+        self
     }
 
     /// Either value.

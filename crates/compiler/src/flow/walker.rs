@@ -7,7 +7,7 @@ use protocol::schema::Type;
 
 use super::state::{Local, State};
 use super::summary::{Cells, Key, Summary};
-use super::value::{Borrow, Shape, Source, Val};
+use super::value::{Borrow, Level, Shape, Source, Val};
 use crate::diagnostic::Report;
 use crate::hir::{Expr, ExprId};
 use crate::model::{FileId, FunctionId, Model, ScopeId, ServiceId, types};
@@ -117,10 +117,10 @@ impl<'m, 'a> Walker<'m, 'a> {
 
     pub(super) fn bind(&mut self, scope: ScopeId, name: &'a str, val: Val) {
         let captured = self.shared.captured.entry((scope, name)).or_default();
-        let before = captured.sources.len();
+        let before = captured.sources.clone();
         captured.absorb(&val);
         captured.sources.values_mut().for_each(|b| b.stale = None);
-        self.shared.changed |= captured.sources.len() > before;
+        self.shared.changed |= captured.sources != before;
         if let Some(state) = &mut self.state {
             state.locals.insert((scope, name), val);
         }
@@ -175,13 +175,22 @@ impl<'m, 'a> Walker<'m, 'a> {
         }
     }
 
-    /// Something of this field is changed in place.
+    /// The value is changed in place; what it holds stays as it is.
     pub(super) fn mutate(&mut self, val: &Val) {
-        for source in val.sources.keys() {
-            match source {
-                Source::Field(field) => _ = self.summary.writes.insert(*field),
-                Source::Param(..) | Source::Fresh(..) => _ = self.summary.mutates.insert(*source),
-            }
+        for (source, borrow) in val.sources.iter().filter(|(_, b)| b.level != Level::Inside) {
+            self.mutated(*source, borrow.level == Level::Part);
+        }
+    }
+
+    /// The value and whatever it holds may be changed.
+    pub(super) fn mutate_deep(&mut self, val: &Val) {
+        val.sources.keys().for_each(|source| self.mutated(*source, true));
+    }
+
+    fn mutated(&mut self, source: Source, deep: bool) {
+        match source {
+            Source::Field(field) => _ = self.summary.writes.insert(field),
+            Source::Param(..) | Source::Fresh(..) => *self.summary.mutates.entry(source).or_default() |= deep,
         }
     }
 
@@ -190,7 +199,7 @@ impl<'m, 'a> Walker<'m, 'a> {
         if inner.sources.is_empty() {
             return;
         }
-        for source in outer.sources.keys() {
+        for source in outer.sources.iter().filter(|(_, b)| b.level != Level::Inside).map(|(source, _)| source) {
             if let Source::Field(field) = source {
                 self.publish(inner, *field);
             }
@@ -203,7 +212,7 @@ impl<'m, 'a> Walker<'m, 'a> {
         let Some(state) = &mut self.state else { return };
         for val in state.locals.values_mut().chain(&mut self.held) {
             if val.sources.contains_key(&of) {
-                val.absorb(inner);
+                val.hold(inner);
             }
         }
     }
@@ -225,7 +234,8 @@ impl<'m, 'a> Walker<'m, 'a> {
                 state.alias(*source, Source::Field(field), borrow.span);
             }
             for held in self.held.iter_mut().filter(|v| v.sources.contains_key(source)) {
-                held.sources.entry(Source::Field(field)).or_insert(Borrow { span: borrow.span, stale: None });
+                let level = held.sources[source].level;
+                held.sources.entry(Source::Field(field)).or_insert(Borrow { span: borrow.span, stale: None, level });
             }
         }
     }
@@ -338,14 +348,14 @@ impl<'m, 'a> Walker<'m, 'a> {
             (Type::Dict(_, value), Shape::Values) => (**value).clone(),
             (Type::Dict(key, value), Shape::Items) => {
                 let pair = Type::Tuple(vec![(**key).clone(), (**value).clone()]);
-                return self.pruned(val.clone().typed(pair)).shaped(Shape::Item);
+                return self.pruned(val.clone().typed(pair).part()).shaped(Shape::Item);
             }
             (Type::List(item) | Type::Set(item) | Type::FrozenSet(item) | Type::TupleOf(item), _) => (**item).clone(),
             (Type::Tuple(items), _) if !items.is_empty() && items.iter().all(|t| t == &items[0]) => items[0].clone(),
-            (_, Shape::Items) => return val.clone().typed(Type::Any).shaped(Shape::Item),
+            (_, Shape::Items) => return val.clone().typed(Type::Any).part().shaped(Shape::Item),
             _ => Type::Any,
         };
-        self.pruned(val.clone().typed(ty))
+        self.pruned(val.clone().typed(ty).part())
     }
 
     /// An element of a value: by index or key.
@@ -355,7 +365,7 @@ impl<'m, 'a> Walker<'m, 'a> {
             Type::List(item) | Type::TupleOf(item) => (**item).clone(),
             _ => Type::Any,
         };
-        self.pruned(val.clone().typed(ty))
+        self.pruned(val.clone().typed(ty).part())
     }
 
     /// A key, if the arguments alone tell it.
