@@ -5,6 +5,8 @@
 //! turn for which it waits changes hands, a probe follows holder → what its chain waits for. If it comes back, the
 //! youngest chain of the circle gets the exception `Deadlock` as the result of its call.
 
+use std::collections::BTreeSet;
+
 use protocol::cell::CellKey;
 use protocol::ids::{AttemptId, InvocationId};
 use protocol::message::{Exception, LockMode, LockRequest, Message, Probe};
@@ -198,8 +200,13 @@ impl Partition {
         }
     }
 
+    /// Operations whose turns a step inside a transaction, or a dead attempt, waits for on this partition.
+    pub(crate) fn turn_holders(&self, step: InvocationId) -> BTreeSet<InvocationId> {
+        self.locks.blockers(step, |cell| self.numbers.name(cell.field).is_some_and(|(_, field)| field.is_empty()))
+    }
+
     fn probe_blockers(&self, probe: &Probe, turn: &mut Turn) {
-        for target in self.locks.blockers(probe.target) {
+        for target in self.turn_holders(probe.target) {
             let onward = Probe { target, ..probe.clone() };
             self.send(self.home_of(target), Message::Probe(onward), turn);
         }

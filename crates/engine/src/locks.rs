@@ -273,19 +273,19 @@ impl LockTable {
             .collect()
     }
 
-    /// Those that stand in the way of a waiting step, or of the attempts of its that died here, and that may themselves
-    /// wait for it: operations outside transactions that hold turns, and other steps of its own attempt.
-    pub(crate) fn blockers(&self, step: InvocationId) -> BTreeSet<InvocationId> {
+    /// Operations that hold a turn for which a waiting step stands in line, or for which attempts of its died here:
+    /// operations outside transactions, and others of its own attempt. (Other locks of its attempt are held by steps
+    /// that run; they end by themselves.)
+    pub(crate) fn blockers(&self, step: InvocationId, is_turn: impl Fn(&CellKey) -> bool) -> BTreeSet<InvocationId> {
         let mut found = BTreeSet::new();
         let waits = self.waiting.iter().filter(|(ticket, pending)| ticket.2 == step && !pending.outside);
         for (_, Pending { request, .. }) in waits {
-            for (cell, mode) in &request.wants {
+            for (cell, _) in request.wants.iter().filter(|(cell, _)| is_turn(cell)) {
                 for holder in self.entries.get(cell).into_iter().flat_map(|entry| &entry.holders) {
                     if holder.outside {
                         found.insert(holder.attempt.owner);
                     } else if holder.attempt == request.attempt {
-                        let others = holder.steps.iter().filter(|(id, held)| *id != step && !compatible(*held, *mode));
-                        found.extend(others.map(|(id, _)| *id));
+                        found.extend(holder.steps.iter().map(|(id, _)| *id).filter(|id| *id != step));
                     }
                 }
             }

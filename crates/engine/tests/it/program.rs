@@ -111,6 +111,8 @@ pub enum Stmt {
     Print(&'static str),
     /// The worker process dies.
     Die,
+    /// User code saw what no serial order explains, see [`crate::worker::alarms`].
+    Alarm,
     /// Starts a call in a transaction and does not wait for it.
     Detach(Target),
 }

@@ -27,6 +27,15 @@ pub struct Seen {
     pub value: i64,
 }
 
+thread_local! {
+    static ALARMS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// How often user code has raised the alarm since the last call, also in attempts that came to nothing.
+pub fn alarms() -> u64 {
+    ALARMS.take()
+}
+
 type Name = (String, Option<Vec<u8>>);
 type Task = Pin<Box<dyn Future<Output = Result<(), End>>>>;
 
@@ -473,6 +482,7 @@ async fn statement(run: &Run, branch: &Rc<Branch>, stmt: &Stmt) -> Result<(), En
             settled(run).await;
             run.borrow_mut().logs.push((0, (*text).to_owned()));
         }
+        Stmt::Alarm => ALARMS.with(|alarms| alarms.set(alarms.get() + 1)),
         Stmt::Die => {
             settled(run).await;
             run.borrow_mut().died = true;

@@ -47,6 +47,8 @@ pub struct Options {
     pub retention: u64,
     /// Do not advance the watermark unless nothing else can happen.
     pub lazy_disk: bool,
+    /// Nothing becomes durable.
+    pub frozen_disk: bool,
     /// Clients that have a request under way at a time.
     pub clients: usize,
 }
@@ -67,6 +69,7 @@ impl Options {
             invocations_max: 100_000,
             retention: 24 * 3_600_000_000,
             lazy_disk: false,
+            frozen_disk: false,
             clients: 8,
         }
     }
@@ -565,6 +568,33 @@ impl World {
         token
     }
 
+    pub fn cancel(&mut self, index: usize, kill: bool) -> Token {
+        let id = self.requests[index].id;
+        self.operate(id, |token| Input::Cancel { token, id, kill })
+    }
+
+    pub fn unpark(&mut self, index: usize) -> Token {
+        let id = self.requests[index].id;
+        self.operate(id, |token| Input::Unpark { token, id })
+    }
+
+    /// Asks for the result of a request again, by its id.
+    pub fn ask_again(&mut self, index: usize) {
+        let token = self.next_token;
+        self.next_token += 1;
+        self.tokens.insert(token, index);
+        self.requests[index].state = Wish::Waiting;
+        let id = self.requests[index].id;
+        self.handle(self.home(id), Input::Await { token, id });
+    }
+
+    /// Everything that can happen without the clock going on.
+    pub fn run_still(&mut self) {
+        while !self.enabled().is_empty() {
+            assert!(self.step());
+        }
+    }
+
     /// Asks for the results of accepted sends.
     fn collect_sends(&mut self) -> bool {
         let accepted: Vec<usize> =
@@ -898,7 +928,7 @@ impl World {
         }
         let weight = if self.options.lazy_disk { 1 } else { 10 };
         for (index, log) in self.logs.iter().enumerate() {
-            if log.durable < log.records.len() as u64 {
+            if log.durable < log.records.len() as u64 && !self.options.frozen_disk {
                 events.push((weight, Event::Sync(index)));
             }
         }
