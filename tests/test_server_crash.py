@@ -188,22 +188,25 @@ def event(path: str, args: list, reply, start: float | None = None, key: str | N
     return {"path": path, "args": args, "reply": reply, "key": key, "start": start, "end": now}
 
 
-class PlacedCrashes(EndToEnd):
-    """A crash before, after and once durable at each record that the log gets during one booking."""
+class Placed(EndToEnd):
+    """One request with a crash at each append to the log that it leads to. Subclasses say which request."""
 
-    def test_before_each_append(self):
-        self.crash_at_each("before")
+    example: str
+    path: str
+    args: list
+    expected_appends = 2
 
-    def test_after_each_append(self):
-        self.crash_at_each("after")
+    def prepare(self, client):
+        """Set the state up before the crashes."""
 
-    def test_once_each_append_is_durable(self):
-        self.crash_at_each("durable")
+    def verify(self, client, reply):
+        """The reply is right and the request has acted once."""
+        raise NotImplementedError
 
     def prepared(self) -> tuple:
-        """A server with one hotel and one flight, stopped, and its data directory as a template."""
-        server = self.server(EXAMPLES / "hotel", program=fault_binary()).start()
-        HOTEL.setup(server.client(), "t", 1, 1, 5)
+        """A stopped server, and its data directory as a template."""
+        server = self.server(EXAMPLES / self.example, program=fault_binary()).start()
+        self.prepare(server.client())
         server.stop()
         template = self.folder / "template"
         shutil.copytree(server.data, template)
@@ -215,54 +218,148 @@ class PlacedCrashes(EndToEnd):
         for append in range(1, APPENDS_MAX + 1):
             shutil.rmtree(server.data)
             shutil.copytree(template, server.data)
-            with self.subTest(append=append):
-                if self.booking_crashes(server, append, phase):
-                    crashed += 1
-                elif crashed:
-                    self.assertGreaterEqual(crashed, 2, "a booking appends a request, a decision and a reply")
-                    return
+            try:
+                came_to_it = self.crashes(server, append, phase)
+            except BaseException as problem:
+                problem.add_note(f"with a crash {phase} append {append}")
+                raise
+            if not came_to_it:
+                self.assertGreaterEqual(crashed, self.expected_appends, "fewer appends than the request needs")
+                return
+            crashed += 1
         self.fail(f"still crashes at append {APPENDS_MAX}")
 
-    def booking_crashes(self, server, append: int, phase: str) -> bool:
-        """One booking with a crash at this append; did it come to it?"""
+    def crashes(self, server, append: int, phase: str) -> bool:
+        """The request with a crash at this append; did it come to it?"""
         server.spawn({"SOSTENUTO_CRASH_AT_APPEND": str(append), "SOSTENUTO_CRASH_PHASE": phase})
-        first = self.book_once(server)
-        crashed = server.process.poll() is not None or self.dies(server, first)
+        first = self.send_once(server)
+        crashed = self.died(server, first)
         if crashed:
             server.ended()
-        else:
-            # The reads below append too: they must not run into the crash that the booking did not come to.
-            server.kill()
-        server.start()
+            server.start()
         client = server.client()
-        again = client.post("/Frontend/book", ["ann", "t-hotel-0", "t-flight-0"], "the-booking")
-        self.assertEqual((again.status, again.json), (200, True), again.body)
+        again = client.post(self.path, self.args, "the-request")
+        self.assertEqual(again.status, 200, again.body)
         if first is not None:
-            self.assertEqual(first.invocation, again.invocation, "an acknowledged reply has one invocation")
-        state = HOTEL.read(client, "t", ["t-hotel-0"], ["t-flight-0"])
-        for side in ("hotels", "flights"):
-            for entry in state[side].values():
-                self.assertEqual(entry, {"free": 4, "clients": ["ann"]})
-        orders = client.call("/Orders/all")
-        self.assertEqual([order["user"] for order in orders], ["ann"])
-        self.assertEqual(client.call("/Frontend/book", ["bob", "t-hotel-0", "t-flight-0"]), True, "locks are free")
+            self.assertEqual((first.invocation, first.json), (again.invocation, again.json))
+        self.verify(client, again.json)
         self.assert_nothing_unfinished(client)
         server.kill()
         return crashed
 
-    def book_once(self, server):
-        """The reply to the booking, None if the server died first."""
-        with contextlib.suppress(OSError, http.client.HTTPException, AssertionError):
+    def send_once(self, server):
+        """The reply, None if the server died first."""
+        with contextlib.suppress(OSError, http.client.HTTPException):
             until("healthy or ended", lambda: server.process.poll() is not None or server.answers())
             if server.process.poll() is None:
-                return server.client().post("/Frontend/book", ["ann", "t-hotel-0", "t-flight-0"], "the-booking")
+                return server.client().post(self.path, self.args, "the-request")
         return None
 
-    def dies(self, server, reply) -> bool:
-        """After a connection that broke the process ends; after a reply it may still die by a later record."""
+    def died(self, server, reply) -> bool:
+        """After a connection that broke the process ends; after a reply it may still die by a later append."""
         if reply is None:
             until("the crash", lambda: server.process.poll() is not None)
         return server.process.poll() is not None
+
+
+class PlacedPhases:
+    """The three moments of an append."""
+
+    def test_before_each_append(self):
+        self.crash_at_each("before")
+
+    def test_after_each_append(self):
+        self.crash_at_each("after")
+
+    def test_once_each_append_is_durable(self):
+        self.crash_at_each("durable")
+
+
+class PlacedInBooking(PlacedPhases, Placed):
+    """A transaction over three services that commits."""
+
+    example = "hotel"
+    path = "/Frontend/book"
+    args = ["ann", "t-hotel-0", "t-flight-0"]
+
+    def prepare(self, client):
+        HOTEL.setup(client, "t", 1, 1, 5)
+
+    def verify(self, client, reply):
+        self.assertIs(reply, True)
+        state = HOTEL.read(client, "t", ["t-hotel-0"], ["t-flight-0"])
+        for side in ("hotels", "flights"):
+            self.assertEqual(list(state[side].values()), [{"free": 4, "clients": ["ann"]}])
+        self.assertEqual([order["user"] for order in client.call("/Orders/all")], ["ann"])
+        self.assertIs(client.call("/Frontend/book", ["bob", "t-hotel-0", "t-flight-0"]), True, "locks are free")
+
+
+class PlacedInAbort(PlacedPhases, Placed):
+    """A transaction that the program aborts: no room is left, but a seat is."""
+
+    example = "hotel"
+    path = "/Frontend/book"
+    args = ["ann", "full", "t-flight-0"]
+    expected_appends = 1
+
+    def prepare(self, client):
+        client.call("/Hotel/add", ["full", 0])
+        HOTEL.setup(client, "t", 1, 1, 5)
+
+    def verify(self, client, reply):
+        self.assertIs(reply, False)
+        self.assertEqual(client.field("Flight/flights/t-flight-0"), {"capacity": 5, "clients": []})
+        self.assertEqual(client.call("/Orders/all"), [])
+        self.assertIs(client.call("/Frontend/book", ["bob", "t-hotel-0", "t-flight-0"]), True, "locks are free")
+
+
+class PlacedInCalls(PlacedPhases, Placed):
+    """Two rounds of parallel calls to eight services, each with a step and a record of its own."""
+
+    example = "reviews"
+    path = "/ComposeReview/compose"
+    args = ["ann", "Solaris", "Good", 9]
+
+    def verify(self, client, reply):
+        self.assertEqual(client.call("/ReviewStorage/count"), 1)
+        self.assertEqual(client.call("/ReviewStorage/read", [reply["id"]]), reply)
+        self.assertEqual(client.call("/MovieReviews/ids", [reply["movie"]]), [reply["id"]])
+        self.assertEqual(client.call("/UserReviews/ids", [reply["user"]]), [reply["id"]])
+        self.assertEqual(list(client.field("Users/ids")), ["ann"])
+
+
+class PlacedInSend(EndToEnd):
+    """Work that was accepted ends without its client, wherever the server crashes."""
+
+    def test_each_append(self):
+        server = self.server(EXAMPLES / "reviews", program=fault_binary())
+        for append in range(1, APPENDS_MAX + 1):
+            shutil.rmtree(server.data, ignore_errors=True)
+            server.spawn({"SOSTENUTO_CRASH_AT_APPEND": str(append), "SOSTENUTO_CRASH_PHASE": "after"})
+            accepted, ended = None, False
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                until("healthy or ended", lambda: server.process.poll() is not None or server.answers())
+                if server.process.poll() is None:
+                    client = server.client()
+                    accepted = client.send("/ComposeReview/compose", ["ann", "Solaris", "Good", 9])
+                    ended = client.result(accepted).status == 200
+            if ended:
+                self.assertGreater(append, 2, "an acceptance and a result are appended")
+                return
+            until("the crash", lambda: server.process.poll() is not None)
+            server.ended()
+            if accepted is not None:
+                self.assert_finishes(server.start(), accepted)
+                server.kill()
+        self.fail(f"still crashes at append {APPENDS_MAX}")
+
+    def assert_finishes(self, server, invocation: str):
+        client = server.client()
+        reply = client.result(invocation)
+        self.assertEqual(reply.status, 200, reply.body)
+        self.assertEqual(client.call("/ReviewStorage/read", [reply.json["id"]]), reply.json)
+        self.assertEqual(client.call("/ReviewStorage/count"), 1)
+        self.assert_nothing_unfinished(client)
 
 
 if __name__ == "__main__":
