@@ -43,6 +43,9 @@ pub(crate) struct LockTable {
     held: BTreeMap<AttemptId, BTreeSet<CellKey>>,
     dirty: BTreeSet<CellKey>,
     watchers: Vec<(AttemptId, BTreeSet<AttemptId>)>,
+    /// A planted mistake: who waits is never told to die later.
+    #[cfg(test)]
+    arrival_only: bool,
 }
 
 #[derive(Debug)]
@@ -160,6 +163,10 @@ impl LockTable {
             for ticket in tickets {
                 let Some(pending) = self.waiting.get(&ticket) else { continue };
                 let verdict = self.judge(&pending.request, pending.outside);
+                #[cfg(test)]
+                if self.arrival_only && matches!(verdict, Verdict::Died(_)) {
+                    continue;
+                }
                 if verdict == Verdict::Waiting {
                     continue;
                 }
@@ -420,3 +427,6 @@ impl LockTable {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
