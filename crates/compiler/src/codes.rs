@@ -60,6 +60,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("SOS0508", include_str!("../docs/SOS0508.md")),
     ("SOS0509", include_str!("../docs/SOS0509.md")),
     ("SOS0510", include_str!("../docs/SOS0510.md")),
+    ("SOS0511", include_str!("../docs/SOS0511.md")),
     ("SOS0601", include_str!("../docs/SOS0601.md")),
     ("SOS0602", include_str!("../docs/SOS0602.md")),
     ("SOS0603", include_str!("../docs/SOS0603.md")),

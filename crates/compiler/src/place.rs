@@ -11,6 +11,9 @@ use crate::model::{Entity, FileId, FunctionId, Model, Role};
 use crate::span::Span;
 use crate::walk::{expressions, statements};
 
+/// Following names of lists deeper than this gives up.
+const NAMES_MAX: u32 = 8;
+
 /// What the placement of one body found.
 #[derive(Debug, Default)]
 pub(crate) struct Placed {
@@ -715,6 +718,11 @@ impl<'m, 'a> Placer<'m, 'a> {
 
     /// True if a name holds calls that have been started, or a list of them.
     fn holds_promises(&self, name: &str) -> bool {
+        self.holds_promises_within(name, NAMES_MAX)
+    }
+
+    fn holds_promises_within(&self, name: &str, depth: u32) -> bool {
+        let Some(depth) = depth.checked_sub(1) else { return false };
         let Some(function) = self.function else { return false };
         let body = &self.model.functions[function].hir.body;
         let mut found = false;
@@ -744,7 +752,7 @@ impl<'m, 'a> Placer<'m, 'a> {
             }
             _ => {}
         });
-        found || elements.iter().any(|list| *list != name && self.holds_promises(list))
+        found || elements.iter().any(|list| *list != name && self.holds_promises_within(list, depth))
     }
 
     fn starts_calls(&self, value: &'a Expr) -> bool {

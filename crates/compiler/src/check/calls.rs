@@ -34,7 +34,10 @@ impl<'a> Checker<'_, 'a, '_> {
             }
             CallKind::Send => self.send(span, call),
             CallKind::Primitive(Primitive::SyncInvoke | Primitive::AsyncInvoke) => self.named(call),
-            CallKind::Helper(_) => self.without_client(call),
+            CallKind::Helper(callee) => {
+                self.without_client(call);
+                self.own_method(call, callee);
+            }
             _ => self.client(call),
         }
     }
@@ -74,6 +77,22 @@ impl<'a> Checker<'_, 'a, '_> {
                 None => format!("write `{name}().{}(…)`", method.name),
             };
             self.sink.add(Report::error("SOS0204", self.file, call.func.span, message).help(help));
+        }
+    }
+
+    /// `self.method(…)`: what does not fit is told now, not when it is reached.
+    fn own_method(&mut self, call: &'a Call, callee: FunctionId) {
+        let info = &self.model.functions[callee];
+        let Some(service) = info.class.and_then(|c| self.model.classes[c].service) else { return };
+        let Entity::Method(_) = self.model.resolve(self.file, &call.func) else { return };
+        let skip = usize::from(info.role != Role::Static);
+        if matches!(info.role, Role::Property | Role::Decorated) {
+            return;
+        }
+        if let Some(problem) = arguments::mismatch(info.hir.params.get(skip..).unwrap_or_default(), call, 0) {
+            let message = format!("the arguments do not fit `{}`: {problem}", self.model.function_name(callee));
+            let lenient = self.model.services[service].mu2sls;
+            self.sink.add(Report::error("SOS0203", self.file, member(&call.func), message).lenient(lenient));
         }
     }
 

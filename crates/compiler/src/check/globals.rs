@@ -26,6 +26,9 @@ pub(super) fn check(model: &Model<'_>, function: FunctionId, sink: &mut Sink<'_>
     });
 }
 
+/// Following imports deeper than this gives up.
+const IMPORTS_MAX: u32 = 16;
+
 struct Checker<'c, 'a, 's> {
     model: &'c Model<'a>,
     file: FileId,
@@ -84,7 +87,7 @@ impl<'a> Checker<'_, 'a, '_> {
         let Some(text) = name.as_name() else { return };
         let Some(bound) = self.model.binding_scope(scope, text) else { return };
         match self.model.scopes[bound].kind {
-            ScopeKind::Module if self.is_variable(bound, text) => {
+            ScopeKind::Module if self.is_variable(bound, text, IMPORTS_MAX) => {
                 self.module_state(span, &format!("`{text}`, a variable of the module,"));
             }
             ScopeKind::Function(owner) if owner == self.function => self.default(text, span),
@@ -93,13 +96,15 @@ impl<'a> Checker<'_, 'a, '_> {
     }
 
     /// A name of a module that is neither imported from outside, nor a class or function.
-    fn is_variable(&self, scope: ScopeId, name: &str) -> bool {
+    fn is_variable(&self, scope: ScopeId, name: &str, depth: u32) -> bool {
+        let Some(depth) = depth.checked_sub(1) else { return false };
         let Some(bindings) = self.model.scopes[scope].bindings.get(name) else { return false };
         bindings.iter().any(|binding| match binding {
             Binding::Value(_) | Binding::Annotated { .. } | Binding::Element(_) | Binding::Other => true,
-            Binding::From { module, name } => {
-                self.model.module(module).is_some_and(|file| self.is_variable(self.model.files[file].scope, name))
-            }
+            Binding::From { module, name } => self
+                .model
+                .module(module)
+                .is_some_and(|file| self.is_variable(self.model.files[file].scope, name, depth)),
             Binding::Param { .. } | Binding::Import(_) | Binding::Function(_) | Binding::Class(_) => false,
         })
     }

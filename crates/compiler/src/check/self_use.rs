@@ -1,6 +1,8 @@
 //! What a service does with `self`: it reads and assigns declared fields, and calls its own methods. Anything by which
 //! other state could hide in the object, or the object could leave its class, is refused.
 
+use std::collections::BTreeSet;
+
 use super::targets;
 use crate::diagnostic::{Report, Sink};
 use crate::hir::*;
@@ -15,7 +17,7 @@ pub(super) fn check(model: &Model<'_>, function: FunctionId, sink: &mut Sink<'_>
     if info.hir.name.name == "__init__" && info.parent.is_none() {
         return;
     }
-    let mut checker = Checker { model, file: info.file, service, sink };
+    let mut checker = Checker { model, file: info.file, service, assigned: assigned(model, service), sink };
     statements(&info.hir.body, &mut |stmt| {
         targets(stmt, &mut |target| checker.target(stmt, target));
         stmt.exprs(&mut |expr| checker.expr(expr, false));
@@ -26,7 +28,23 @@ struct Checker<'c, 'a, 's> {
     model: &'c Model<'a>,
     file: FileId,
     service: ServiceId,
+    /// Attributes that some method assigns.
+    assigned: BTreeSet<&'a str>,
     sink: &'c mut Sink<'s>,
+}
+
+fn assigned<'a>(model: &Model<'a>, service: ServiceId) -> BTreeSet<&'a str> {
+    let mut names = BTreeSet::new();
+    for (_, function) in &model.services[service].methods {
+        statements(&model.functions[*function].hir.body, &mut |stmt| {
+            targets(stmt, &mut |target| {
+                if let ExprKind::Attribute(_, name) = &target.kind {
+                    names.insert(name.name.as_str());
+                }
+            });
+        });
+    }
+    names
 }
 
 impl<'a> Checker<'_, 'a, '_> {
@@ -104,7 +122,23 @@ impl<'a> Checker<'_, 'a, '_> {
         if special && self.model.services[self.service].method(name).is_none() {
             let message = format!("`self.{name}` reaches behind the fields of the service");
             self.error("SOS0507", span, message, "name the fields that are meant");
+        } else if !special && !self.is_declared(name) {
+            let info = &self.model.services[self.service];
+            let message = format!("`{}` has no attribute `{name}`", info.name);
+            let report = Report::error("SOS0511", self.file, span, message).lenient(info.mu2sls);
+            self.sink.add(report.help("declare it in the class, or correct the name"));
         }
+    }
+
+    fn is_declared(&self, name: &str) -> bool {
+        let info = &self.model.services[self.service];
+        let scope = &self.model.scopes[self.model.classes[info.class].scope];
+        let known = info.field(name).is_some() || info.client(name).is_some() || scope.bindings.contains_key(name);
+        // What a method assigns is told where it is assigned.
+        known
+            || self.assigned.contains(name)
+            || name == "key" && info.entity_key.is_some()
+            || self.model.declares(info.class, name)
     }
 
     fn call(&mut self, expr: &'a Expr, call: &'a Call) {

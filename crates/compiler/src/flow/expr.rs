@@ -335,10 +335,13 @@ impl<'a> Walker<'_, 'a> {
         self.depth += 1;
         let lazy = matches!(comp.kind, CompKind::Generator { .. });
         let before = self.held.len();
+        let suspended = self.suspended;
         let mut all = self.round(comp);
-        // Once more, with what the first round left behind: what is collected so far is held.
         self.held.push(all.clone());
-        all.absorb(&self.round(comp));
+        if self.suspended > suspended && self.goes_on() {
+            // Once more, with what the first round left behind: what is collected so far is held.
+            all.absorb(&self.round(comp));
+        }
         let iterated = self.held.split_off(before);
         self.depth -= 1;
         let ty = match comp.kind {

@@ -57,6 +57,12 @@ pub(crate) fn analyse(model: &Model<'_>, colours: &Colours, sink: &mut Sink<'_>)
         let message = "internal error of the compiler: the effects of the functions do not settle";
         sink.add(Report::error("SOS9001", 0, Span::at(0), message));
     }
+    for id in &shared.too_complex {
+        let name = &model.functions[*id].hir.name;
+        let message = format!("`{}` has too many loops in loops to be compiled", name.name);
+        let report = Report::error("SOS0002", model.functions[*id].file, name.span, message);
+        sink.add(report.help("move the inner ones to helpers"));
+    }
     for id in &reached {
         let (_, reports) = Walker::new(model, &mut shared, *id, true).run();
         reports.into_iter().for_each(|report| sink.add(report));

@@ -16,7 +16,7 @@ const ROUNDS_MAX: u32 = 50;
 impl<'a> Walker<'_, 'a> {
     pub(super) fn block(&mut self, body: &'a [Stmt]) {
         for stmt in body {
-            if self.state.is_none() {
+            if self.state.is_none() || !self.goes_on() {
                 return;
             }
             self.stmt(stmt);

@@ -13,6 +13,9 @@ use crate::hir::{Expr, ExprId};
 use crate::model::{FileId, FunctionId, Model, ScopeId, ServiceId, types};
 use crate::span::Span;
 
+/// Steps of one walk over a function.
+const WORK_MAX: u32 = 200_000;
+
 /// What all functions share while summaries grow to their fixpoint.
 #[derive(Debug, Default)]
 pub(crate) struct Shared<'a> {
@@ -23,6 +26,8 @@ pub(crate) struct Shared<'a> {
     pub(crate) captured: BTreeMap<Local<'a>, Val>,
     /// Expressions that suspend.
     pub(crate) suspensions: BTreeMap<FileId, BTreeSet<ExprId>>,
+    /// Functions that are too complex to be followed.
+    pub(crate) too_complex: BTreeSet<FunctionId>,
     /// Functions that suspend.
     pub(crate) suspends: BTreeSet<FunctionId>,
     /// Names of methods of the application's own value classes.
@@ -51,6 +56,10 @@ pub(crate) struct Walker<'m, 'a> {
     pub(super) lambda_depth: u32,
     /// Lexical depth of transactions.
     pub(super) transactions: u32,
+    /// Suspensions seen so far.
+    pub(super) suspended: u32,
+    /// Statements and comprehensions walked so far.
+    pub(super) work: u32,
     /// What the user awaits on the spot.
     pub(super) awaited: Option<ExprId>,
 }
@@ -79,6 +88,8 @@ impl<'m, 'a> Walker<'m, 'a> {
             told: report.then(Vec::new),
             lambda_depth: 0,
             transactions: 0,
+            suspended: 0,
+            work: 0,
             awaited: None,
         }
     }
@@ -137,6 +148,15 @@ impl<'m, 'a> Walker<'m, 'a> {
         val.sources.values_mut().for_each(|b| b.stale = stale);
         state.locals.insert((scope, name), val.clone());
         val
+    }
+
+    /// False when the function is too complex: loops in loops multiply.
+    pub(super) fn goes_on(&mut self) -> bool {
+        self.work += 1;
+        if self.work > WORK_MAX {
+            self.shared.too_complex.insert(self.id);
+        }
+        self.work <= WORK_MAX
     }
 
     // ---- events ----
@@ -250,6 +270,7 @@ impl<'m, 'a> Walker<'m, 'a> {
             }
         }
         self.held = held;
+        self.suspended += 1;
         if let Some(state) = &mut self.state {
             state.suspend(at);
         }

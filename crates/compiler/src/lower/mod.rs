@@ -11,8 +11,11 @@ use crate::colour::Colours;
 use crate::diagnostic::Report;
 use crate::model::{FileId, Model};
 use crate::place;
+use crate::span::Span;
 
 pub(crate) use rope::Edit;
+
+const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// A lowered module.
 #[derive(Debug, Default)]
@@ -25,6 +28,11 @@ pub(crate) struct Lowered {
 pub(crate) fn edits(model: &Model<'_>, colours: &Colours, file: FileId) -> (Vec<Edit>, Vec<Report>) {
     let outside = place::module(model, colours, file);
     let (mut edits, mut reports) = (outside.edits, outside.reports);
+    if model.files[file].source.source.starts_with(BYTE_ORDER_MARK) {
+        // Python takes it in a file, but not in a text.
+        let span = Span::new(0, BYTE_ORDER_MARK.len_utf8() as u32);
+        edits.push(Edit::Replace { span, text: String::new() });
+    }
     let (more, told) = nondeterminism::module(model, file);
     edits.extend(more);
     reports.extend(told);

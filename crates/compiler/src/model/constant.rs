@@ -109,6 +109,13 @@ impl Evaluator<'_, '_> {
 
     /// A module constant that is bound once.
     fn name(&mut self, scope: ScopeId, name: &str) -> Option<Value> {
+        self.depth += 1;
+        let value = if self.depth > DEPTH_MAX { None } else { self.named(scope, name) };
+        self.depth -= 1;
+        value
+    }
+
+    fn named(&mut self, scope: ScopeId, name: &str) -> Option<Value> {
         if scope == usize::MAX {
             return None;
         }

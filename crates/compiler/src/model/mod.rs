@@ -226,6 +226,19 @@ impl<'a> Model<'a> {
         format!("{}.{}", self.files[info.file].source.module, info.hir.name.name)
     }
 
+    /// True if `__init__` names the attribute, whatever came of its declaration.
+    pub(crate) fn declares(&self, class: ClassId, name: &str) -> bool {
+        let init = self.functions.iter().find(|f| f.class == Some(class) && f.hir.name.name == "__init__");
+        let attribute = |e: &Expr| matches!(&e.kind, hir::ExprKind::Attribute(_, n) if n.name == name);
+        init.is_some_and(|f| {
+            f.hir.body.iter().any(|stmt| match &stmt.kind {
+                hir::StmtKind::Assign(assign) => assign.targets.iter().any(attribute),
+                hir::StmtKind::Annotated { target, .. } => attribute(target),
+                _ => false,
+            })
+        })
+    }
+
     pub(crate) fn service_named(&self, name: &str) -> Option<ServiceId> {
         self.services.iter().position(|s| s.name == name)
     }
