@@ -236,8 +236,9 @@ class Placed(EndToEnd):
         crashed = self.died(server, first)
         if crashed:
             server.ended()
-            server.start()
-        client = server.client()
+        else:
+            server.kill()
+        client = server.start().client()
         again = client.post(self.path, self.args, "the-request")
         self.assertEqual(again.status, 200, again.body)
         if first is not None:
