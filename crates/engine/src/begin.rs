@@ -462,7 +462,7 @@ impl Partition {
             if let Some(run) = group.fetch {
                 turn.effects.push(Effect::Fetched { run, slice: None });
             }
-            return self.scan_too_large(step, turn);
+            return self.scan_too_large(&group.request, turn);
         }
         let contents = self.collect(&group.request, group.wholes);
         let Some(run) = group.fetch else { return self.hand_over(&group.request, contents, turn) };

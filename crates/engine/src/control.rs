@@ -2,7 +2,7 @@
 //! cancellation.
 
 use protocol::ids::{InvocationId, RunNumber};
-use protocol::message::{DoomReason, DurableBody, Exception, Message};
+use protocol::message::{DoomReason, DurableBody, Exception, LockRequest, Message};
 use protocol::problem::Code;
 use protocol::record::{Accepted, Body, Parked, StatusChange};
 use protocol::worker::Outcome;
@@ -153,18 +153,18 @@ impl Partition {
     }
 
     /// A whole-field read went over its bound.
-    pub(crate) fn scan_too_large(&mut self, id: InvocationId, turn: &mut Turn) {
+    pub(crate) fn scan_too_large(&mut self, request: &LockRequest, turn: &mut Turn) {
+        let id = request.step;
         let limit = protocol::limits::SCAN_BYTES_MAX >> 20;
         let message = format!(
             "reading a whole field of more than {limit} MiB; read single entries, or keep a smaller index of them"
         );
-        let home = self.home_of(id);
-        if home == self.config.id {
-            self.fail(id, &Exception::encode("sostenuto.ScanTooLarge", &message), turn);
-        } else {
-            // Only a step of this partition knows its invocation; the home sees its attempt die and says why.
-            turn.effects.push(Effect::Notice(format!("{id}: {message}")));
+        if self.home_of(id) == self.config.id {
+            return self.fail(id, &Exception::encode(SCAN_TOO_LARGE, &message), turn);
         }
+        // The step waits at its home; what it holds here goes when its attempt ends.
+        let (attempt, reason) = (request.attempt, DoomReason::Poison(message));
+        self.send(request.home, Message::Doom { attempt, reason }, turn);
     }
 
     /// Ends an invocation outside a worker with an exception.
@@ -286,3 +286,5 @@ impl Partition {
         self.finish_killed(id, turn);
     }
 }
+
+pub(crate) const SCAN_TOO_LARGE: &str = "sostenuto.ScanTooLarge";

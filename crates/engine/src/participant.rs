@@ -10,7 +10,7 @@ use protocol::message::{DoomReason, DurableBody, GrantedCell, LockMode, LockRequ
 use protocol::record::{Accepted, Body, CellWrite, PreparedRow, Resolved};
 
 use crate::begin::{Contents, read_cell};
-use crate::io::{Effect, Turn};
+use crate::io::{Effect, Reply, Turn};
 use crate::limits::DEAD_ATTEMPTS_MAX;
 use crate::live::{AfterFreeze, Phase};
 use crate::locks::Verdict;
@@ -319,6 +319,9 @@ impl Partition {
             }
             if running.is_some() || live.resident {
                 turn.effects.push(Effect::Evict(id));
+            }
+            for token in live.clients {
+                self.reply(token, id, Reply::Running, turn);
             }
             self.leave_turn(id, live.turn, turn);
         }

@@ -13,6 +13,7 @@ use protocol::message::{DoomReason, Exception, LockMode, Message, Vote};
 use protocol::record::{Commit, JournalRow, OpRowKind};
 use protocol::worker::Outcome;
 
+use crate::control::SCAN_TOO_LARGE;
 use crate::io::{Effect, Turn};
 use crate::live::{AfterFreeze, Cancel, Freezing, Pending, Phase, Preparing, Transaction};
 use crate::locks::join;
@@ -415,6 +416,9 @@ impl Partition {
     pub(crate) fn doomed(&mut self, attempt: AttemptId, reason: DoomReason, turn: &mut Turn) {
         let id = attempt.owner;
         let Some(live) = self.live.get_mut(&id) else { return };
+        if live.transaction.is_none() {
+            return self.step_doomed(id, attempt, reason, turn);
+        }
         let Some(transaction) = live.transaction.as_mut().filter(|t| t.attempt == attempt) else { return };
         let then = match reason {
             DoomReason::Conflict { wants, partition } => {
@@ -428,6 +432,17 @@ impl Partition {
             DoomReason::Poison(why) => AfterFreeze::Park(why),
         };
         self.abort_transaction(id, then, turn);
+    }
+
+    /// A step outside transactions cannot have what it asked another partition for.
+    fn step_doomed(&mut self, id: InvocationId, attempt: AttemptId, reason: DoomReason, turn: &mut Turn) {
+        if self.current_attempt(id) != Some(attempt) {
+            return;
+        }
+        match reason {
+            DoomReason::Poison(why) => self.fail(id, &Exception::encode(SCAN_TOO_LARGE, &why), turn),
+            DoomReason::Conflict { .. } | DoomReason::WorkerLost => self.lost_participant(id, turn),
+        }
     }
 
     /// Those that a dead attempt waited for have ended on the partition on which it died to them. (Others say so too,

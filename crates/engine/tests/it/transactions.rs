@@ -57,6 +57,7 @@ fn store() -> App {
         def("sending_nothing", sending(vec![Stmt::Raise("Aborted")])),
         def("insert", insert).unforeseen(),
         def("order", vec![Stmt::Order(0, "y"), Stmt::Return(reg(0))]).read_only(),
+        def("order_in_tx", vec![Stmt::Tx(block(vec![Stmt::Call(0, to("Store", "order", vec![]))]))]),
         def("detached", detached),
         // Keeps x[a] + x[b] = 0.
         def(
@@ -224,4 +225,20 @@ fn a_read_only_reply_waits_for_what_it_read() {
 fn a_deletion_is_a_version_too() {
     rests_on("delete", "has", 1, 0);
     rests_on("delete", "get", 5, 0);
+}
+
+#[test]
+fn a_scan_over_its_bound_is_refused_wherever_it_is() {
+    for_seeds("a_scan_over_its_bound_is_refused_wherever_it_is", 12, |seed| {
+        let mut world = World::new(store(), Options { scan_bytes_max: 60, ..Options::varied(seed) });
+        let insert = world.request(call("Store", "insert", &[]));
+        let order = world.request(call("Store", "order", &[]).after(insert));
+        let caller = world.request(call("Store", "order_in_tx", &[]).after(insert));
+        world.run_still();
+        let small = world.result(order).is_ok();
+        assert!(small || world.result(order) == Err("sostenuto.ScanTooLarge".into()), "{:?}", world.result(order));
+        assert!(small || world.result(caller).is_err_and(|why| why.ends_with("ScanTooLarge") || why == "parked"));
+        world.cancel(caller, true);
+        world.run();
+    });
 }

@@ -47,6 +47,8 @@ pub struct Options {
     pub retention: u64,
     /// Do not advance the watermark unless nothing else can happen.
     pub lazy_disk: bool,
+    /// Scans are cut at this size.
+    pub scan_bytes_max: usize,
     /// Nothing becomes durable.
     pub frozen_disk: bool,
     /// Clients that have a request under way at a time.
@@ -69,6 +71,7 @@ impl Options {
             invocations_max: 100_000,
             retention: 24 * 3_600_000_000,
             lazy_disk: false,
+            scan_bytes_max: usize::MAX,
             frozen_disk: false,
             clients: 8,
         }
@@ -497,7 +500,11 @@ impl World {
     }
 
     fn load(&mut self, id: PartitionId, ticket: u64, query: &Query) {
-        let (rows, cut) = answer(&self.parts[usize::from(id.0)].rows, id, self.options.partitions, query);
+        let mut query = query.clone();
+        if let Query::Field { bytes_max, .. } = &mut query {
+            *bytes_max = (*bytes_max).min(self.options.scan_bytes_max);
+        }
+        let (rows, cut) = answer(&self.parts[usize::from(id.0)].rows, id, self.options.partitions, &query);
         self.handle(id, Input::Loaded { ticket, rows, cut });
     }
 
@@ -1244,16 +1251,13 @@ fn answer(rows: &Rows, id: PartitionId, partitions: u16, query: &Query) -> (Vec<
             (keys.into_iter().filter_map(|key| rows.get_key_value(key)).map(clone).collect(), false)
         }
         Query::Field { slot, field, entity, bytes_max } => {
-            let slots: Vec<Slot> = match slot {
-                Some(slot) => vec![*slot],
-                None => (0..SLOTS).map(Slot).filter(|slot| slot.partition(partitions) == id).collect(),
-            };
-            let (Some(first), Some(last)) = (slots.first(), slots.last()) else { return (Vec::new(), false) };
+            let start = |id: u16| (u32::from(id) * u32::from(SLOTS)).div_ceil(u32::from(partitions)) as u16;
+            let (first, end) = slot.map_or((start(id.0), start(id.0 + 1)), |slot| (slot.0, slot.0 + 1));
             let prefixed = |key: &[u8]| {
                 let slot = Slot(u16::from_be_bytes([key[0], key[1]]));
                 key.starts_with(&CellKey::field_prefix(slot, *field, entity.as_deref()))
             };
-            let (from, to) = (first.0.to_be_bytes().to_vec(), (last.0 + 1).to_be_bytes().to_vec());
+            let (from, to) = (first.to_be_bytes().to_vec(), end.to_be_bytes().to_vec());
             let found: Vec<_> = rows.range(from..to).filter(|(key, _)| prefixed(key)).map(clone).collect();
             let bytes: usize = found.iter().map(|(key, row)| key.len() + row.len()).sum();
             (found, bytes > *bytes_max)
