@@ -1,97 +1,106 @@
 //! Transactions and steps over several partitions: siblings, joined parts, sends, order of insertion, opacity, and
 //! what replies rest on.
 
-use crate::program::{App, Expr, Stmt, app, arg, block, def, reg, service, to};
+use crate::program::{App, Def, Expr, Stmt, Target, app, arg, block, def, reg, service, to};
 use crate::seeds::for_seeds;
 use crate::worker::alarms;
 use crate::world::{Options, Wish, World, call};
 
+/// Two maps of numbers, `x` and `y`, and the shapes of transactions over them.
 fn store() -> App {
-    let add = def(
-        "add",
-        vec![Stmt::Get(0, "x", Some(arg(0))), Stmt::Put("x", Some(arg(0)), reg(0) + arg(1)), Stmt::Return(reg(0))],
-    )
-    .routed(0);
-    let many = (0..5).map(|n| (n, to("Store", "add", vec![arg(0), 1.into()]))).collect::<Vec<_>>();
+    let methods = [operations(), joining(), sending(), scanning(), pairs()].concat();
+    app(vec![service("Store", vec![("x", true), ("y", true)], methods)])
+}
+
+fn add_one(key: Expr) -> Target {
+    to("Store", "add", vec![key, 1.into()])
+}
+
+fn operations() -> Vec<Def> {
+    let add =
+        vec![Stmt::Get(0, "x", Some(arg(0))), Stmt::Put("x", Some(arg(0)), reg(0) + arg(1)), Stmt::Return(reg(0))];
+    vec![
+        def("add", add).routed(0),
+        def("get", vec![Stmt::Get(0, "x", Some(arg(0))), Stmt::Return(reg(0))]).routed(0).read_only(),
+        def("has", vec![Stmt::Has(0, "x", arg(0)), Stmt::Return(reg(0))]).routed(0).read_only(),
+        def("delete", vec![Stmt::Del("x", arg(0))]).routed(0),
+    ]
+}
+
+/// Transactions over several calls, and inner ones that fail and are caught.
+fn joining() -> Vec<Def> {
+    let many = (0..5).map(|n| (n, add_one(arg(0)))).collect::<Vec<_>>();
     let parallel = |any: bool| vec![Stmt::Tx(block(vec![Stmt::Gather(many.clone(), any)])), Stmt::Return(1.into())];
-    let joined =
-        vec![Stmt::Tx(block(vec![Stmt::Call(0, to("Store", "add", vec![arg(0), 1.into()])), Stmt::Raise("Inner")]))];
+    let joined = vec![Stmt::Tx(block(vec![Stmt::Call(0, add_one(arg(0))), Stmt::Raise("Inner")]))];
     let caught = Stmt::Try(block(vec![Stmt::Call(1, to("Store", "joined", vec![arg(0)]))]), block(vec![]));
-    let dooming = vec![
-        Stmt::Tx(block(vec![Stmt::Call(0, to("Store", "add", vec![arg(0), 1.into()])), caught.clone()])),
-        Stmt::Return(1.into()),
-    ];
+    let dooming = vec![Stmt::Tx(block(vec![Stmt::Call(0, add_one(arg(0))), caught.clone()])), Stmt::Return(1.into())];
     let doomed_and_on = vec![
         Stmt::Try(block(vec![Stmt::Tx(block(vec![caught]))]), block(vec![Stmt::Let(9, 1.into())])),
         Stmt::Call(0, to("Store", "add", vec![arg(0), 10.into()])),
         Stmt::Return(reg(9)),
     ];
-    let sending = |end: Vec<Stmt>| {
-        let mut body = vec![
-            Stmt::Call(0, to("Store", "send_on", vec![arg(0)])),
-            Stmt::Send(to("Store", "add", vec![arg(0), 1.into()])),
-        ];
-        body.extend(end);
-        vec![Stmt::Try(block(vec![Stmt::Tx(block(body))]), block(vec![])), Stmt::Return(1.into())]
-    };
-    let send_on = vec![Stmt::Send(to("Store", "add", vec![arg(0), 1.into()]))];
-    let insert = (0..8).rev().map(|n| Stmt::Put("y", Some(Expr::Int(n)), n.into())).collect();
-    let detached = vec![
-        Stmt::Tx(block(vec![Stmt::Detach(to("Store", "add", vec![arg(0), 1.into()]))])),
-        Stmt::Sleep(100.into()),
-        Stmt::Tx(block(vec![Stmt::Call(0, to("Store", "add", vec![arg(0), 1.into()]))])),
-        Stmt::Return(1.into()),
-    ];
-    let methods = vec![
-        add,
-        def("get", vec![Stmt::Get(0, "x", Some(arg(0))), Stmt::Return(reg(0))]).routed(0).read_only(),
-        def("has", vec![Stmt::Has(0, "x", arg(0)), Stmt::Return(reg(0))]).routed(0).read_only(),
-        def("delete", vec![Stmt::Del("x", arg(0))]).routed(0),
+    vec![
         def("parallel", parallel(false)),
         def("parallel_any", parallel(true)),
         def("joined", joined),
         def("dooming", dooming),
         def("doomed_and_on", doomed_and_on),
-        def("send_on", send_on),
+    ]
+}
+
+/// Sends from transactions that commit and that abort, and a call whose result nobody awaits.
+fn sending() -> Vec<Def> {
+    let sending = |end: Vec<Stmt>| {
+        let mut body = vec![Stmt::Call(0, to("Store", "send_on", vec![arg(0)])), Stmt::Send(add_one(arg(0)))];
+        body.extend(end);
+        vec![Stmt::Try(block(vec![Stmt::Tx(block(body))]), block(vec![])), Stmt::Return(1.into())]
+    };
+    let detached = vec![
+        Stmt::Tx(block(vec![Stmt::Detach(add_one(arg(0)))])),
+        Stmt::Sleep(100.into()),
+        Stmt::Tx(block(vec![Stmt::Call(0, add_one(arg(0)))])),
+        Stmt::Return(1.into()),
+    ];
+    vec![
+        def("send_on", vec![Stmt::Send(add_one(arg(0)))]),
         def("sending", sending(vec![])),
         def("sending_nothing", sending(vec![Stmt::Raise("Aborted")])),
+        def("detached", detached),
+    ]
+}
+
+fn scanning() -> Vec<Def> {
+    let insert = (0..8).rev().map(|n| Stmt::Put("y", Some(Expr::Int(n)), n.into())).collect();
+    vec![
         def("insert", insert).unforeseen(),
         def("order", vec![Stmt::Order(0, "y"), Stmt::Return(reg(0))]).read_only(),
         def("order_in_tx", vec![Stmt::Tx(block(vec![Stmt::Call(0, to("Store", "order", vec![]))]))]),
-        def("detached", detached),
-        // Keeps x[a] + x[b] = 0.
-        def(
-            "balance",
-            vec![
-                Stmt::Tx(block(vec![
-                    Stmt::Call(0, to("Store", "add", vec![arg(0), 1.into()])),
-                    Stmt::Call(1, to("Store", "add", vec![arg(1), Expr::Int(-1)])),
-                ])),
-                Stmt::Return(1.into()),
-            ],
-        ),
-        def(
-            "observe",
-            vec![
-                Stmt::Tx(block(vec![
-                    Stmt::Call(0, to("Store", "get", vec![arg(0)])),
-                    Stmt::Call(1, to("Store", "compare", vec![arg(1), reg(0)])),
-                    Stmt::Put("y", Some(arg(0)), 1.into()),
-                ])),
-                Stmt::Return(1.into()),
-            ],
-        ),
-        def(
-            "compare",
-            vec![
-                Stmt::Get(0, "x", Some(arg(0))),
-                Stmt::If(reg(0) + arg(1), block(vec![Stmt::Alarm]), block(vec![])),
-                Stmt::If(Expr::Int(0) - reg(0) - arg(1), block(vec![Stmt::Alarm]), block(vec![])),
-            ],
-        )
-        .unforeseen(),
+    ]
+}
+
+/// `balance` keeps x[a] + x[b] = 0; `observe` sounds the alarm if it sees anything else.
+fn pairs() -> Vec<Def> {
+    let balance = vec![
+        Stmt::Tx(block(vec![
+            Stmt::Call(0, add_one(arg(0))),
+            Stmt::Call(1, to("Store", "add", vec![arg(1), Expr::Int(-1)])),
+        ])),
+        Stmt::Return(1.into()),
     ];
-    app(vec![service("Store", vec![("x", true), ("y", true)], methods)])
+    let observe = vec![
+        Stmt::Tx(block(vec![
+            Stmt::Call(0, to("Store", "get", vec![arg(0)])),
+            Stmt::Call(1, to("Store", "compare", vec![arg(1), reg(0)])),
+            Stmt::Put("y", Some(arg(0)), 1.into()),
+        ])),
+        Stmt::Return(1.into()),
+    ];
+    let compare = vec![
+        Stmt::Get(0, "x", Some(arg(0))),
+        Stmt::If(reg(0) + arg(1), block(vec![Stmt::Alarm]), block(vec![])),
+        Stmt::If(Expr::Int(0) - reg(0) - arg(1), block(vec![Stmt::Alarm]), block(vec![])),
+    ];
+    vec![def("balance", balance), def("observe", observe), def("compare", compare).unforeseen()]
 }
 
 fn x(world: &World, key: i64) -> i64 {
