@@ -4,7 +4,7 @@ import json
 import re
 import unittest
 
-from harness import APPS, EXAMPLES, EndToEnd, cli, free_port
+from harness import APPS, EXAMPLES, EndToEnd, cli, free_port, until
 
 SYNTAX_ERRORS = '''
 from sostenuto import service
@@ -120,6 +120,7 @@ class Commands(EndToEnd):
 
     def test_call_state_and_invocations(self):
         server = self.server(APPS / "trouble").start()
+        client = server.client()
         at = ("--server", server.address)
 
         def run(*arguments: str) -> str:
@@ -134,12 +135,12 @@ class Commands(EndToEnd):
         self.assertIn("4", run("state", "get", "Trouble/marks/k"))
         self.assertIn("marks", run("state", "list"))
         detached = run("call", "Caller/nap", "60", "--detach")
-        [waiting] = server.client().invocations("waiting", "running", "accepted") or [None]
+        [waiting] = until("it sleeps", lambda: client.invocations("waiting"))
         self.assertIn(waiting["id"], detached)
         self.assertIn(waiting["id"], run("invocations", "list"))
         self.assertIn("sleep", run("invocations", "describe", waiting["id"]))
         run("invocations", "cancel", waiting["id"])
-        self.assertEqual(server.client().result(waiting["id"]).json["code"], "cancelled")
+        self.assertEqual(client.result(waiting["id"]).json["code"], "cancelled")
 
     def test_failed_call_shows_the_exception(self):
         server = self.server(APPS / "trouble").start()
