@@ -332,15 +332,19 @@ impl LockTable {
         let mut found = Obstacles::default();
         let own = priority(request);
         for (cell, mode) in &request.wants {
-            let Some(entry) = self.entries.get(cell) else { continue };
-            for holder in &entry.holders {
+            for holder in self.entries.get(cell).into_iter().flat_map(|entry| &entry.holders) {
                 Self::holder_obstacle(holder, request, *mode, own, &mut found);
             }
-            if found.held && !request.holds {
-                // It waits whatever else stands in the way: a hot cell with many waiters must not look at them all.
-                return found;
-            }
-            for ticket in entry.waiters.iter().take_while(|ticket| ticket.0 < own) {
+        }
+        if found.held && !request.holds {
+            // It waits whatever else stands in the way: those behind a hot cell must not look at each other.
+            return found;
+        }
+        for (cell, mode) in &request.wants {
+            for ticket in self.entries.get(cell).into_iter().flat_map(|entry| &entry.waiters) {
+                if ticket.0 >= own {
+                    break;
+                }
                 let waiting = &self.waiting[ticket].request;
                 let wants = waiting.wants.iter().filter(|(c, _)| c == cell).map(|(_, m)| *m).reduce(join);
                 let conflicts = ticket.1 != request.attempt && wants.is_some_and(|wanted| !compatible(wanted, *mode));
