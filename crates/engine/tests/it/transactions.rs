@@ -78,7 +78,8 @@ fn scanning() -> Vec<Def> {
     ]
 }
 
-/// `balance` keeps x[a] + x[b] = 0; `observe` sounds the alarm if it sees anything else.
+/// `balance` keeps x[a] + x[b] = 0; `observe` sounds the alarm if it sees anything else, and so does `watch`, which
+/// looks at all pairs while branches beside it fight over two other entries.
 fn pairs() -> Vec<Def> {
     let balance = vec![
         Stmt::Tx(block(vec![
@@ -100,8 +101,25 @@ fn pairs() -> Vec<Def> {
         Stmt::If(reg(0) + arg(1), block(vec![Stmt::Alarm]), block(vec![])),
         Stmt::If(Expr::Int(0) - reg(0) - arg(1), block(vec![Stmt::Alarm]), block(vec![])),
     ];
-    vec![def("balance", balance), def("observe", observe), def("compare", compare).unforeseen()]
+    let glance = vec![
+        Stmt::Call(0, to("Store", "get", vec![arg(0)])),
+        Stmt::Call(1, to("Store", "compare", vec![arg(1), reg(0)])),
+    ];
+    let glances = (0..PAIRS).map(|n| to("Store", "glance", vec![Expr::Int(2 * n), Expr::Int(2 * n + 1)]));
+    let targets = glances.chain([add_one(arg(0)), add_one(arg(1))]);
+    let branches = targets.enumerate().collect();
+    let watch = vec![Stmt::Tx(block(vec![Stmt::Gather(branches, false)])), Stmt::Return(1.into())];
+    vec![
+        def("balance", balance),
+        def("observe", observe),
+        def("compare", compare).unforeseen(),
+        def("glance", glance),
+        def("watch", watch),
+    ]
 }
+
+/// Pairs that `watch` looks at.
+const PAIRS: i64 = 4;
 
 fn x(world: &World, key: i64) -> i64 {
     world.cell("Store", None, "x", Some(key)).unwrap_or(0)
@@ -191,6 +209,24 @@ fn no_attempt_sees_what_no_serial_order_explains() {
         world.run();
         assert_eq!(alarms(), 0);
         assert_eq!(x(&world, 0), 10);
+    });
+}
+
+#[test]
+fn an_attempt_that_dies_has_stopped_looking() {
+    for_seeds("an_attempt_that_dies_has_stopped_looking", 70, |seed| {
+        let options = Options { clients: 24, slow_links: true, ..Options::new(seed, 3 + (seed % 3) as u16) };
+        let mut world = World::new(store(), options);
+        for n in 0..45 {
+            let (a, c) = (2 * (n % PAIRS), 100 + n % 2);
+            world.request(call("Store", "watch", &[c, 201 - c]).keyed(format!("watch {n}")));
+            let pair = if n % 2 == 0 { [a, a + 1] } else { [a + 1, a] };
+            world.request(call("Store", "balance", &pair).keyed(format!("balance {n}")));
+        }
+        alarms();
+        world.run();
+        assert_eq!(alarms(), 0);
+        assert_eq!((x(&world, 100), x(&world, 101)), (45, 45));
     });
 }
 

@@ -35,6 +35,8 @@ pub struct Options {
     pub evict: bool,
     /// Answer loads later.
     pub slow_loads: bool,
+    /// Some links between partitions deliver much later than the others.
+    pub slow_links: bool,
     /// Durable messages arrive twice and out of order.
     pub duplicates: bool,
     /// How many of each.
@@ -63,6 +65,7 @@ impl Options {
             logs: false,
             evict: false,
             slow_loads: false,
+            slow_links: false,
             duplicates: false,
             worker_deaths: 0,
             node_crashes: 0,
@@ -86,7 +89,15 @@ impl Options {
         options.slow_loads = rng.once_in(3);
         options.duplicates = rng.once_in(2);
         options.lazy_disk = rng.once_in(3);
+        options.slow_links = rng.once_in(3);
         options
+    }
+
+    /// How soon a link delivers, drawn once per seed.
+    fn link_weight(&self, from: PartitionId, to: PartitionId) -> u64 {
+        let link = u64::from(from.0) << 16 | u64::from(to.0);
+        let slow = self.slow_links && Rng::new(self.seed ^ (link << 32)).once_in(2);
+        if slow { 1 } else { 20 }
     }
 }
 
@@ -917,7 +928,7 @@ impl World {
         for ((from, to), link) in &self.links {
             let durable = self.logs[self.log_of(*from)].durable;
             if link.front().is_some_and(|flight| flight.after.is_none_or(|after| after <= durable)) {
-                events.push((20, Event::Deliver(*from, *to)));
+                events.push((self.options.link_weight(*from, *to), Event::Deliver(*from, *to)));
             }
         }
         for (index, process) in self.processes.iter().enumerate() {
