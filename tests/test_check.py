@@ -129,7 +129,8 @@ class Commands(EndToEnd):
             return done.stdout.strip()
 
         self.assertEqual(json.loads(run("call", "Trouble/mark", "k", "3")), 3)
-        self.assertEqual(json.loads(run("call", "Numbered/7/add", "3")), 3)
+        self.assertEqual(json.loads(run("call", "Numbered/7/add", "3", "--idempotency-key", "numbered")), 3)
+        self.assertEqual([done["key"] for done in client.invocations("completed")], ["7"])
         key = ("--idempotency-key", "once")
         self.assertEqual([json.loads(run("call", "Trouble/mark", "k", "1", *key)) for _ in range(2)], [4, 4])
         self.assertIn("4", run("state", "get", "Trouble/marks/k"))
@@ -138,7 +139,7 @@ class Commands(EndToEnd):
         [waiting] = until("it sleeps", lambda: client.invocations("waiting"))
         self.assertIn(waiting["id"], detached)
         self.assertIn(waiting["id"], run("invocations", "list"))
-        self.assertIn("sleep", run("invocations", "describe", waiting["id"]))
+        self.assertRegex(run("invocations", "describe", waiting["id"]), r"sleep until 20\d\d-\d\d-\d\dT")
         run("invocations", "cancel", waiting["id"])
         self.assertEqual(client.result(waiting["id"]).json["code"], "cancelled")
 

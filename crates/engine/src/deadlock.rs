@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 
+use protocol::api::key_text;
 use protocol::cell::CellKey;
 use protocol::ids::{AttemptId, InvocationId};
 use protocol::message::{Exception, LockMode, LockRequest, Message, Probe};
@@ -143,7 +144,7 @@ impl Partition {
     fn path_entry(&self, id: InvocationId) -> (protocol::ids::Age, InvocationId, String) {
         let call = self.live.get(&id).map(|live| live.row.call.clone()).unwrap_or_default();
         let text = match &call.key {
-            Some(key) => format!("{}[{}].{}", call.service, crate::inspect::show(key), call.method),
+            Some(key) => format!("{}[{}].{}", call.service, key_text(key), call.method),
             None => format!("{}.{}", call.service, call.method),
         };
         (call.age, id, text)

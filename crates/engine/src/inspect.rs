@@ -1,23 +1,12 @@
 //! What people see of unfinished invocations: state, what they wait for and for how long, and what can be done.
 
-use protocol::api::{Description, Invocation, JournalEntry, State, Waiting};
+use protocol::api::{Description, Invocation, JournalEntry, State, Waiting, key_text, time_text};
 use protocol::cell::CellKey;
 use protocol::ids::{InvocationId, Micros};
-use protocol::{Value, msgpack};
 
 use crate::io::Listed;
 use crate::live::{Live, Pending, Phase, TurnState};
 use crate::partition::Partition;
-
-/// A key as people read it.
-pub(crate) fn show(encoded: &[u8]) -> String {
-    match msgpack::decode(encoded) {
-        Ok(Value::Str(text)) => text,
-        Ok(Value::Int(number)) => number.to_string(),
-        Ok(other) => format!("{other:?}"),
-        Err(_) => "?".into(),
-    }
-}
 
 impl Partition {
     /// All unfinished invocations, by id.
@@ -57,7 +46,7 @@ impl Partition {
         Invocation {
             id: id.to_string(),
             service: call.service.clone(),
-            key: call.key.as_deref().map(show),
+            key: call.key.as_deref().map(key_text),
             method: call.method.clone(),
             state,
             age_ms: now.saturating_sub(call.accepted) / 1_000,
@@ -99,7 +88,7 @@ impl Partition {
         let position = live.pending.keys().find(awaited).or_else(|| live.pending.keys().next())?;
         match &live.pending[position] {
             Pending::Call { child, target, .. } => Some(("call", format!("{target} ({child})"), "cancel")),
-            Pending::Sleep(due) => Some(("sleep", format!("the time {due} (microseconds since 1970)"), "cancel")),
+            Pending::Sleep(due) => Some(("sleep", format!("until {}", time_text(*due)), "cancel")),
             Pending::Begin => Some(("call", "earlier calls, before its transaction begins".into(), "cancel")),
             Pending::Commit | Pending::Rollback => Some(("commit", "calls of its transaction".into(), "cancel")),
         }

@@ -2,6 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::ids::Micros;
+use crate::json::{self, Form};
+use crate::key::iso;
+use crate::msgpack;
+use crate::value::Value;
+
 /// States of an invocation as the API names them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -99,4 +105,43 @@ pub struct JournalEntry {
     pub operations: Vec<String>,
     /// Cells read.
     pub reads: u64,
+}
+
+/// An entity's key (msgpack) as people read and write it.
+pub fn key_text(encoded: &[u8]) -> String {
+    match msgpack::decode(encoded) {
+        Ok(Value::Str(text)) => text,
+        Ok(value) => json::write(&value, Form::Natural).unwrap_or_default().trim_matches('"').to_owned(),
+        Err(_) => "?".into(),
+    }
+}
+
+/// A time as people read it: `2026-01-31T23:59:00Z`.
+pub fn time_text(time: Micros) -> String {
+    iso::utc(time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_shown_without_quotes() {
+        let shown = |value: Value| key_text(&msgpack::encode(&value).unwrap());
+        assert_eq!(shown(Value::Str("al \"b\"".into())), "al \"b\"");
+        assert_eq!(shown(Value::Int(7.into())), "7");
+        assert_eq!(shown(Value::Uuid([0x11; 16])), "11111111-1111-1111-1111-111111111111");
+    }
+
+    #[test]
+    fn times_agree_with_the_calendar() {
+        const DAY: u64 = 86_400_000_000;
+        assert_eq!(time_text(951_782_399_999_999), "2000-02-28T23:59:59Z");
+        assert_eq!(time_text(951_782_400_000_000), "2000-02-29T00:00:00Z");
+        let epoch = iso::date("1970-01-01").unwrap();
+        for day in 0..80_000 {
+            let text = time_text(day * DAY);
+            assert_eq!(iso::date(&text[..10]).map(|found| found - epoch), Some(day as i64), "{text}");
+        }
+    }
 }

@@ -19,6 +19,23 @@ pub(crate) fn date(text: &str) -> Option<i64> {
     Some(year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 1)
 }
 
+/// `YYYY-MM-DDTHH:MM:SSZ` of a time in microseconds since 1970.
+pub(crate) fn utc(micros: u64) -> String {
+    const DAYS_TO_1970: u64 = 719_468;
+    let seconds = micros / 1_000_000;
+    // Hinnant's `civil_from_days`: years begin in March, so that the leap day is their last.
+    let days = seconds / 86_400 + DAYS_TO_1970;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let (year, month) = (era * 400 + year_of_era, if month < 10 { month + 3 } else { month - 9 });
+    let year = if month < 3 { year + 1 } else { year };
+    let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
 /// Date and time of `YYYY-MM-DDTHH:MM:SS[.ffffff][±HH:MM[:SS[.ffffff]]]`, with `;1` appended or not.
 pub(crate) fn date_time(text: &str) -> Option<(i64, Time)> {
     let (day, rest) = text.split_at_checked(10)?;

@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use engine::Listed;
-use protocol::api::{Description, Invocation, Invocations, State};
+use protocol::api::{Description, Invocation, Invocations, State, key_text};
 use protocol::cell::{self, CellKey, CellRow, kind};
 use protocol::ids::{SLOTS, Stamp};
-use protocol::json::{self, Form};
 use protocol::limits::SCAN_BYTES_MAX;
 use protocol::manifest::{Field, FieldKind, Service};
 use protocol::problem::Code;
@@ -224,7 +223,7 @@ fn done_invocation(id: InvocationId, row: &DoneRow, now: Micros) -> Invocation {
     Invocation {
         id: id.to_string(),
         service: row.service.clone(),
-        key: row.key.as_deref().and_then(|key| json::write_msgpack(key, Form::Natural).ok()),
+        key: row.key.as_deref().map(key_text),
         method: row.method.clone(),
         state,
         age_ms: now.saturating_sub(row.accepted) / 1000,
