@@ -70,7 +70,7 @@ impl Evaluator<'_, '_> {
         for (key, value) in items {
             let key = self.expr(scope, key.as_ref()?)?;
             let value = self.expr(scope, value)?;
-            if !hashable(&key) {
+            if !unchangeable(&key) {
                 return None;
             }
             match entries.iter_mut().find(|(k, _)| *k == key) {
@@ -121,8 +121,8 @@ impl Evaluator<'_, '_> {
         }
         let bound = self.model.binding_scope(scope, name)?;
         match self.model.scopes[bound].bindings.get(name)?.as_slice() {
-            [Binding::Value(value)] => self.expr(bound, value).filter(hashable),
-            [Binding::Annotated { value: Some(value), .. }] => self.expr(bound, value).filter(hashable),
+            [Binding::Value(value)] => self.expr(bound, value).filter(unchangeable),
+            [Binding::Annotated { value: Some(value), .. }] => self.expr(bound, value).filter(unchangeable),
             [Binding::From { module, name }] => {
                 let file = self.model.module(module)?;
                 self.name(self.model.files[file].scope, name)
@@ -180,10 +180,11 @@ fn decimal(number: &Value) -> Option<Value> {
     canonical.then_some(Value::Decimal(text))
 }
 
-fn hashable(value: &Value) -> bool {
+/// Values that cannot be changed in place; they may be keys.
+pub(super) fn unchangeable(value: &Value) -> bool {
     match value {
         Value::List(_) | Value::Dict(_) | Value::Set(_) | Value::Record(..) => false,
-        Value::Tuple(items) => items.iter().all(hashable),
+        Value::Tuple(items) => items.iter().all(unchangeable),
         Value::None
         | Value::Bool(_)
         | Value::Int(_)

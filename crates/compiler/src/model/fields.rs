@@ -93,7 +93,7 @@ impl<'a> Reader<'_, 'a, '_> {
             return;
         }
         let constant = constant::evaluate(self.model, scope, &assign.value);
-        if !constant.as_ref().is_some_and(unchanging) {
+        if !constant.as_ref().is_some_and(constant::unchangeable) {
             let message = "this class attribute is neither persistent nor constant";
             let help = "declare it as `name: Persistent[…] = …`, or make it an immutable constant";
             self.sink.add(Report::error("SOS0102", self.file, span, message).help(help));
@@ -267,7 +267,7 @@ impl<'a> Reader<'_, 'a, '_> {
     fn neither(&mut self, declared: &Declared<'_>, annotation: Option<&Expr>) {
         let value = declared.value.and_then(|v| constant::evaluate(self.model, declared.scope, v));
         let class_level = declared.scope == self.model.classes[self.class].scope;
-        if class_level && annotation.is_some() && value.as_ref().is_some_and(unchanging) {
+        if class_level && annotation.is_some() && value.as_ref().is_some_and(constant::unchangeable) {
             return;
         }
         let name = declared.name;
@@ -308,30 +308,6 @@ fn shaped(declared: &Declared<'_>, ty: Type, initial: Value) -> Field {
         other => (FieldKind::Scalar, Type::Any, other),
     };
     Field { name: declared.name.to_owned(), span: declared.span, kind, value_type, key_type, initial }
-}
-
-/// True for values that cannot be changed in place.
-fn unchanging(value: &Value) -> bool {
-    match value {
-        Value::List(_) | Value::Dict(_) | Value::Set(_) | Value::Record(..) => false,
-        Value::Tuple(items) => items.iter().all(unchanging),
-        Value::None
-        | Value::Bool(_)
-        | Value::Int(_)
-        | Value::BigInt(_)
-        | Value::Float(_)
-        | Value::Str(_)
-        | Value::Bytes(_)
-        | Value::FrozenSet(_)
-        | Value::Complex(..)
-        | Value::Decimal(_)
-        | Value::DateTime(_)
-        | Value::Date(_)
-        | Value::Time(_)
-        | Value::TimeDelta(..)
-        | Value::Uuid(_)
-        | Value::Enum(..) => true,
-    }
 }
 
 /// Whether the value is of the type, as far as its outermost layer tells.
