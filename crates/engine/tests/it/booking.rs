@@ -137,6 +137,28 @@ fn crash_of_a_partition_at_each_message() {
     }
 }
 
+/// The second crash falls into what the others do about the first.
+#[test]
+fn crashes_of_two_partitions() {
+    let set = |options: &mut Options| options.slow_links = true;
+    let mut whole = world(SEED, 3, set);
+    whole.run();
+    for at in 0..whole.delivered {
+        for (first, second) in [(0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1)] {
+            for later in [1, 2, 3, 5, 8, 13] {
+                let mut world = world(SEED, 3, set);
+                while world.delivered < at {
+                    assert!(world.step());
+                }
+                world.crash_partition(PartitionId(first));
+                while world.delivered < at + later && world.step() {}
+                world.crash_partition(PartitionId(second));
+                finish(world, &format!("crash of partition {first} at message {at}, of {second} {later} later"));
+            }
+        }
+    }
+}
+
 #[test]
 fn death_of_a_worker_at_each_event() {
     let mut whole = world(SEED, 3, |_| {});
