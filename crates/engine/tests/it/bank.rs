@@ -206,7 +206,11 @@ fn transfers_conserve_when_the_node_crashes() {
 
 #[test]
 fn transfers_conserve_when_partitions_crash() {
-    for_seeds("transfers_conserve_when_partitions_crash", 20, |seed| {
-        drop(run(Options { partition_crashes: 4, worker_deaths: 2, ..Options::varied(seed) }, 40, true));
+    for_seeds("transfers_conserve_when_partitions_crash", 40, |seed| {
+        drop(run(
+            Options { partition_crashes: 4, worker_deaths: 2, slow_links: true, ..Options::varied(seed) },
+            40,
+            true,
+        ));
     });
 }
