@@ -32,6 +32,9 @@ class Store:
             await __sos__.sleep(1)
         return seen
 
+    def whole(self):
+        return self.d
+
     async def items(self):
         seen = []
         for key, value in self.d.items():
@@ -40,7 +43,7 @@ class Store:
         return seen
 '''
 APP = [fake.module("app", exercise.SOURCE + METHODS)]
-STORE = fake.service("Store", dicts=["d"], methods=["run", "run_in_steps", "iterate", "items"])
+STORE = fake.service("Store", dicts=["d"], methods=["run", "run_in_steps", "iterate", "items", "whole"])
 
 
 class ViewCase(unittest.TestCase):
@@ -48,6 +51,16 @@ class ViewCase(unittest.TestCase):
         self.server = fake.Server(fake.Inside(), APP, [STORE])
         self.addCleanup(self.server.close)
         self.plain = exercise.plain()
+
+
+class Returned(ViewCase):
+    def test_a_field_that_is_returned_is_read_and_may_be_missing(self):
+        self.server.put("Store", "d", {"a": 1})
+        asked = []
+        self.server.not_now = lambda field, key: asked.append((field, key)) is None and len(asked) == 1
+        self.assertEqual(self.server.call("Store", "whole"), {"a": 1})
+        self.assertEqual(asked, [("d", ...)] * 2)
+        self.assertEqual(self.server.ends[-1][5], ([], ["d"]))
 
 
 class Differential(ViewCase):

@@ -1,7 +1,8 @@
-//! Every chore of the project: `cargo xtask test|tidy|bench`. CI calls the same verbs. Not shipped.
+//! Every chore of the project: `cargo xtask test|tidy|bench|differential`. CI calls the same verbs. Not shipped.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command that reports to people")]
 
 mod bench;
+mod differential;
 mod shell;
 mod test;
 mod tidy;
@@ -17,6 +18,8 @@ usage: cargo xtask <command>
                   tidy fmt clippy unit build fault python e2e
                   (rust: tidy fmt clippy unit; examples: the end-to-end tests of the examples)
   tidy            the rules that no other tool checks
+  differential [--programs N] [--seed S]
+                  random services as plain Python and compiled, in all ways; 10,000 unless told otherwise
   bench [OPTION…] build for release and measure; options are the load generator's, see --help
 ";
 
@@ -42,6 +45,7 @@ fn run(arguments: &[String]) -> Result<bool> {
         "test" => test::run(rest),
         "tidy" => tidy::run(&shell::root()),
         "bench" => bench::run(rest),
+        "differential" => differential::run(rest),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");
             Ok(true)

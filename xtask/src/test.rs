@@ -113,7 +113,7 @@ fn keep_fault_binary() -> Result<()> {
 }
 
 /// Python with the paths that the tests look at.
-fn python(arguments: &[&str]) -> Command {
+pub(crate) fn python(arguments: &[&str]) -> Command {
     let mut command = shell::program(&std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned()), arguments);
     command.env("PYTHONPATH", shell::root().join("python")).env("PYTHONDONTWRITEBYTECODE", "1");
     for (name, place) in [("SOSTENUTO_BIN", "release/sostenuto"), ("SOSTENUTO_FAULT_BIN", "fault/sostenuto")] {

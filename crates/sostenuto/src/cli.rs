@@ -83,7 +83,7 @@ pub(crate) struct Check {
     /// A folder, .py files, or a mu2sls .csv of `Class,path` lines
     #[arg(required = true, value_name = "APP")]
     pub(crate) app: Vec<PathBuf>,
-    /// Write the lowered files to this folder
+    /// Write the lowered files to this folder, and what a worker is told of them (`init.frame`)
     #[arg(long, value_name = "DIR")]
     pub(crate) emit: Option<PathBuf>,
 }

@@ -11,7 +11,7 @@ from types import CoroutineType
 from sostenuto.errors import Aborted, InternalError, NotStorable, TransactionError, UnawaitedCall
 from sostenuto.worker import codec, exceptions
 from sostenuto.worker.cells import Cells, line_of
-from sostenuto.worker.current import Departure, Evicted, NotNow, current
+from sostenuto.worker.current import Departure, Evicted, NotNow, Signal, current
 from sostenuto.worker.operations import KINDS, NOBODY, SEND, Gather, Operation, Promise, Raise, Rollback, Slot
 
 END, FETCH, DROPPED, DEPARTED = 10, 11, 12, 13
@@ -377,15 +377,20 @@ class Run:
         if error is None and self.unstarted:
             error = self._unawaited()
         try:
-            reads, writes = self.cells.finish()
+            # A field that is returned as a whole is read here: it may be missing, and it is one of the step's reads.
             if error is None:
                 status, payload = RETURNED, self._encode_result(outcome)
             else:
                 status, payload = RAISED, exceptions.encode(error)
                 # The frames hold what holds the exception: without this the cycle waits for the collector.
                 error.__traceback__ = None
+            reads, writes = self.cells.finish()
         except NotStorable as problem:
             return self._not_storable(problem)
+        except Signal:
+            return self._died()
+        if self.dead:
+            return self._died()
         if self.branches or self.abandoned:
             self.evict()
         self.cells.close()

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use compiler::{App, Diagnostic, Severity};
 use protocol::manifest::Manifest;
+use protocol::worker::{InitOptions, encode_init};
 use serde_json::{Value, json};
 
 use crate::cli::{Check, Global};
@@ -74,7 +75,8 @@ fn document(diagnostic: &Diagnostic) -> Value {
     })
 }
 
-/// Writes the lowered text of each module, as `a/b.py` for the module `a.b`.
+/// Writes the lowered text of each module, as `a/b.py` for the module `a.b`, and `init.frame`: what a worker is told of
+/// the application, so that tests can load it into one without a server.
 fn emit(folder: &Path, manifest: &Manifest) -> Result<()> {
     for module in &manifest.modules {
         let mut path = folder.to_owned();
@@ -85,7 +87,11 @@ fn emit(folder: &Path, manifest: &Manifest) -> Result<()> {
         }
         let parent = path.parent().unwrap_or(folder);
         std::fs::create_dir_all(parent).with_context(|| format!("{}: cannot be made", parent.display()))?;
-        std::fs::write(&path, &module.lowered).with_context(|| format!("{}: cannot be written", path.display()))?;
+        write(&path, module.lowered.as_bytes())?;
     }
-    Ok(())
+    write(&folder.join("init.frame"), &encode_init(manifest, &InitOptions::default())?)
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    std::fs::write(path, bytes).with_context(|| format!("{}: cannot be written", path.display()))
 }

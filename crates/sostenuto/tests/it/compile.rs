@@ -32,7 +32,7 @@ fn diagnostics_name_file_line_and_column() {
 fn lowered_files_are_written() {
     let place = Place::with(&[("app.py", COUNTER), ("shop/__init__.py", ""), ("shop/util.py", "RATE = 2\n")]);
     place.run(&["check", ".", "--emit", "out"]).ok();
-    for file in ["out/app.py", "out/shop/__init__.py", "out/shop/util.py"] {
+    for file in ["out/app.py", "out/shop/__init__.py", "out/shop/util.py", "out/init.frame"] {
         assert!(place.path(file).exists(), "{file}");
     }
 }

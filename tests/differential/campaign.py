@@ -1,0 +1,236 @@
+"""Runs many programs in all ways, compares, counts; and makes a program that differs smaller."""
+
+import ast
+import gc
+import multiprocessing
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+
+from differential import ways
+from differential.catalogue import NAMES
+from differential.compiling import compile_all
+from differential.program import Program, make
+
+#: Programs that are compiled and loaded together.
+BATCH = 40
+#: A batch process ends after so many batches, so that what loaded modules leave behind is gone.
+BATCHES_MAX = 25
+#: Bounds of the search for a smaller program.
+ROUNDS_MAX = 40
+CANDIDATES_MAX = 40
+
+
+@dataclass
+class Failure:
+    """A program that behaves differently."""
+
+    program: Program
+    way: str
+    difference: tuple
+
+    def __str__(self):
+        what, ours, theirs = self.difference
+        return f"{what}\n  plain:    {ours}\n  {self.way + ':':<9} {theirs}"
+
+
+@dataclass
+class Tally:
+    """What a number of programs showed."""
+
+    programs: int = 0
+    #: Code to number of programs; one of each for the report.
+    refused: Counter = field(default_factory=Counter)
+    examples: dict = field(default_factory=dict)
+    refused_programs: int = 0
+    #: Operation to number of programs that executed it.
+    exercised: Counter = field(default_factory=Counter)
+    #: How many results were exceptions, and how many there were.
+    raised: int = 0
+    results: int = 0
+    failures: list = field(default_factory=list)
+
+    def add(self, other):
+        """Takes in what other programs showed."""
+        self.programs += other.programs
+        self.refused_programs += other.refused_programs
+        self.refused.update(other.refused)
+        self.exercised.update(other.exercised)
+        self.raised += other.raised
+        self.results += other.results
+        self.failures += other.failures
+        for code, example in other.examples.items():
+            self.examples.setdefault(code, example)
+
+    def never(self):
+        """Operations that no program executed."""
+        return [name for name in NAMES if not self.exercised[name]]
+
+
+def judge(programs, plant=None):
+    """Runs these programs in all ways. `plant` may change what the compiler wrote, and the worker."""
+    tally = Tally(programs=len(programs))
+    compiled = compile_all(programs)
+    for module, errors in compiled.refused.items():
+        tally.refused_programs += 1
+        tally.refused.update({code for code, _, _ in errors})
+        for code, line, message in errors:
+            tally.examples.setdefault(code, (module, line, message))
+    accepted = [program for program in programs if program.module not in compiled.refused]
+    oracle = {program.module: ways.plain(program) for program in accepted}
+    for program in accepted:
+        _count(tally, program, oracle[program.module])
+    if compiled.init is None:
+        return tally
+    init = plant.lowered(compiled.init) if plant else compiled.init
+    worker = ways.load(init)
+    try:
+        with plant.planted() if plant else _nothing():
+            for program in accepted:
+                tally.failures.extend(_compare(worker, program, init, oracle[program.module]))
+    finally:
+        worker.close()
+        gc.unfreeze()
+        gc.collect()
+    return tally
+
+
+class _nothing:
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return False
+
+
+def _count(tally, program, outcome):
+    executed = {name for line in outcome.lines for name in program.operations.get(line, ())}
+    tally.exercised.update(executed)
+    tally.results += len(outcome.results)
+    tally.raised += sum(result.startswith("raise ") for result in outcome.results)
+
+
+def _compare(worker, program, init, oracle):
+    for way in ways.WAYS:
+        found = oracle.difference(ways.on_worker(worker, program, init, way))
+        if found:
+            yield Failure(program, way, found)
+            return
+
+
+def run(seed, first, count, jobs=1, told=lambda tally: None):
+    """Makes and judges programs `first` to `first + count - 1`; `told` hears of the progress."""
+    starts = range(first, first + count, BATCH)
+    work = [(seed, start, min(BATCH, first + count - start)) for start in starts]
+    total = Tally()
+    if jobs == 1:
+        parts = map(_batch, work)
+        for part in parts:
+            total.add(part)
+            told(total)
+        return total
+    with multiprocessing.get_context("fork").Pool(jobs, maxtasksperchild=BATCHES_MAX) as pool:
+        for part in pool.imap(_batch, work):
+            total.add(part)
+            told(total)
+    return total
+
+
+def _batch(work):
+    seed, first, count = work
+    return judge([make(seed, number) for number in range(first, first + count)])
+
+
+# Smaller programs.
+
+
+def shrink(failure, plant=None):
+    """The smallest program found that still behaves differently in the same way."""
+    for _ in range(ROUNDS_MAX):
+        smaller = _smaller(failure, plant)
+        if smaller is None:
+            return failure
+        failure = smaller
+    return failure
+
+
+def _smaller(failure, plant):
+    candidates = list(_candidates(failure.program))
+    for start in range(0, len(candidates), CANDIDATES_MAX):
+        part = [_numbered(text, script, index + 1, failure.program)
+                for index, (text, script) in enumerate(candidates[start : start + CANDIDATES_MAX])]  # fmt: skip
+        failures = [each for each in judge(part, plant).failures if each.way == failure.way]
+        if failures:
+            return min(failures, key=lambda each: (len(each.program.script), len(each.program.text)))
+    return None
+
+
+def _numbered(text, script, number, original):
+    """The program under another number: the names of services are unique in an application."""
+    text = re.sub(rf"\b(Main|Other|Item){original.number}\b", rf"\g<1>{number}", text)
+    return Program(original.seed, number, text, script)
+
+
+def _candidates(program):
+    """Texts and scripts with something left out, most of it first."""
+    for index in range(len(program.script)):
+        yield program.text, program.script[:index] + program.script[index + 1 :]
+    called = {method for method, _ in program.script}
+    count = sum(1 for _ in _blocks(ast.parse(program.text), called))
+    for size in (8, 4, 2, 1):
+        for which in range(count):
+            yield from _without(program, called, which, size)
+
+
+def _without(program, called, which, size):
+    length = len(list(_blocks(ast.parse(program.text), called))[which])
+    for start in range(0, length, size) if size <= length else ():
+        tree = ast.parse(program.text)
+        block = list(_blocks(tree, called))[which]
+        removed = block[start : start + size]
+        block[start : start + size] = _inside(removed[0]) if size == 1 else []
+        if not block:
+            block.append(ast.Pass())
+        text = ast.unparse(tree)
+        if text != program.text:
+            yield text, program.script
+        if size == 1 and _inside(removed[0]):
+            tree = ast.parse(program.text)
+            block = list(_blocks(tree, called))[which]
+            block[start : start + 1] = [] if len(block) > 1 else [ast.Pass()]
+            yield ast.unparse(tree), program.script
+
+
+def _inside(statement):
+    """The statements within a statement, which may take its place."""
+    if isinstance(statement, ast.FunctionDef):
+        return []
+    return [inner for name in ("body", "orelse", "finalbody") for inner in getattr(statement, name, [])]
+
+
+def _blocks(tree, called):
+    """Lists of statements of the methods that the script calls."""
+    for node in tree.body:
+        if not (isinstance(node, ast.ClassDef) and node.name.startswith("Main")):
+            continue
+        node.body[:] = [each for each in node.body if not re.fullmatch(r"m\d+|setup", getattr(each, "name", ""))
+                        or each.name in called]  # fmt: skip
+        for method in node.body:
+            if getattr(method, "name", None) in called:
+                for inner in ast.walk(method):
+                    for name in ("body", "orelse", "finalbody"):
+                        block = getattr(inner, name, None)
+                        if isinstance(block, list) and block:
+                            yield block
+
+
+def shown(program):
+    """The part of a program's text that is its own: the fields that it uses and the methods that are called."""
+    lines = program.text.splitlines()
+    called = {method for method, _ in program.script}
+    (main,) = [each for each in ast.parse(program.text).body if getattr(each, "name", "") == f"Main{program.number}"]
+    own = [each for each in main.body if getattr(each, "name", None) in called]
+    text = "\n".join("\n".join(lines[each.lineno - 1 : each.end_lineno]) for each in own)
+    fields = [lines[each.lineno - 1] for each in main.body
+              if isinstance(each, ast.AnnAssign) and re.search(rf"self\.{each.target.id}\b", text)]  # fmt: skip
+    return "\n".join([*fields, text])

@@ -1,0 +1,148 @@
+"""Mistakes made on purpose, in the lowered text or in the worker, to show that the differential test finds such."""
+
+import contextlib
+import random
+import re
+
+from differential import campaign
+from differential.program import make
+from sostenuto.worker import cells, run, views
+
+
+class Plant:
+    """A mistake; this one is none."""
+
+    #: Programs within which it must be found.
+    programs_max = 600
+
+    def lowered(self, init):
+        """INIT with the modules' lowered text changed."""
+        return init
+
+    @contextlib.contextmanager
+    def planted(self):
+        """While this is open the worker is wrong."""
+        yield
+
+
+class Patch(Plant):
+    """Replaces an attribute of a class of the worker."""
+
+    def __init__(self, owner, name, make):
+        self.owner, self.name, self.make = owner, name, make
+
+    @contextlib.contextmanager
+    def planted(self):
+        original = self.owner.__dict__[self.name]
+        setattr(self.owner, self.name, self.make(original))
+        try:
+            yield
+        finally:
+            setattr(self.owner, self.name, original)
+
+
+class Lowering(Plant):
+    """Edits the compiler's text, line by line."""
+
+    def __init__(self, pattern, replacement):
+        self.pattern, self.replacement = re.compile(pattern, re.MULTILINE), replacement
+
+    def lowered(self, init):
+        modules, services, records = init
+        edited = [(name, path, source, self.pattern.sub(self.replacement, text), [], package)
+                  for name, path, source, text, _, package in modules]  # fmt: skip
+        return edited, services, records
+
+
+def _only_assigned(original):
+    """Values that were changed in place are not written back."""
+
+    def finish(self, reads, wholes, writes):
+        for key in [key for key in self._now if key not in self._set and not self._adopted]:
+            self._now[key] = views.PENDING
+        original(self, reads, wholes, writes)
+
+    return finish
+
+
+def _scalars_only_assigned(original):
+    def finish(self, writes):
+        kept, self.scalars = self.scalars, {name: self.scalars[name] for name in self.scalars if name in self.assigned}
+        original(self, writes)
+        self.scalars = kept
+
+    return finish
+
+
+def _order_lost(original):
+    """A key that is deleted and inserted again keeps its old place."""
+
+    def finish(self, reads, wholes, writes):
+        mine = []
+        original(self, reads, wholes, mine)
+        writes.extend((field, key, value, False) for field, key, value, _ in mine)
+
+    return finish
+
+
+def _afresh_each_time(original):
+    """`self.d[k]` gives a new object at each access."""
+
+    def get(self, key):
+        value = original(self, key)
+        if type(value) is list:
+            return list(value)
+        return value
+
+    return get
+
+
+def _stale(original):
+    """A cell is not read again after a suspension."""
+
+    def begin(self, shipped):
+        known = dict(getattr(self, "scalars", {}))
+        original(self, shipped)
+        self.scalars.update(known)
+
+    return begin
+
+
+def _results_in_reverse(original):
+    """Results that are ready together are delivered to each other's place."""
+
+    def deliver(self, delivered):
+        places = [each[0] for each in delivered]
+        original(self, [(place, *each[1:]) for place, each in zip(reversed(places), delivered, strict=True)])
+
+    return deliver
+
+
+PLANTS = {
+    "values changed in place in a dict field are not written back": Patch(views.DictView, "_finish", _only_assigned),
+    "scalar fields changed in place are not written back": Patch(cells.Cells, "_finish_scalars", _scalars_only_assigned),
+    "insertion order is lost": Patch(views.DictView, "_finish", _order_lost),
+    "an alias is a copy": Patch(views.DictView, "__getitem__", _afresh_each_time),
+    "scalar fields are not read again after a suspension": Patch(cells.Cells, "begin", _stale),
+    "the results of gather change places": Patch(run.Run, "_deliver", _results_in_reverse),
+    "the key is evaluated before the value": Lowering(
+        r"^( *)(\S+)\[(tick\(out, .+)\] = (tick\(out, .+\))$", r"\1\2.__setitem__(\3, \4)"
+    ),
+    "`+=` makes a new list": Lowering(r"^( *)(\S+) \+= (\[.*)$", r"\1\2 = \2 + \3"),
+    "`and` evaluates both sides": Lowering(r"show\(\((.+)\) and (.+)\)\)$", r"show(gathered(\1, \2)))"),
+}
+
+
+def found_within(plant, seed, batch=10):
+    """(number of programs until the mistake was found, the failure), or (programs_max, None)."""
+    for first in range(0, plant.programs_max, batch):
+        tally = campaign.judge([make(seed, number) for number in range(first, first + batch)], plant)
+        if tally.failures:
+            failure = tally.failures[0]
+            return failure.program.number + 1, failure
+    return plant.programs_max, None
+
+
+def new_seed():
+    """A seed that was never used."""
+    return str(random.SystemRandom().randrange(10**9))

@@ -1,0 +1,715 @@
+"""Makes random services. A program is a module's text and a script of calls; the same seed gives the same program.
+
+Text is typed, so that most operations succeed, and owned: what is stored is always new, because a stored value is a
+tree that its cell owns (one object in two places is a stated difference).
+"""
+
+import random
+import re
+from dataclasses import dataclass, field
+
+from differential.catalogue import OPERATIONS
+
+STATEMENTS_MAX = 9
+DEPTH_MAX = 2
+#: How often an operation is on a name rather than on a field, if there is one for it.
+NAMED = 0.4
+#: How often a key or value tells when it is evaluated.
+TICKED = 0.08
+#: How often a program keeps an object of a field in a name over a suspension.
+BORROWED = 0.1
+
+#: Attribute and type of the dataclasses' fields.
+ATTRIBUTES = {
+    "point": {"x": "int", "y": "float", "tags": ("list", "str"), "near": ("dict", "str", "int")},
+    "box": {"name": "str", "point": "point", "rows": ("list", ("list", "int"))},
+}
+
+#: Type and, where it is no `None`, initial value of the fields that programs choose from.
+FIELDS = {
+    "n": ("int", "0"), "r": ("float", "0.5"), "s": ("str", '"ab"'), "b": ("bytes", 'b"ab"'), "flag": ("bool", "False"),
+    "maybe": ("none", "None"), "t": ("tuple", '(0, "a", 1.5)'), "colour": ("enum", None), "fz": ("frozen", None),
+    "code": ("key", None), "point": ("point", None), "box": ("box", None),
+    "nums": (("list", "int"), "[3, 1, 2]"), "names": (("list", "str"), '["b", "a"]'),
+    "rows": (("list", ("list", "int")), "[[1], [2, 3]]"), "points": (("list", "point"), "[]"),
+    "recs": (("list", ("dict", "str", ("list", "int"))), "[]"), "tuples": (("list", "tuple"), "[]"),
+    "tags": (("set", "str"), "set()"), "ids": (("set", "int"), "set()"),
+    "counts": (("dict", "str", "int"), "{}"), "lists": (("dict", "str", ("list", "int")), "{}"),
+    "tree": (("dict", "str", ("dict", "str", ("list", "int"))), "{}"), "people": (("dict", "str", "point"), "{}"),
+    "byid": (("dict", "int", "box"), "{}"), "mixed": (("dict", "any", ("list", "int")), "{}"),
+    "sets": (("dict", "str", ("set", "int")), "{}"), "pairs": (("dict", "tuple", "str"), "{}"),
+    "colours": (("dict", "enum", "float"), "{}"), "codes": (("dict", "key", "str"), "{}"),
+}  # fmt: skip
+#: Every program has these: its own methods use them.
+ALWAYS = ("n", "counts", "lists", "nums")
+
+ANNOTATIONS = {
+    "int": "int", "float": "float", "str": "str", "bytes": "bytes", "bool": "bool", "none": "int | None",
+    "tuple": "tuple", "enum": "Color", "frozen": "frozenset", "key": "Key", "point": "Point", "box": "Box",
+}  # fmt: skip
+
+#: What literals and keys of a type are drawn from.
+POOLS = {
+    "int": ["0", "1", "2", "3", "7", "-1", "-5", "100", "2**40"],
+    "float": ["0.0", "1.0", "2.5", "-0.25", "1e10"],
+    "str": ["'a'", "'b'", "'c'", "''", "'ab ba'", "'Zoë'"],
+    "bytes": ["b'a'", "b''", "b'ab\\xff'"],
+    "bool": ["True", "False"],
+    "none": ["None", "4"],
+    "tuple": ["(0, 'a', 1.5)", "(1, 'b', None)", "(0, 'a')", "()"],
+    "enum": ["Color.RED", "Color.GREEN", "Color.BLUE"],
+    "frozen": ["frozenset()", "frozenset({1})", "frozenset({1, 2})"],
+    "key": ["Key(1, 'a')", "Key(1, 'b')", "Key(0, 'a')"],
+}
+ANY_KEYS = [
+    "'a'", "'b'", "1", "True", "1.0", "0", "False", "None", "(1, 'x')", "(1.0, 'x')", "b'a'", "frozenset({1})",
+    "-(2**70)", "Color.RED", "Key(1, 'a')", "2.5", "''",
+]  # fmt: skip
+MUTABLE = ("list", "dict", "set", "point", "box")
+
+HEADER = '''\
+import asyncio, bisect, contextlib, copy, dataclasses, enum, functools, heapq, itertools, json, math, re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sostenuto import Aborted, Persistent, abort, entity, service, sleep, transaction
+
+LIMIT = 5
+NAMES = ("p", "q", "r")
+TABLE = {"a": 1}
+
+
+class Color(enum.Enum):
+    RED = "red"
+    GREEN = 2
+    BLUE = (3, "b")
+
+    def darker(self):
+        return f"dark {self.name}"
+
+
+class Size(str, enum.Enum):
+    BIG = "big"
+
+
+@dataclass
+class Point:
+    x: int = 0
+    y: float = 0.5
+    tags: list[str] = field(default_factory=list)
+    near: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def size(self):
+        return abs(self.x) + len(self.tags)
+
+    def moved(self, by):
+        return Point(self.x + by, self.y)
+
+    def move(self, by):
+        self.x += by
+
+
+@dataclass
+class Box:
+    name: str
+    point: Point
+    rows: list[list[int]]
+
+
+@dataclass(frozen=True, order=True)
+class Key:
+    a: int
+    b: str
+
+
+class Oops(Exception):
+    pass
+
+
+def show(value):
+    if isinstance(value, (set, frozenset)):
+        return f"{type(value).__name__}{sorted([show(each) for each in value])}"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join([f"{show(key)}: {show(each)}" for key, each in value.items()]) + "}"
+    if isinstance(value, (list, tuple)):
+        return type(value).__name__ + "(" + ", ".join([show(each) for each in value]) + ")"
+    return repr(value)
+
+
+def told(value):
+    if isinstance(value, BaseException):
+        return f"{type(value).__name__}({show(value.args)})"
+    return show(value)
+
+
+def tick(out, value):
+    out.append(show(value))
+    return value
+
+
+def gathered(*args):
+    return show(args)
+
+
+def named(first, **more):
+    return show((first, more))
+
+
+def defaulted(value, held=(1, 2)):
+    return (value, *held)
+
+
+def push(target, value):
+    target.append(value)
+
+
+def put(target, key, value):
+    target[key] = value
+
+
+def rename(target, name):
+    target.tags.append(name)
+
+
+def doubled(values):
+    for each in values:
+        yield each
+        yield show(each)
+
+
+@contextlib.contextmanager
+def noted(out, name):
+    out.append(f"enter {name}")
+    try:
+        yield
+    finally:
+        out.append(f"exit {name}")
+
+
+@service
+class Other{number}:
+    main: "Main{number}"
+    total: Persistent[int] = 0
+    log: Persistent[list[str]] = []
+    table: Persistent[dict[str, list[int]]] = {}
+
+    def add(self, x: int = 1) -> int:
+        self.total += x
+        self.log.append(f"add {x}")
+        self.table.setdefault("a", []).append(x)
+        return self.total
+
+    def changed(self, values: list[int]) -> list[int]:
+        values.append(len(values))
+        return values
+
+    def echo(self, value):
+        return value
+
+    def table_copy(self) -> dict[str, list[int]]:
+        return self.table
+
+    def fail(self, how: int):
+        self.log.append(f"fail {how}")
+        if how == 0:
+            raise ValueError("zero", [1, 2])
+        if how == 1:
+            return self.table["nothing"]
+        if how == 2:
+            return [][5]
+        raise Oops("other", how)
+
+    async def slow(self, x: int) -> int:
+        self.total += x
+        await asyncio.sleep(0)
+        self.total += 1
+        self.log.append("slow")
+        return self.total
+
+    async def back(self, x: int) -> int:
+        self.total += 1
+        got = await self.main.touched(x)
+        self.total += 1
+        return got
+
+
+@entity
+class Item{number}:
+    count: Persistent[int] = 0
+    notes: Persistent[dict[str, int]] = {}
+
+    def add(self, x: int) -> int:
+        self.count += x
+        self.notes[str(self.count)] = x
+        return self.count
+
+    def name(self) -> str:
+        return f"{self.key}:{self.count}"
+
+
+async def worked(other: Other{number}, x: int) -> int:
+    return await other.add(x) * 2
+
+
+'''
+
+SERVICE = '''\
+@service
+class Main{number}:
+    other: Other{number}
+    _ticks: Persistent[int] = 0
+{fields}
+
+    def _next(self) -> int:
+        self._ticks += 1
+        return self._ticks
+
+    @staticmethod
+    def _double(value):
+        return value * 2
+
+    @property
+    def _ahead(self):
+        return self._ticks + 100
+
+    def _held(self, key):
+        return self.lists.setdefault(key, [])
+
+    async def _work(self, x: int) -> int:
+        self.n += x
+        got = await self.other.add(x)
+        self.nums.append(got)
+        return got + len(self.nums)
+
+    def touched(self, x: int) -> int:
+        self.n += x
+        self.nums.append(x)
+        self.counts["a"] = x
+        self.lists.setdefault("back", []).append(x)
+        return len(self.nums)
+
+{methods}'''
+
+
+@dataclass
+class Program:
+    """A module and what is called in it."""
+
+    seed: str
+    number: int
+    text: str
+    #: (method, text of the arguments' tuple)
+    script: list
+    #: Line to names of the operations on it.
+    operations: dict = field(default_factory=dict)
+
+    @property
+    def module(self):
+        """The module's name."""
+        return f"p{self.number:06}"
+
+
+#: Holes whose order of evaluation can be told.
+TELLING = ("e", "E", "k", "v", "V", "i", "j", "y", "int", "str")
+
+
+class Impossible(Exception):
+    """A template cannot be filled here."""
+
+
+@dataclass
+class Local:
+    """A name of the method: its type, whether it may be stored, whether it may refer to an object of a field."""
+
+    name: str
+    type: object
+    is_new: bool = False
+    is_borrowed: bool = False
+    level: int = 0
+
+
+def group_of(kind):
+    """The table of operations of a type."""
+    return kind[0] if isinstance(kind, tuple) else kind
+
+
+def is_mutable(kind):
+    """True if objects of the type can be changed."""
+    return group_of(kind) in MUTABLE
+
+
+def annotation(kind):
+    """A type as Python spells it."""
+    if isinstance(kind, str):
+        return "object" if kind == "any" else ANNOTATIONS[kind]
+    inner = ", ".join(annotation(part) for part in kind[1:])
+    return f"{kind[0]}[{inner}]"
+
+
+_HOLE = re.compile(r"\{(x|y|Y|e|E|k|v|V|i|j|n|s|a|b|c|int|str|any|cond|body|aw|field|number|intdict|intlist|listdict)\}")
+
+
+class Maker:
+    """Makes one program."""
+
+    def __init__(self, seed, number):
+        self.dice = random.Random(f"{seed}/{number}")
+        self.number = number
+        chosen = [name for name in FIELDS if name in ALWAYS or self.dice.random() < 0.45]
+        self.fields = {name: FIELDS[name][0] for name in chosen}
+        self.lines = []
+        self.locals = []
+        self.names = 0
+        self.level = 1
+        self.is_async = self.suspends = self.in_transaction = False
+        self.used = []
+
+    # Text.
+
+    def emit(self, text):
+        """Adds a statement of one or more lines; the operations so far belong to its first line."""
+        first, *rest = text.split("\n")
+        self.lines.append((self.level + 1, first, self.used))
+        self.used = []
+        for line in rest:
+            self.lines.append((self.level + 1, line, []))
+
+    def name(self):
+        """A new name."""
+        self.names += 1
+        return f"v{self.names}"
+
+    def pick(self, *choices):
+        return self.dice.choice(choices)
+
+    # Expressions.
+
+    def new(self, kind, depth=0):
+        """Text of a new object."""
+        group = group_of(kind)
+        if group == "any":
+            return self.dice.choice(ANY_KEYS)
+        if group in POOLS:
+            return self.dice.choice(POOLS[group])
+        if group == "point":
+            tags, near = self.new(("list", "str"), depth + 1), self.new(("dict", "str", "int"), depth + 1)
+            return f"Point({self.new('int')}, {self.new('float')}, {tags}, {near})"
+        if group == "box":
+            return f"Box({self.new('str')}, {self.new('point', depth + 1)}, {self.new(('list', ('list', 'int')), 1)})"
+        parts = range(self.dice.randrange(3 if depth else 4))
+        if group == "list":
+            return "[" + ", ".join([self.new(kind[1], depth + 1) for _ in parts]) + "]"
+        if group == "set":
+            return "{" + ", ".join([self.new(kind[1]) for _ in parts]) + "}" if parts else "set()"
+        return "{" + ", ".join([f"{self.new(kind[1])}: {self.new(kind[2], depth + 1)}" for _ in parts]) + "}"
+
+    def any_of(self, kind):
+        """Text of an expression."""
+        if self.dice.random() < 0.4:
+            try:
+                return self.place(kind)
+            except Impossible:
+                pass
+        return self.new(kind)
+
+    def stored(self, kind):
+        """Text of what may be stored: a new object, or a new one under a name that then goes on to show it."""
+        if not is_mutable(kind):
+            return self.any_of(kind)
+        for local in self.locals:
+            if local.type == kind and local.is_new and local.level == self.level and self.dice.random() < 0.5:
+                local.is_new, local.is_borrowed = False, True
+                return local.name
+        if self.dice.random() < 0.15:
+            try:
+                return f"copy.deepcopy({self.place(kind)})"
+            except Impossible:
+                pass
+        return self.new(kind)
+
+    def place(self, kind):
+        """Text of an existing object of this type: a name, a field, or something in one, at any depth."""
+        roots = [(f"self.{name}", found) for name, found in self.fields.items()]
+        roots += [(local.name, local.type) for local in self.locals if is_mutable(local.type)]
+        self.dice.shuffle(roots)
+        if self.dice.random() < NAMED:
+            roots.sort(key=lambda root: root[0].startswith("self."))
+        for text, found in roots:
+            ways = list(_ways(found, kind, 3))
+            if ways:
+                return text + "".join(self.step(part) for part in self.dice.choice(ways))
+        raise Impossible
+
+    def step(self, part):
+        how, what = part
+        if how == "attribute":
+            return f".{what}"
+        if how == "index":
+            return f"[{self.pick(0, 0, -1, 1)}]"
+        return f"[{self.any_key(what)}]"
+
+    def any_key(self, kind):
+        if kind == "str" and self.dice.random() < 0.8:
+            return self.pick("'a'", "'b'")
+        return self.new(kind)
+
+    # Templates.
+
+    def fill(self, template, kind=None):
+        """The template with its holes filled. All `{x}` are the same place."""
+        values, x = {}, None
+        if "{x}" in template:
+            x = self.place(kind)
+
+        def hole(match):
+            name = match.group(1)
+            if name == "x":
+                return x
+            if name in "abc":
+                if name not in values:
+                    values[name] = self.name()
+                return values[name]
+            text = self.hole(name, kind)
+            is_told = name in TELLING and self.dice.random() < TICKED
+            return f"tick(out, {text})" if is_told else text
+
+        return _HOLE.sub(hole, template)
+
+    def hole(self, name, kind):
+        dice = self.dice
+        element = kind[-1] if isinstance(kind, tuple) else kind
+        if name in ("y", "Y"):
+            return self.any_of(kind) if name == "y" else self.new(kind)
+        if name in ("e", "v"):
+            return self.any_of(element)
+        if name in ("E", "V"):
+            return self.stored(element)
+        if name == "k":
+            return self.any_key(kind[1])
+        if name in ("i", "j"):
+            return str(dice.randrange(-2, 3))
+        if name == "n":
+            return str(dice.randrange(3))
+        if name == "s":
+            return self.pick("2", "-1", "-2", "3")
+        if name in ("int", "str"):
+            return self.any_of(name) if dice.random() < 0.7 else self.new(name)
+        if name == "any":
+            return self.any_of(dice.choice(list(self.fields.values())))
+        if name == "body":
+            return "{body}"
+        if name == "cond":
+            return self.condition()
+        if name == "aw":
+            return "await " if self.is_async else ""
+        if name == "field":
+            return f"self.{dice.choice(list(self.fields))}"
+        if name == "number":
+            return str(self.number)
+        return {"intdict": "self.counts", "intlist": "self.nums", "listdict": "self.lists"}[name]
+
+    def condition(self):
+        """Text of a condition."""
+        text = self.dice.choice(["{int} > 2", "not {int}", "{int} in self.nums", '"a" in self.counts', "self._ticks % 2"])
+        return self.fill(text)
+
+    # Statements.
+
+    def statement(self, depth):
+        """Adds a random statement."""
+        for _ in range(50):
+            before = (len(self.lines), self.level, len(self.locals), self.used)
+            inside = self.in_transaction
+            self.used = []
+            try:
+                return self.attempt(depth)
+            except Impossible:
+                length, self.level, count, self.used = before
+                self.in_transaction = inside
+                del self.lines[length:], self.locals[count:]
+        raise AssertionError("no operation can be made")
+
+    def attempt(self, depth):
+        roll = self.dice.random()
+        if self.suspends and roll < 0.35:
+            return self.compound(self.dice.choice(OPERATIONS["calls"]), depth)
+        if depth < DEPTH_MAX and roll < 0.5:
+            return self.compound(self.dice.choice(OPERATIONS["control"]), depth)
+        if roll < 0.6:
+            return self.bind()
+        self.simple()
+
+    def bind(self):
+        """A name for a new object, or for one of a field."""
+        kind = self.dice.choice([kind for kind in self.fields.values() if is_mutable(kind)])
+        name = self.name()
+        is_new = self.dice.random() < 0.5
+        self.emit(f"{name} = {self.new(kind) if is_new else self.place(kind)}")
+        self.locals.append(Local(name, kind, is_new, not is_new, self.level))
+
+    def simple(self):
+        """An operation on a value, most often guarded against its exception."""
+        kind = self.dice.choice(list(_kinds(self.fields.values())))
+        operation = self.dice.choice(OPERATIONS[group_of(kind)])
+        if not _fits(operation.condition, kind):
+            raise Impossible
+        text = self.fill(operation.template, kind)
+        self.used = [*self.used, operation.name]
+        self.guarded(text)
+
+    def guarded(self, text):
+        if text.startswith("?"):
+            text = f"out.append(show({text[1:]}))"
+        if self.dice.random() < 0.1:
+            self.emit(text)
+            return
+        used, self.used = self.used, []
+        self.emit("try:")
+        self.level += 1
+        self.used = used
+        self.emit(text)
+        self.level -= 1
+        self.emit("except Exception as error:\n    out.append(told(error))")
+
+    def compound(self, operation, depth):
+        """A statement with bodies, or one that suspends."""
+        suspends = operation.name.startswith("calls.")
+        if suspends and operation.name.endswith("*") and not self.is_async:
+            raise Impossible
+        if self.in_transaction and ("sleep" in operation.template or "slow" in operation.template):
+            raise Impossible
+        if suspends and "borrowed" in operation.name and self.dice.random() > BORROWED:
+            raise Impossible
+        keeps = suspends and self.dice.random() < BORROWED
+        if suspends and not keeps:
+            self.forget()
+        text = self.fill(operation.template)
+        self.used = [operation.name]
+        if "{body}" not in text and text.startswith("?") and self.dice.random() < 0.3:
+            self.guarded(text)
+            return
+        if text.startswith("?"):
+            text = f"out.append(show({text[1:]}))"
+        known, was = len(self.locals), self.in_transaction
+        self.in_transaction = was or operation.name.startswith("calls.transaction")
+        for line in text.split("\n"):
+            stripped = line.lstrip()
+            indent = (len(line) - len(stripped)) // 4
+            self.level += indent
+            if stripped == "{body}":
+                self.body(depth + 1)
+            else:
+                self.emit(stripped)
+            self.level -= indent
+        self.in_transaction = was
+        del self.locals[known:]
+
+    def body(self, depth):
+        known = len(self.locals)
+        was, self.suspends = self.suspends, self.suspends and depth < 2
+        for _ in range(self.dice.randrange(1, 3)):
+            self.statement(max(depth, 1))
+        self.suspends = was
+        del self.locals[known:]
+
+    def forget(self):
+        """After a suspension no name may refer to an object of a field."""
+        self.locals = [local for local in self.locals if not local.is_borrowed]
+
+    # The whole.
+
+    def method(self, name):
+        self.suspends = self.dice.random() < 0.5
+        self.is_async = self.suspends and self.dice.random() < 0.7
+        self.locals = [Local("items", ("list", "int"), True, False, 1)]
+        self.level = 0
+        self.emit(f"{'async ' if self.is_async else ''}def {name}(self, a: int, k: str, items: list[int]):")
+        self.level = 1
+        self.emit("out = []")
+        for _ in range(self.dice.randrange(3, STATEMENTS_MAX)):
+            self.statement(0)
+        self.emit("return out")
+        self.lines.append((0, "", []))
+
+    def setup(self):
+        self.level = 0
+        self.emit("def setup(self):")
+        self.level = 1
+        for name, kind in self.fields.items():
+            if FIELDS[name][1] is None or self.dice.random() < 0.7:
+                self.emit(f"self.{name} = {self.new(kind)}")
+        self.emit("self._ticks = 1")
+        self.lines.append((0, "", []))
+
+    def program(self, seed):
+        """The program."""
+        self.setup()
+        methods = [f"m{index}" for index in range(self.dice.randrange(1, 4))]
+        for name in methods:
+            self.method(name)
+        fields = []
+        for name, kind in self.fields.items():
+            initial = FIELDS[name][1]
+            hint = annotation(kind) if initial else f"{annotation(kind)} | None"
+            fields.append(f"    {name}: Persistent[{hint}] = {initial}")
+        filled = {"{number}": str(self.number), "{fields}": "\n".join(fields)}
+        head, _, tail = (HEADER + SERVICE).partition("{methods}")
+        for hole, value in filled.items():
+            head = head.replace(hole, value)
+        first = head.count("\n") + 1
+        operations = {first + index: names for index, (_, _, names) in enumerate(self.lines) if names}
+        text = head + "\n".join(f"{'    ' * level}{line}".rstrip() for level, line, _ in self.lines) + tail + "\n"
+        script = [("setup", "()")]
+        for _ in range(self.dice.randrange(2, 5)):
+            items = self.new(("list", "int"))
+            script.append((self.dice.choice(methods), f"({self.new('int')}, {self.new('str')}, {items})"))
+        return Program(seed, self.number, text, script, operations)
+
+
+def make(seed, number):
+    """The program with this number."""
+    return Maker(seed, number).program(seed)
+
+
+def _ways(root, wanted, depth):
+    """Paths from a type to a type within it: steps (how, attribute or type of the key)."""
+    if root == wanted:
+        yield ()
+    if depth == 0:
+        return
+    if isinstance(root, tuple) and root[0] in ("list", "dict"):
+        step = ("index", None) if root[0] == "list" else ("key", root[1])
+        for rest in _ways(root[-1], wanted, depth - 1):
+            yield (step, *rest)
+    for name, kind in ATTRIBUTES.get(root, {}).items():
+        for rest in _ways(kind, wanted, depth - 1):
+            yield (("attribute", name), *rest)
+
+
+def _kinds(roots):
+    """All types that have operations, in and within these."""
+    found = {}
+    todo = list(roots)
+    while todo:
+        kind = todo.pop()
+        if kind in found:
+            continue
+        found[kind] = None
+        if isinstance(kind, tuple) and kind[0] != "set":
+            todo.append(kind[-1])
+        todo.extend(ATTRIBUTES.get(kind, {}).values())
+    return [kind for kind in found if group_of(kind) in OPERATIONS]
+
+
+def _fits(condition, kind):
+    if not condition:
+        return True
+    if condition == "anykey":
+        return kind[1] in ("str", "any")
+    element = kind[-1]
+    if condition == "flat":
+        return not is_mutable(element)
+    if condition == "ordered":
+        return element in ("int", "str", "float") or element == ("list", "int")
+    return element == condition

@@ -1,0 +1,63 @@
+"""Random services behave the same in all four ways, and mistakes that are planted are found.
+
+The seed is new each time and printed; `SOSTENUTO_SEED` repeats it, `SOSTENUTO_PROGRAMS` sets how many programs.
+"""
+
+import os
+import random
+import unittest
+
+from differential import campaign, compiling, planted
+from differential.__main__ import REFUSED_MAX, report, show_failure
+from differential.catalogue import NAMES
+from differential.program import make
+
+PROGRAMS = 1000
+FAILURES_SHOWN_MAX = 3
+
+
+def seed():
+    """The run's seed."""
+    return os.environ.get("SOSTENUTO_SEED") or str(random.SystemRandom().randrange(10**9))
+
+
+class Differential(unittest.TestCase):
+    def setUp(self):
+        try:
+            compiling.binary()
+        except FileNotFoundError as problem:
+            self.skipTest(str(problem))
+
+    def test_random_services(self):
+        chosen, count = seed(), int(os.environ.get("SOSTENUTO_PROGRAMS", PROGRAMS))
+        print(f"differential: seed {chosen}, {count} programs", flush=True)
+        tally = campaign.run(chosen, 0, count, os.cpu_count())
+        report(tally)
+        for failure in tally.failures[:FAILURES_SHOWN_MAX]:
+            show_failure(failure, chosen)
+        self.assertEqual(len(tally.failures), 0)
+        self.assertLessEqual(tally.refused_programs, REFUSED_MAX * count)
+        self.assertLess(len(tally.never()), len(NAMES) // 10)
+
+    def test_planted_mistakes_are_found(self):
+        chosen = seed()
+        print(f"planted mistakes: seed {chosen}", flush=True)
+        for name, plant in planted.PLANTS.items():
+            with self.subTest(name):
+                count, failure = planted.found_within(plant, chosen)
+                self.assertIsNotNone(failure, f"not found within {count} programs of seed {chosen}")
+
+    def test_a_program_is_made_of_its_seed(self):
+        self.assertEqual(make("1", 5), make("1", 5))
+        self.assertNotEqual(make("1", 5).text, make("2", 5).text)
+
+    def test_a_failure_is_made_smaller(self):
+        plant = planted.PLANTS["an alias is a copy"]
+        _, failure = planted.found_within(plant, "1")
+        small = campaign.shrink(failure, plant)
+        self.assertLess(len(campaign.shown(small.program)), len(campaign.shown(failure.program)))
+        self.assertEqual(small.way, failure.way)
+
+
+if __name__ == "__main__":
+    unittest.main()
