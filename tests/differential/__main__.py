@@ -54,7 +54,10 @@ def report(tally, verbose=False):
     for code, count in tally.refused.most_common():
         module, line, message = tally.examples[code]
         print(f"  {code} {count:>5}  {module}.py:{line}: {message}")
-    print(f"{len(NAMES) - len(never)} of {len(NAMES)} operations exercised")
+    only_refused = tally.refused_always()
+    print(f"{len(NAMES) - len(never) - len(only_refused)} of {len(NAMES)} operations exercised")
+    if only_refused:
+        print("  only in refused programs: " + " ".join(only_refused))
     if verbose:
         for name in NAMES:
             print(f"  {tally.exercised[name]:>6}  {name}")

@@ -1,6 +1,7 @@
 """Runs many programs in all ways, compares, counts; and makes a program that differs smaller."""
 
 import ast
+import contextlib
 import gc
 import multiprocessing
 import re
@@ -45,6 +46,8 @@ class Tally:
     refused_programs: int = 0
     #: Operation to number of programs that executed it.
     exercised: Counter = field(default_factory=Counter)
+    #: The same of programs that the compiler refused.
+    only_written: Counter = field(default_factory=Counter)
     #: How many results were exceptions, and how many there were.
     raised: int = 0
     results: int = 0
@@ -56,6 +59,7 @@ class Tally:
         self.refused_programs += other.refused_programs
         self.refused.update(other.refused)
         self.exercised.update(other.exercised)
+        self.only_written.update(other.only_written)
         self.raised += other.raised
         self.results += other.results
         self.failures += other.failures
@@ -63,20 +67,21 @@ class Tally:
             self.examples.setdefault(code, example)
 
     def never(self):
-        """Operations that no program executed."""
-        return [name for name in NAMES if not self.exercised[name]]
+        """Operations that no program executed, but for those that the compiler refuses as yet."""
+        refused = self.refused_always()
+        return [name for name in NAMES if not self.exercised[name] and name not in refused]
+
+    def refused_always(self):
+        """Objects held over suspensions that only refused programs have."""
+        return [name for name in NAMES
+                if name.startswith("calls.borrowed") and self.only_written[name] and not self.exercised[name]]  # fmt: skip
 
 
 def judge(programs, plant=None):
     """Runs these programs in all ways. `plant` may change what the compiler wrote, and the worker."""
     tally = Tally(programs=len(programs))
     compiled = compile_all(programs)
-    for module, errors in compiled.refused.items():
-        tally.refused_programs += 1
-        tally.refused.update({code for code, _, _ in errors})
-        for code, line, message in errors:
-            tally.examples.setdefault(code, (module, line, message))
-    accepted = [program for program in programs if program.module not in compiled.refused]
+    accepted = [program for program in programs if not _is_refused(tally, program, compiled)]
     oracle = {program.module: ways.plain(program) for program in accepted}
     for program in accepted:
         _count(tally, program, oracle[program.module])
@@ -85,7 +90,7 @@ def judge(programs, plant=None):
     init = plant.lowered(compiled.init) if plant else compiled.init
     worker = ways.load(init)
     try:
-        with plant.planted() if plant else _nothing():
+        with plant.planted() if plant else contextlib.nullcontext():
             for program in accepted:
                 tally.failures.extend(_compare(worker, program, init, oracle[program.module]))
     finally:
@@ -95,12 +100,16 @@ def judge(programs, plant=None):
     return tally
 
 
-class _nothing:
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
+def _is_refused(tally, program, compiled):
+    errors = compiled.refused.get(program.module)
+    if not errors:
         return False
+    tally.refused_programs += 1
+    tally.refused.update({code for code, _, _ in errors})
+    for code, line, message in errors:
+        tally.examples.setdefault(code, (program.module, line, message))
+    tally.only_written.update({name for names in program.operations.values() for name in names})
+    return True
 
 
 def _count(tally, program, outcome):

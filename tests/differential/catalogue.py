@@ -834,7 +834,6 @@ call.between | {intdict}["a"] = 1\n{aw}self.other.back(1)\n{intdict}["a"] += 1\n
 call.between.list | {intlist}.append(1)\n{aw}self.other.back(1)\n{intlist}.append(2)\nout.append(show({intlist}))
 borrowed.alias | {a} = {intlist}\n{aw}self.other.add(1)\n{a}.append(3)\nout.append(show({intlist}))
 borrowed.back | {a} = {intlist}\n{aw}self.other.back(1)\nout.append(show({a}))
-borrowed.aug | {intlist}[0] += {aw}self.other.add(1)
 borrowed.append | {intlist}.append({aw}self.other.add(1))
 borrowed.dict | {a} = {intdict}\n{aw}self.other.add(1)\nout.append(show({a}))
 sleep* | await asyncio.sleep(0)

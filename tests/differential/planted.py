@@ -1,7 +1,6 @@
 """Mistakes made on purpose, in the lowered text or in the worker, to show that the differential test finds such."""
 
 import contextlib
-import random
 import re
 
 from differential import campaign
@@ -141,8 +140,3 @@ def found_within(plant, seed, batch=10):
             failure = tally.failures[0]
             return failure.program.number + 1, failure
     return plant.programs_max, None
-
-
-def new_seed():
-    """A seed that was never used."""
-    return str(random.SystemRandom().randrange(10**9))

@@ -347,6 +347,9 @@ def annotation(kind):
     return f"{kind[0]}[{inner}]"
 
 
+#: The operations on values.
+_ON_VALUES = [each for group, found in OPERATIONS.items() if group not in ("control", "calls") for each in found]
+
 _HOLE = re.compile(r"\{(x|y|Y|e|E|k|v|V|i|j|n|s|a|b|c|int|str|any|cond|body|aw|field|number|intdict|intlist|listdict)\}")
 
 
@@ -358,6 +361,7 @@ class Maker:
         self.number = number
         chosen = [name for name in FIELDS if name in ALWAYS or self.dice.random() < 0.45]
         self.fields = {name: FIELDS[name][0] for name in chosen}
+        self.kinds = _kinds(self.fields.values())
         self.lines = []
         self.locals = []
         self.names = 0
@@ -397,12 +401,12 @@ class Maker:
             return f"Point({self.new('int')}, {self.new('float')}, {tags}, {near})"
         if group == "box":
             return f"Box({self.new('str')}, {self.new('point', depth + 1)}, {self.new(('list', ('list', 'int')), 1)})"
-        parts = range(self.dice.randrange(3 if depth else 4))
+        parts = range(0 if self.dice.random() < 0.1 else self.dice.randrange(1, 3 if depth else 4))
         if group == "list":
             return "[" + ", ".join([self.new(kind[1], depth + 1) for _ in parts]) + "]"
         if group == "set":
             return "{" + ", ".join([self.new(kind[1]) for _ in parts]) + "}" if parts else "set()"
-        return "{" + ", ".join([f"{self.new(kind[1])}: {self.new(kind[2], depth + 1)}" for _ in parts]) + "}"
+        return "{" + ", ".join([f"{self.any_key(kind[1])}: {self.new(kind[2], depth + 1)}" for _ in parts]) + "}"
 
     def any_of(self, kind):
         """Text of an expression."""
@@ -550,10 +554,12 @@ class Maker:
 
     def simple(self):
         """An operation on a value, most often guarded against its exception."""
-        kind = self.dice.choice(list(_kinds(self.fields.values())))
-        operation = self.dice.choice(OPERATIONS[group_of(kind)])
-        if not _fits(operation.condition, kind):
+        operation = self.dice.choice(_ON_VALUES)
+        group = operation.name.partition(".")[0]
+        kinds = [kind for kind in self.kinds if group_of(kind) == group and _fits(operation.condition, kind)]
+        if not kinds:
             raise Impossible
+        kind = self.dice.choice(kinds)
         text = self.fill(operation.template, kind)
         self.used = [*self.used, operation.name]
         self.guarded(text)
@@ -637,7 +643,7 @@ class Maker:
         self.emit("def setup(self):")
         self.level = 1
         for name, kind in self.fields.items():
-            if FIELDS[name][1] is None or self.dice.random() < 0.7:
+            if FIELDS[name][1] is None or self.dice.random() < 0.85:
                 self.emit(f"self.{name} = {self.new(kind)}")
         self.emit("self._ticks = 1")
         self.lines.append((0, "", []))

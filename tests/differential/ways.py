@@ -240,12 +240,11 @@ def on_worker(worker, program, init, way):
     server = Server(worker, program, init, way)
     scope = sys.modules[program.module].__dict__
     for method, arguments in program.script:
+        call = codec.encode((list(_arguments(arguments, scope)), {}))
         try:
             with contextlib.redirect_stdout(StepStream(0, sys.stdout)):
-                result = server.call(f"Main{program.number}", method, *_arguments(arguments, scope))
-            outcome.results.append(form(result))
-        except fake.Failed as failed:
-            outcome.results.append(failure(failed.error))
+                done = server.invoke(f"Main{program.number}", None, method, call)
+            outcome.results.append(_ended(done))
         except Exception as error:
             outcome.results.append(f"the machinery failed: {type(error).__name__}: {error}")
     outcome.results = [_as_builtin(each) for each in outcome.results]
@@ -253,6 +252,12 @@ def on_worker(worker, program, init, way):
         _worker_state(outcome, server, service, key)
     outcome.printed = "".join(text for _, text in server.logs)
     return outcome
+
+
+def _ended(done):
+    """A result as text. The class of an exception goes by its name: its caller may not have the class."""
+    value = codec.decode(done.payload)
+    return form(value) if done.status == fake.RETURNED else f"raise {value[0]} {form(value[1])}"
 
 
 def _worker_state(outcome, server, service, key):
