@@ -1,6 +1,6 @@
 //! What the compiler says about a source text, and how it is shown. Diagnostics are values: nothing is printed here.
 
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level, Patch, Renderer, Snippet};
 
 use crate::App;
 use crate::span::{Span, line_column};
@@ -39,6 +39,26 @@ pub struct Diagnostic {
     pub notes: Vec<String>,
     /// What to do.
     pub help: Option<String>,
+    /// An edit that mends it, if one is known that does what was most probably meant.
+    pub suggestion: Option<Suggestion>,
+}
+
+/// Edits of the diagnostic's file, to be made together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Suggestion {
+    /// What they do.
+    pub message: String,
+    /// The edits, which do not overlap.
+    pub changes: Vec<Change>,
+}
+
+/// Another text for a range.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// What is replaced; empty for an insertion.
+    pub span: Span,
+    /// By what.
+    pub text: String,
 }
 
 /// A remark at a place of the diagnostic's file.
@@ -77,8 +97,15 @@ pub fn render(diagnostic: &Diagnostic, app: &App, colour: bool) -> String {
     if let Some(help) = &diagnostic.help {
         group = group.element(Level::HELP.message(help.as_str()));
     }
+    let mut groups = vec![group];
+    if let Some(suggestion) = &diagnostic.suggestion {
+        let patch = |c: &Change| Patch::new(clamp(c.span, source), c.text.clone());
+        let snippet =
+            Snippet::source(source).path(diagnostic.file.as_str()).patches(suggestion.changes.iter().map(patch));
+        groups.push(Level::HELP.secondary_title(suggestion.message.as_str()).element(snippet));
+    }
     let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
-    let text = renderer.render(&[group]);
+    let text = renderer.render(&groups);
     let place = format!("{}:{}:{}", diagnostic.file, diagnostic.line, diagnostic.column);
     if text.contains(&place) { text } else { format!("{text}\n  --> {place}") }
 }
@@ -127,6 +154,7 @@ impl<'a> Sink<'a> {
             labels: report.labels,
             notes: report.notes,
             help: report.help,
+            suggestion: report.suggestion,
         });
     }
 
@@ -153,6 +181,7 @@ pub(crate) struct Report {
     labels: Vec<Label>,
     notes: Vec<String>,
     help: Option<String>,
+    suggestion: Option<Suggestion>,
 }
 
 impl Report {
@@ -165,7 +194,17 @@ impl Report {
     }
 
     fn new(severity: Severity, code: &'static str, file: usize, span: Span, message: String) -> Self {
-        Self { code, severity, file, span, message, labels: Vec::new(), notes: Vec::new(), help: None }
+        Self {
+            code,
+            severity,
+            file,
+            span,
+            message,
+            labels: Vec::new(),
+            notes: Vec::new(),
+            help: None,
+            suggestion: None,
+        }
     }
 
     /// Weakens an error to a warning where `lenient` holds.
@@ -194,6 +233,16 @@ impl Report {
 
     pub(crate) fn help(mut self, message: impl Into<String>) -> Self {
         self.help = Some(message.into());
+        self
+    }
+
+    /// An edit that mends it; a further one joins the first, whose message holds.
+    pub(crate) fn change(mut self, message: impl Into<String>, span: Span, text: impl Into<String>) -> Self {
+        let change = Change { span, text: text.into() };
+        match &mut self.suggestion {
+            Some(suggestion) => suggestion.changes.push(change),
+            None => self.suggestion = Some(Suggestion { message: message.into(), changes: vec![change] }),
+        }
         self
     }
 }

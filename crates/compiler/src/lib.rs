@@ -10,6 +10,7 @@ mod check;
 mod codes;
 mod colour;
 mod diagnostic;
+mod explain;
 mod flow;
 mod hir;
 mod lower;
@@ -17,6 +18,7 @@ mod manifest;
 mod model;
 mod parse;
 mod place;
+mod similar;
 mod span;
 mod verify;
 mod walk;
@@ -24,7 +26,9 @@ mod walk;
 use protocol::manifest::Manifest;
 
 pub use codes::{CODES, explain};
-pub use diagnostic::{Diagnostic, Label, Severity, render};
+pub use diagnostic::{Change, Diagnostic, Label, Severity, Suggestion, render};
+pub use explain::{Explanation, explain_methods};
+pub use similar::similar;
 pub use span::{Span, line_column};
 
 use diagnostic::{Report, Sink};
@@ -77,17 +81,35 @@ pub fn compile(app: &App) -> Compiled {
     Compiled { manifest, diagnostics: sink.finish() }
 }
 
+fn syntax(file: usize, problem: parse::Problem) -> Report {
+    let code = if problem.depth { "SOS0002" } else { "SOS0001" };
+    let mut report = Report::error(code, file, problem.span, problem.message);
+    if let Some((span, text)) = problem.label {
+        report = report.label(span, text);
+    }
+    if let Some(help) = problem.help {
+        report = report.help(help);
+    }
+    if let Some((message, changes)) = problem.change {
+        for (span, text) in changes {
+            report = report.change(message.clone(), span, text);
+        }
+    }
+    report
+}
+
 fn translate(app: &App, sink: &mut Sink<'_>) -> Option<Manifest> {
     let mut trees = Vec::new();
+    let mut parsed = true;
     for (file, source) in app.files.iter().enumerate() {
         let (tree, problems) = parse::parse_module(&source.source);
         for problem in problems {
-            let code = if problem.depth { "SOS0002" } else { "SOS0001" };
-            sink.add(Report::error(code, file, problem.span, problem.message));
+            parsed &= problem.parsed;
+            sink.add(syntax(file, problem));
         }
         trees.push(tree);
     }
-    if sink.has_errors() {
+    if !parsed {
         return None;
     }
     let mut model = model::build(&app.files, &trees);

@@ -5,6 +5,7 @@ use protocol::manifest::{EnumMember, Field, Manifest, Method, Module, Parameter,
 use protocol::schema::Type;
 use protocol::{Value, json, msgpack};
 
+use crate::check::circles;
 use crate::colour::Colours;
 use crate::flow::Facts;
 use crate::hir::{self, ExprKind, ParamKind, StmtKind, TokenClass};
@@ -15,7 +16,7 @@ use crate::span::line_column;
 
 /// The manifest of a compiled application.
 pub(crate) fn build(model: &Model<'_>, colours: &Colours, facts: &[Facts], lowered: Vec<Lowered>) -> Manifest {
-    let order = model::load_order(model);
+    let (order, _) = circles::order(model);
     let digests = digests(model, &lowered);
     let writer = Writer { model, colours, facts, digests };
     let mut services: Vec<Service> = (0..model.services.len()).map(|s| writer.service(s, &order)).collect();

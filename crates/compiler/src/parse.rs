@@ -1,5 +1,8 @@
 //! From source text to [`crate::hir`]. The only module that names the parser crate; its API is unstable, so that an
-//! upgrade touches this file alone. Comments are not in the parser's tree: `# type:` is recovered from the tokens.
+//! upgrade touches this file and those below `parse/` alone. Comments are not in the parser's tree: `# type:` is recovered from the tokens.
+
+mod problems;
+mod semantic;
 
 use ruff_python_ast as ast;
 use ruff_python_ast::token::TokenKind;
@@ -13,36 +16,55 @@ use crate::span::Span;
 const DEPTH_MAX: u32 = 220;
 
 /// A problem that the parser found.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Problem {
     pub(crate) message: String,
     pub(crate) span: Span,
     /// True if the nesting limit was reached, false for a syntax error.
     pub(crate) depth: bool,
+    /// The text has parsed: the rest can be judged, too.
+    pub(crate) parsed: bool,
+    /// Another place that matters, and why.
+    pub(crate) label: Option<(Span, String)>,
+    pub(crate) help: Option<String>,
+    /// What the edits do, and the edits.
+    pub(crate) change: Option<(String, Vec<(Span, String)>)>,
+}
+
+impl Problem {
+    fn new(message: impl Into<String>, span: Span) -> Self {
+        Self { message: message.into(), span, ..Self::default() }
+    }
 }
 
 /// Parses a module. With problems, the tree is what could be made of the text.
 pub(crate) fn parse_module(source: &str) -> (Module, Vec<Problem>) {
-    let options = ParseOptions::from(Mode::Module).with_target_version(ast::PythonVersion::PY313);
+    if let Some(at) = source.find('\0') {
+        let span = Span::new(at as u32, at as u32 + 1);
+        let help = Some("is this a Python file?".to_owned());
+        return (Module::default(), vec![Problem { help, ..Problem::new("the text holds a null byte", span) }]);
+    }
+    let options = ParseOptions::from(Mode::Module).with_target_version(VERSION);
     let Some(parsed) = ruff_python_parser::parse_unchecked(source, options).try_into_module() else {
         return (Module::default(), Vec::new());
     };
-    let mut problems: Vec<Problem> = parsed
-        .errors()
-        .iter()
-        .map(|e| Problem { message: sentence(&e.error.to_string()), span: span(e.location), depth: false })
-        .collect();
-    problems.extend(parsed.unsupported_syntax_errors().iter().map(|e| Problem {
-        message: sentence(&e.to_string()),
-        span: span(e.range),
-        depth: false,
-    }));
-    let tokens = parsed.tokens().iter().map(|t| (t.kind(), span(t.range()))).collect();
+    let errors = parsed.errors().iter().map(|e| (e.error.to_string(), e.location));
+    let unsupported = parsed.unsupported_syntax_errors().iter().map(|e| (e.to_string(), e.range));
+    let raw = errors.chain(unsupported).map(|(text, range)| Problem::new(sentence(&text), span(range)));
+    let tokens: Vec<_> = parsed.tokens().iter().map(|t| (t.kind(), span(t.range()))).collect();
+    let problems = problems::told(source, &tokens, raw.collect());
+    let sound = problems.is_empty();
     let mut builder = Builder { source, tokens, next: 0, depth: 0, problems };
     let body = builder.stmts(parsed.suite());
+    if sound && builder.problems.is_empty() {
+        builder.problems = semantic::problems(source, parsed.suite());
+    }
     let module = Module { body, exprs: builder.next, tokens: significant(&builder.tokens) };
     (module, builder.problems)
 }
+
+/// The newest Python whose syntax is understood.
+const VERSION: ast::PythonVersion = ast::PythonVersion::PY313;
 
 /// Parses an expression that stands inside a string or comment at `range` of `source`.
 pub(crate) fn parse_expression(source: &str, range: Span) -> Option<Expr> {
@@ -88,8 +110,8 @@ impl Builder<'_> {
     fn deeper(&mut self, at: TextRange) -> bool {
         self.depth += 1;
         if self.depth == DEPTH_MAX {
-            let message = "this is nested too deeply to be compiled".to_owned();
-            self.problems.push(Problem { message, span: span(at), depth: true });
+            let problem = Problem::new("this is nested too deeply to be compiled", span(at));
+            self.problems.push(Problem { depth: true, ..problem });
         }
         self.depth < DEPTH_MAX
     }

@@ -7,7 +7,7 @@ use crate::colour::{CallKind, Colours, Primitive, RUNTIME, classify};
 use crate::diagnostic::Report;
 use crate::hir::*;
 use crate::lower::Edit;
-use crate::model::{Entity, FileId, FunctionId, Model, Role};
+use crate::model::{Binding, Entity, FileId, FunctionId, Model, Role, ServiceId};
 use crate::span::Span;
 use crate::walk::{expressions, statements};
 
@@ -198,7 +198,8 @@ impl<'m, 'a> Placer<'m, 'a> {
                 let name = assign.targets.iter().find_map(Expr::as_name);
                 let named = assign.targets.iter().all(|t| t.as_name().is_some());
                 let promise = named && name.is_some_and(|n| self.awaited_names.contains(n));
-                self.expr(&assign.value, Place { promise, client: named || unpacks(assign), ..value });
+                let replaces = assign.targets.iter().any(|t| self.is_client(t));
+                self.expr(&assign.value, Place { promise, client: named || replaces || unpacks(assign), ..value });
                 assign.targets.iter().for_each(|t| self.target(t));
             }
             StmtKind::Annotated { target, value: Some(init), .. } => {
@@ -224,12 +225,20 @@ impl<'m, 'a> Placer<'m, 'a> {
         }
     }
 
+    fn is_client(&self, expr: &'a Expr) -> bool {
+        matches!(expr.kind, ExprKind::Attribute(..)) && matches!(self.model.resolve(self.file, expr), Entity::Client(_))
+    }
+
     /// A target: a name is no use of what it held.
     fn target(&mut self, target: &'a Expr) {
         match &target.kind {
             ExprKind::Name(_) => {}
             ExprKind::Tuple(items) | ExprKind::List(items) => items.iter().for_each(|t| self.target(t)),
             ExprKind::Starred(inner) => self.target(inner),
+            // That a client cannot be replaced is told by the checks.
+            ExprKind::Attribute(base, _) if self.is_client(target) => {
+                self.expr(base, Place { client: true, called: true, ..Place::default() });
+            }
             _ => self.expr(target, Place::default()),
         }
     }
@@ -239,7 +248,13 @@ impl<'m, 'a> Placer<'m, 'a> {
             |e: &'a Expr| e.as_call().is_some_and(|c| classify(self.model, self.file, c) == CallKind::Transaction);
         let transaction = with.items.iter().find(|(context, _)| is_transaction(context));
         let Some((context, target)) = transaction else {
-            if with.is_async {
+            let bare = with.items.iter().map(|(context, _)| context).find(|context| {
+                self.model.resolve(self.file, context) == Entity::Path("sostenuto.transaction".to_owned())
+            });
+            if let Some(context) = bare {
+                let report = Report::error("SOS0401", self.file, context.span, "`transaction` is not called here");
+                self.report(report.change("call it", Span::at(context.span.end), "()"));
+            } else if with.is_async {
                 let help = "`async with` is for `transaction()`; use `with` for objects of your own";
                 let head = with.items.first().map_or(span, |(context, _)| Span::new(span.start, context.span.end));
                 self.error("SOS0314", head, "`async with` is not supported for this object", help);
@@ -294,7 +309,8 @@ impl<'m, 'a> Placer<'m, 'a> {
             }
             ExprKind::Attribute(base, _) => {
                 self.value_of_function(expr, place);
-                self.expr(base, Place { client: true, called: true, ..value });
+                let called = !matches!(self.model.resolve(self.file, base), Entity::Remote(..));
+                self.expr(base, Place { client: true, called, ..value });
             }
             ExprKind::Subscript(base, index) => {
                 self.expr(base, Place { client: true, ..value });
@@ -317,7 +333,17 @@ impl<'m, 'a> Placer<'m, 'a> {
 
     fn await_(&mut self, expr: &'a Expr, operand: &'a Expr, place: Place) {
         if self.function.is_none() || !self.is_async {
-            self.error("SOS0302", expr.span, "`await` outside of an `async def`", "make the function `async def`");
+            let report = Report::error("SOS0302", self.file, expr.span, "`await` outside of an `async def`");
+            let kind = operand.as_call().map(|call| classify(self.model, self.file, call));
+            let waits = matches!(kind, Some(CallKind::Remote(..) | CallKind::Sleep { asyncio: false }));
+            self.report(match waits && self.function.is_some() {
+                true => {
+                    let word = Span::new(expr.span.start, operand.span.start);
+                    let report = report.note("in a plain `def` every call of a service is awaited by itself");
+                    report.change("remove it, or make the function `async def`", word, "")
+                }
+                false => report.help("make the function `async def`"),
+            });
             return;
         }
         if self.really_suspends(operand) {
@@ -326,7 +352,7 @@ impl<'m, 'a> Placer<'m, 'a> {
         let awaited = Place { awaited: true, promise: true, ..place };
         match &operand.kind {
             ExprKind::Call(call) => {
-                if classify(self.model, self.file, call) == CallKind::Other {
+                if classify(self.model, self.file, call) == CallKind::Other && !self.is_undeclared(&call.func) {
                     self.foreign(operand.span, self.callee(call));
                 }
             }
@@ -335,6 +361,17 @@ impl<'m, 'a> Placer<'m, 'a> {
             _ => self.foreign(operand.span, None),
         }
         self.expr(operand, awaited);
+    }
+
+    /// True for a method of `self.name` where `name` is told to be undeclared.
+    fn is_undeclared(&self, func: &'a Expr) -> bool {
+        let ExprKind::Attribute(base, _) = &func.kind else { return false };
+        let Entity::SelfAttribute(class, name) = self.model.resolve(self.file, base) else { return false };
+        let scope = &self.model.scopes[self.model.classes[class].scope];
+        match scope.bindings.get(name.as_str()).map(Vec::as_slice) {
+            None => self.model.classes[class].service.is_some(),
+            Some(bindings) => matches!(bindings, [Binding::Annotated { value: None, .. }]),
+        }
     }
 
     /// An `async def` helper that makes no calls runs through.
@@ -370,7 +407,8 @@ impl<'m, 'a> Placer<'m, 'a> {
         self.expr(&call.func, Place { called: true, barred: place.barred, ..Place::default() });
         let appends = matches!(&call.func.kind, ExprKind::Attribute(base, name)
             if name.name == "append" && base.as_name().is_some_and(|n| self.awaited_names.contains(n)));
-        let promise = self.is_async && (kind == CallKind::Gather || appends)
+        let refused = kind == CallKind::Other && self.callee(call).as_deref().is_some_and(unsupported);
+        let promise = self.is_async && (kind == CallKind::Gather || appends || refused)
             || matches!(kind, CallKind::Primitive(Primitive::Wait | Primitive::WaitAll));
         for (index, arg) in call.args.iter().enumerate() {
             let mut at = Place { promise, barred: place.barred, ..Place::default() };
@@ -478,11 +516,7 @@ impl<'m, 'a> Placer<'m, 'a> {
             return self.error("SOS0311", expr.span, message, help);
         }
         if self.is_async {
-            let help = match callee {
-                None => "await it, or write `send(client.method(…))` for a call without waiting",
-                Some(_) => "await it",
-            };
-            return self.error("SOS0301", expr.span, "this call is never awaited", help);
+            return self.never_awaited(expr, "this call is never awaited", callee);
         }
         self.wrap(expr);
     }
@@ -497,6 +531,27 @@ impl<'m, 'a> Placer<'m, 'a> {
             return self.report(report.help(format!("make `{name}` an `async def`, or call it without `await`")));
         }
         self.wrap(expr);
+    }
+
+    fn never_awaited(&mut self, expr: &'a Expr, message: &str, callee: Option<FunctionId>) {
+        let mut report = Report::error("SOS0301", self.file, expr.span, message);
+        let remote = expr.as_call().is_some_and(|c| matches!(classify(self.model, self.file, c), CallKind::Remote(..)));
+        if remote && callee.is_none() {
+            report = report.note("`send(client.method(…))` makes a call without waiting for it");
+        }
+        let source = &self.model.files[self.file].source.source;
+        let line = source[..expr.span.start as usize].rfind('\n').map_or(0, |i| i + 1);
+        let before = source[line..expr.span.start as usize].trim();
+        let after = source[expr.span.end as usize..].lines().next().unwrap_or_default().trim();
+        let assigns = before.ends_with('=') && !["==", "<=", ">=", "!="].iter().any(|op| before.ends_with(op));
+        let alone =
+            (before.is_empty() || assigns || before == "return") && (after.is_empty() || after.starts_with('#'));
+        let (open, close) = if alone { ("await ", "") } else { ("(await ", ")") };
+        report = report.change("await it", Span::at(expr.span.start), open);
+        if !alone {
+            report = report.change("", Span::at(expr.span.end), close);
+        }
+        self.report(report);
     }
 
     fn wrap(&mut self, expr: &'a Expr) {
@@ -521,7 +576,7 @@ impl<'m, 'a> Placer<'m, 'a> {
         }
         self.replace(&call.func, "gather");
         if !place.awaited && !place.promise {
-            self.error("SOS0301", expr.span, "this `gather` is never awaited", "await it");
+            self.never_awaited(expr, "this `gather` is never awaited", None);
         }
         for arg in &call.args {
             self.gathered(arg);
@@ -693,12 +748,26 @@ impl<'m, 'a> Placer<'m, 'a> {
                 self.error("SOS0205", expr.span, message, help);
             }
             Entity::Remote(service, method) => {
-                let message = format!("`{}.{method}` is not called", self.model.services[service].name);
-                let help = "call it, or write `send(client.method(…))` for a call without waiting";
-                self.error("SOS0206", expr.span, message, help);
+                self.not_called(expr, service, &method);
             }
             _ => {}
         }
+    }
+
+    /// `self.hotel.name` without a call.
+    fn not_called(&mut self, expr: &'a Expr, service: ServiceId, name: &str) {
+        let info = &self.model.services[service];
+        let owner = info.name;
+        let (message, help) = if info.field(name).is_some() {
+            let message = format!("`{name}` is a field of `{owner}`, which only its own methods can reach");
+            (message, format!("add a method to `{owner}` that does what is needed, and call it"))
+        } else if info.method(name).is_some() {
+            let help = "call it, or write `send(client.method(…))` for a call without waiting";
+            (format!("`{owner}.{name}` is not called"), help.to_owned())
+        } else {
+            (format!("`{owner}` has no method `{name}`"), "a client only gives methods that can be called".to_owned())
+        };
+        self.error("SOS0206", expr.span, message, help);
     }
 
     /// A function that suspends, used as a value: whoever calls it would not await it.
@@ -761,6 +830,8 @@ impl<'m, 'a> Placer<'m, 'a> {
                 CallKind::Remote(..) | CallKind::Gather | CallKind::Sleep { .. } => true,
                 CallKind::Primitive(primitive) => !primitive.suspends(),
                 CallKind::Helper(callee) => self.model.functions[callee].hir.is_async,
+                // Refused where it stands.
+                CallKind::Other => self.callee(call).as_deref().is_some_and(unsupported),
                 _ => false,
             },
             ExprKind::List(items) | ExprKind::Tuple(items) => items.iter().any(|i| self.starts_calls(i)),

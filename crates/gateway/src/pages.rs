@@ -15,6 +15,11 @@ pub fn page(code: &str) -> Option<String> {
     ))
 }
 
+/// All codes that have a page.
+pub fn codes() -> impl Iterator<Item = &'static str> {
+    Code::ALL.iter().map(|code| code.as_str())
+}
+
 fn text(code: Code) -> &'static str {
     match code {
         Code::MalformedJson => include_str!("pages/malformed_json.md"),

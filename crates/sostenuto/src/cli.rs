@@ -43,8 +43,11 @@ pub(crate) enum Command {
     State(State),
     /// Explain a code of a diagnostic or a problem
     Explain {
-        /// For example SOS0114 or bad_arguments
-        code: String,
+        /// For example SOS0114 or bad_arguments; without one, all are listed
+        code: Option<String>,
+        /// List all codes
+        #[arg(long)]
+        list: bool,
     },
     /// Print the version
     Version,
@@ -83,6 +86,9 @@ pub(crate) struct Check {
     /// A folder, .py files, or a mu2sls .csv of `Class,path` lines
     #[arg(required = true, value_name = "APP")]
     pub(crate) app: Vec<PathBuf>,
+    /// Tell for each method which cells it touches, where it waits, what it calls, and what looks doubtful
+    #[arg(long)]
+    pub(crate) explain: bool,
     /// Write the lowered files to this folder, and what a worker is told of them (`init.frame`)
     #[arg(long, value_name = "DIR")]
     pub(crate) emit: Option<PathBuf>,

@@ -24,7 +24,8 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
         Command::Call(options) => call::call(&options, &global),
         Command::Invocations(command) => invocations::run(&command, &global),
         Command::State(command) => state::run(&command, &global),
-        Command::Explain { code } => explain::explain(&code),
+        Command::Explain { code: Some(code), list: false } => explain::explain(&code),
+        Command::Explain { .. } => Ok(explain::list()),
         Command::Version => {
             out::line(concat!("sostenuto ", env!("CARGO_PKG_VERSION")));
             Ok(ExitCode::SUCCESS)

@@ -6,6 +6,7 @@ use crate::colour::{CallKind, Primitive, classify};
 use crate::diagnostic::{Report, Sink};
 use crate::hir::{Call, Expr, ExprKind};
 use crate::model::{Entity, FileId, FunctionId, Model, Role, ServiceId};
+use crate::similar::similar;
 use crate::span::Span;
 use crate::walk::expressions;
 
@@ -141,8 +142,10 @@ impl<'a> Checker<'_, 'a, '_> {
         let Some(function) = known.filter(|_| !method.starts_with("__")) else {
             let message = format!("`{name}` has no method `{method}`");
             let mut report = Report::error("SOS0202", self.file, at, message).lenient(lenient);
-            if let Some(similar) = similar(info.methods.iter().map(|(n, _)| *n), method) {
-                report = report.help(format!("there is `{similar}`"));
+            if let Some(similar) = similar(info.methods.iter().map(|(n, _)| *n).filter(|n| !n.starts_with('_')), method)
+            {
+                let text = if skip == 2 { format!("'{similar}'") } else { similar.to_owned() };
+                report = report.change(format!("there is a method `{similar}`"), at, text);
             } else if info.field(method).is_some() {
                 report = report.help(format!("`{method}` is a field: add a method that gives what you need of it"));
             }
@@ -157,8 +160,19 @@ impl<'a> Checker<'_, 'a, '_> {
         if let Some(problem) = arguments::mismatch(hir.params.get(1..).unwrap_or_default(), call, skip) {
             let names: Vec<&str> = hir.params.iter().skip(1).map(|p| p.name.name.as_str()).collect();
             let message = format!("the arguments do not fit `{name}.{method}`: {problem}");
-            let report = Report::error("SOS0203", self.file, at, message).lenient(lenient);
-            self.sink.add(report.note(format!("it takes ({})", names.join(", "))));
+            let mut report = Report::error("SOS0203", self.file, at, message).lenient(lenient);
+            report = report.note(format!("it takes ({})", names.join(", ")));
+            if self.model.functions[function].file == self.file {
+                report = report.label(hir.name.span, "defined here");
+            }
+            let unknown =
+                call.keywords.iter().filter_map(|k| k.name.as_ref()).find(|k| !names.contains(&k.name.as_str()));
+            if let Some(unknown) = unknown
+                && let Some(similar) = similar(names.iter().copied(), &unknown.name)
+            {
+                report = report.change(format!("there is a parameter `{similar}`"), unknown.span, similar);
+            }
+            self.sink.add(report);
         }
     }
 }
@@ -169,25 +183,4 @@ fn member(func: &Expr) -> Span {
         ExprKind::Attribute(_, name) => name.span,
         _ => func.span,
     }
-}
-
-/// A name that differs in little.
-fn similar<'n>(names: impl Iterator<Item = &'n str>, wanted: &str) -> Option<&'n str> {
-    names.filter(|n| !n.starts_with('_')).find(|n| distance(n, wanted) <= 2)
-}
-
-/// Edit distance.
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (i, a) in one.chars().enumerate() {
-        let mut corner = row[0];
-        row[0] = i + 1;
-        for (j, b) in other.iter().enumerate() {
-            let best = (corner + usize::from(a != *b)).min(row[j] + 1).min(row[j + 1] + 1);
-            corner = row[j + 1];
-            row[j + 1] = best;
-        }
-    }
-    row[other.len()]
 }

@@ -2,6 +2,7 @@
 
 use crate::diagnostic::{Report, Sink};
 use crate::model::{Entity, FunctionId, Model, Role};
+use crate::span::Span;
 
 pub(super) fn check(model: &Model<'_>, function: FunctionId, sink: &mut Sink<'_>) {
     let info = &model.functions[function];
@@ -25,7 +26,12 @@ pub(super) fn check(model: &Model<'_>, function: FunctionId, sink: &mut Sink<'_>
     if in_service && info.role == Role::Plain && info.hir.params.is_empty() {
         let message = format!("`{}` has no `self`", info.hir.name.name);
         let report = Report::error("SOS0117", info.file, info.hir.name.span, message);
-        sink.add(report.help("add `self` as its first parameter, or `@staticmethod` before it"));
+        let open = info.hir.name.span.end;
+        let report = report.help("add `self` as its first parameter, or `@staticmethod` before it");
+        sink.add(match model.text(info.file, Span::new(open, open + 1)) {
+            "(" => report.change("add `self`", Span::at(open + 1), "self"),
+            _ => report,
+        });
     }
 }
 

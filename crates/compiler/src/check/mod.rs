@@ -2,13 +2,15 @@
 
 mod arguments;
 mod calls;
+pub(crate) mod circles;
 mod decorators;
 mod effects;
 mod globals;
 mod handlers;
 mod imports;
+pub(crate) mod library;
+mod names;
 mod self_use;
-mod syntax;
 
 use crate::colour::Colours;
 use crate::diagnostic::Sink;
@@ -19,8 +21,9 @@ use crate::model::Model;
 pub(crate) fn run(model: &Model<'_>, colours: &Colours, sink: &mut Sink<'_>) {
     for file in 0..model.files.len() {
         imports::check(model, file, sink);
-        syntax::check(model, file, sink);
+        names::check(model, file, sink);
     }
+    circles::check(model, sink);
     for function in 0..model.functions.len() {
         decorators::check(model, function, sink);
         calls::check(model, function, sink);

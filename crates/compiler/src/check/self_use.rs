@@ -7,6 +7,7 @@ use super::targets;
 use crate::diagnostic::{Report, Sink};
 use crate::hir::*;
 use crate::model::{Binding, Entity, FileId, FunctionId, Model, ServiceId};
+use crate::similar::similar;
 use crate::span::Span;
 use crate::walk::statements;
 use protocol::manifest::FieldKind;
@@ -87,28 +88,48 @@ impl<'a> Checker<'_, 'a, '_> {
                 let message = format!("`self.{}` cannot be replaced", name.name);
                 self.error("SOS0501", target.span, message, "use a local name");
             }
-            None => {
-                let message = format!("`self.{}` is not a persistent field", name.name);
-                let help = match info.mu2sls {
-                    true => "declare it in `__init__` with a comment `# type: Persistent[…]`, or use a local name",
-                    false => "declare it as `name: Persistent[…] = …` in the class, or use a local name",
-                };
-                self.error("SOS0501", target.span, message, help);
-            }
+            None => self.undeclared(name),
         }
+    }
+
+    /// `self.name = …`, and no field of that name.
+    fn undeclared(&mut self, name: &Ident) {
+        let info = &self.model.services[self.service];
+        let message = format!("`self.{}` is not a persistent field", name.name);
+        let mut report = Report::error("SOS0501", self.file, name.span, message);
+        let fields = info.fields.iter().map(|f| f.name.as_str());
+        let class = &self.model.classes[info.class];
+        if let Some(plain) = class.hir.body.iter().find(|stmt| declares(stmt, &name.name)) {
+            if matches!(&plain.kind, StmtKind::Annotated { value: None, .. }) {
+                // That it has no value is told there.
+                return;
+            }
+            report = report.label(plain.span, "declared here without `Persistent`: a constant of the class");
+            if let Some((span, text)) = persistent(self.model, class.file, plain).filter(|_| class.file == self.file) {
+                report = report.change("make it persistent", span, text);
+            }
+        } else if let Some(similar) = similar(fields, &name.name) {
+            report = report.change(format!("there is a field `{similar}`"), name.span, similar);
+        } else {
+            report = report.help(match info.mu2sls {
+                true => {
+                    "declare it in `__init__` with a comment `# type: Persistent[…]`, or use a local name".to_owned()
+                }
+                false => format!("declare it as `{}: Persistent[…] = …` in the class, or use a local name", name.name),
+            });
+        }
+        self.sink.add(report);
     }
 
     /// `below` is true under an attribute access, where `self` is at home.
     fn expr(&mut self, expr: &'a Expr, below: bool) {
         match &expr.kind {
             ExprKind::Name(name) if !below && self.is_parameter(expr, name) && self.is_self(expr) => {
-                let message = "`self` cannot be used as a value";
-                let help = "pass the values that are needed, or make the function a method";
-                self.error("SOS0506", expr.span, message, help);
+                self.object(expr.span, name);
             }
             ExprKind::Attribute(base, name) => {
                 if self.is_self(base) {
-                    self.member(expr.span, &name.name);
+                    self.member(expr.span, name);
                 }
                 self.expr(base, true);
             }
@@ -117,7 +138,26 @@ impl<'a> Checker<'_, 'a, '_> {
         }
     }
 
-    fn member(&mut self, span: Span, name: &str) {
+    /// The object itself, as a value.
+    fn object(&mut self, span: Span, name: &str) {
+        let message = format!("`{name}` cannot be used as a value");
+        let report =
+            Report::error("SOS0506", self.file, span, message.replace("`self`", "`self`, the service itself,"));
+        let param = self.model.functions.iter().filter(|f| f.file == self.file).find_map(|f| {
+            let first = f.hir.params.first().map(|p| &p.name)?;
+            (f.class.is_some() && f.hir.body.iter().any(|s| s.span.contains(span)) && first.name == name)
+                .then_some(first)
+        });
+        self.sink.add(match param.filter(|p| p.name != "self") {
+            Some(param) => report
+                .label(param.span, format!("the first parameter of a method is the service itself, so `{name}` is"))
+                .change("add `self`", Span::at(param.span.start), "self, "),
+            None => report.help("pass the values that are needed, or make the function a method"),
+        });
+    }
+
+    fn member(&mut self, span: Span, name: &Ident) {
+        let (at, name) = (name.span, name.name.as_str());
         let special = name.starts_with("__") && name.ends_with("__");
         if special && self.model.services[self.service].method(name).is_none() {
             let message = format!("`self.{name}` reaches behind the fields of the service");
@@ -126,7 +166,12 @@ impl<'a> Checker<'_, 'a, '_> {
             let info = &self.model.services[self.service];
             let message = format!("`{}` has no attribute `{name}`", info.name);
             let report = Report::error("SOS0511", self.file, span, message).lenient(info.mu2sls);
-            self.sink.add(report.help("declare it in the class, or correct the name"));
+            let fields = info.fields.iter().map(|f| f.name.as_str());
+            let names = fields.chain(info.clients.iter().map(|c| c.0.as_str())).chain(info.methods.iter().map(|m| m.0));
+            self.sink.add(match similar(names, name) {
+                Some(similar) => report.change(format!("there is `{similar}`"), at, similar),
+                None => report.help("declare it in the class, or correct the name"),
+            });
         }
     }
 
@@ -166,5 +211,37 @@ impl<'a> Checker<'_, 'a, '_> {
             return call.args.iter().skip(1).for_each(|a| self.expr(a, false));
         }
         expr.children(&mut |child| self.expr(child, false));
+    }
+}
+
+/// True for `name: … = …` and `name = …` in a class body.
+fn declares(stmt: &Stmt, name: &str) -> bool {
+    match &stmt.kind {
+        StmtKind::Annotated { target, .. } => target.as_name() == Some(name),
+        StmtKind::Assign(assign) => assign.targets.iter().any(|t| t.as_name() == Some(name)),
+        _ => false,
+    }
+}
+
+/// The edit that makes a declaration persistent, if `Persistent` is at hand.
+pub(super) fn persistent(model: &Model<'_>, file: FileId, stmt: &Stmt) -> Option<(Span, String)> {
+    model.scopes[model.files[file].scope].bindings.get("Persistent")?;
+    match &stmt.kind {
+        StmtKind::Annotated { annotation, value: Some(_), .. } => {
+            Some((annotation.span, format!("Persistent[{}]", model.text(file, annotation.span))))
+        }
+        StmtKind::Assign(assign) if assign.targets.len() == 1 => {
+            let ty = match &assign.value.kind {
+                ExprKind::Int(_) => "int",
+                ExprKind::Float(_) => "float",
+                ExprKind::Str(_) => "str",
+                ExprKind::Bool(_) => "bool",
+                ExprKind::List(_) => "list",
+                ExprKind::Dict(_) => "dict",
+                _ => return None,
+            };
+            Some((Span::at(assign.targets[0].span.end), format!(": Persistent[{ty}]")))
+        }
+        _ => None,
     }
 }

@@ -36,11 +36,21 @@ pub(crate) fn collect(model: &mut Model<'_>, listed: Option<&[ListedClass]>, sin
         model.changed();
         clashes(model, service, sink);
     }
-    if model.services.is_empty() && !model.files.is_empty() && !sink.has_errors() {
+    if model.services.is_empty() && !model.files.is_empty() && !sink.has_errors() && !mistyped(model) {
         let message = "this application has no service";
         let report = Report::error("SOS0114", 0, crate::span::Span::at(0), message);
         sink.add(report.help("put `@service` (from sostenuto import service) before a class"));
     }
+}
+
+/// True if a class has a decorator that does not exist, which is told.
+fn mistyped(model: &Model<'_>) -> bool {
+    let unknown = |class: &Class<'_>, decorator: &Expr| {
+        let func = decorator.as_call().map_or(decorator, |c| &c.func);
+        matches!(model.resolve_in(class.outer, func), Entity::Path(path)
+            if path.starts_with("builtins.") || path.starts_with("sostenuto."))
+    };
+    model.classes.iter().any(|class| class.hir.decorators.iter().any(|d| unknown(class, d)))
 }
 
 fn roles(model: &mut Model<'_>) {
@@ -123,11 +133,13 @@ fn declare(model: &mut Model<'_>, id: ClassId, listed: Option<&[ListedClass]>, s
         let Some(kind) = made(model, class, func) else { continue };
         if decorator.as_call().is_some() {
             let message = "this decorator takes no arguments";
-            sink.add(Report::error("SOS0111", file, decorator.span, message).help("write it without parentheses"));
+            let parentheses = crate::span::Span::new(func.span.end, decorator.span.end);
+            let report = Report::error("SOS0111", file, decorator.span, message);
+            sink.add(report.change("write it without parentheses", parentheses, ""));
         }
         found = Some(kind);
     }
-    let Some(kind) = found else { return };
+    let Some(kind) = found else { return undecorated(model, class, sink) };
     if let Some(listed) = listed {
         let path = &model.files[file].source.path;
         if !listed.iter().any(|l| l.class == class.hir.name.name && same_path(&l.path, path)) {
@@ -138,9 +150,12 @@ fn declare(model: &mut Model<'_>, id: ClassId, listed: Option<&[ListedClass]>, s
     let (name, span) = (class.hir.name.name.as_str(), class.hir.name.span);
     if let Some(other) = model.services.iter().find(|s| s.name == name) {
         let other = &model.classes[other.class];
-        let place = format!("the other one is in {}", model.files[other.file].source.path);
-        let message = format!("there are two services named `{name}`");
-        sink.add(Report::error("SOS0107", file, span, message).note(place).help("rename one of them"));
+        let report = Report::error("SOS0107", file, span, format!("there are two services named `{name}`"));
+        let report = match other.file == file {
+            true => report.label(other.hir.name.span, "the other one"),
+            false => report.note(format!("the other one is in {}", model.files[other.file].source.path)),
+        };
+        sink.add(report.help("rename one of them"));
     }
     model.classes[id].service = Some(model.services.len());
     model.services.push(Service {
@@ -152,6 +167,27 @@ fn declare(model: &mut Model<'_>, id: ClassId, listed: Option<&[ListedClass]>, s
         clients: Vec::new(),
         methods: Vec::new(),
     });
+}
+
+/// A class without any decorator that declares persistent fields was probably meant to be a service.
+fn undecorated(model: &Model<'_>, class: &Class<'_>, sink: &mut Sink<'_>) {
+    let persistent = class.hir.body.iter().find_map(|stmt| match &stmt.kind {
+        StmtKind::Annotated { target, annotation, .. } => {
+            let base = match &annotation.kind {
+                ExprKind::Subscript(base, _) => base,
+                _ => annotation,
+            };
+            let ours = model.resolve_in(class.scope, base) == Entity::Path("sostenuto.Persistent".to_owned());
+            ours.then_some(target.span)
+        }
+        _ => None,
+    });
+    let Some(field) = persistent.filter(|_| class.hir.decorators.is_empty() && !class.nested) else { return };
+    let name = &class.hir.name;
+    let message = format!("`{}` declares persistent fields, but is no service", name.name);
+    let report = Report::warning("SOS0121", class.file, name.span, message);
+    let report = report.label(field, "nothing keeps this").note("only classes with `@service` or `@entity` have state");
+    sink.add(report.help(format!("put `@service` or `@entity` before `class {}`", name.name)));
 }
 
 /// Decorators, bases and place of a service class.
@@ -268,7 +304,7 @@ fn clashes(model: &Model<'_>, service: ServiceId, sink: &mut Sink<'_>) {
             _ => None,
         };
         if let Some(reason) = taken {
-            let message = format!("`{name}` cannot be the name of a {what} here");
+            let message = format!("a {what} cannot be named `{name}`");
             sink.add(Report::error("SOS0108", file, *span, message).note(reason).help("choose another name"));
         }
     }

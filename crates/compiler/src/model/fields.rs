@@ -2,6 +2,7 @@
 //! annotation or by type comment.
 
 use protocol::Value;
+use protocol::json::type_name;
 use protocol::manifest::FieldKind;
 use protocol::schema::Type;
 
@@ -9,6 +10,7 @@ use super::{ClassId, Entity, Field, FileId, Model, ScopeId, ServiceId, constant,
 use crate::diagnostic::{Report, Sink};
 use crate::hir::*;
 use crate::parse;
+use crate::similar::similar;
 use crate::span::Span;
 
 /// Reads fields and clients of a service into the model.
@@ -95,7 +97,8 @@ impl<'a> Reader<'_, 'a, '_> {
         let constant = constant::evaluate(self.model, scope, &assign.value);
         if !constant.as_ref().is_some_and(constant::unchangeable) {
             let message = "this class attribute is neither persistent nor constant";
-            let help = "declare it as `name: Persistent[…] = …`, or make it an immutable constant";
+            let name = assign.targets.first().and_then(Expr::as_name).unwrap_or("name");
+            let help = format!("declare it as `{name}: Persistent[…] = …`, or make it an immutable constant");
             self.sink.add(Report::error("SOS0102", self.file, span, message).help(help));
         }
     }
@@ -182,8 +185,13 @@ impl<'a> Reader<'_, 'a, '_> {
     fn field(&mut self, declared: &Declared<'_>, content: Option<&Expr>) {
         let Some(value) = declared.value else {
             let message = format!("the field `{}` has no initial value", declared.name);
-            let help = format!("write `{}: Persistent[…] = …`", declared.name);
-            self.sink.add(Report::error("SOS0103", self.file, declared.span, message).help(help));
+            let report = Report::error("SOS0103", self.file, declared.span, message);
+            let ty = content.map_or(Type::Any, |c| types::annotated(self.model, declared.scope, c));
+            let annotation = declared.annotation.filter(|a| !matches!(a.kind, ExprKind::Str(_)));
+            self.sink.add(match (empty(&ty), annotation) {
+                (Some(text), Some(at)) => report.change("begin with", Span::at(at.span.end), format!(" = {text}")),
+                _ => report.help(format!("write `{}: Persistent[…] = …`", declared.name)),
+            });
             return;
         };
         let Some(initial) = constant::evaluate(self.model, declared.scope, value) else {
@@ -200,6 +208,11 @@ impl<'a> Reader<'_, 'a, '_> {
         }
         let ty = content.map_or(Type::Any, |c| types::annotated(self.model, declared.scope, c));
         let field = shaped(declared, ty, initial);
+        if let (Type::List(_) | Type::Dict(..) | Type::Set(_), Some(content)) = (&field.key_type, content) {
+            let message = format!("`{}` cannot be the key of a dict: it can be changed", type_name(&field.key_type));
+            let report = Report::error("SOS0115", self.file, content.span, message);
+            self.sink.add(report.help("use a `tuple`, a `frozenset` or a `str`"));
+        }
         self.check_initial(&field, value.span);
         self.fields.push(field);
     }
@@ -219,8 +232,10 @@ impl<'a> Reader<'_, 'a, '_> {
                 self.sink.add(Report::error("SOS0116", self.file, at, message).help(help));
             }
             (initial, FieldKind::Scalar) if !fits(initial, &field.value_type) => {
+                let ty = type_name(&field.value_type);
                 let message = format!("the initial value of `{}` does not fit its type", field.name);
-                self.sink.add(Report::error("SOS0116", self.file, at, message));
+                let report = Report::error("SOS0116", self.file, at, message).here(format!("this is no `{ty}`"));
+                self.sink.add(report.label(field.span, format!("declared as `{ty}`")));
             }
             (_, FieldKind::Scalar) => {}
         }
@@ -275,8 +290,13 @@ impl<'a> Reader<'_, 'a, '_> {
             let what = annotation.and_then(Expr::as_name).unwrap_or_default();
             let message = format!("`{name}: {what}` is neither a persistent field nor a client");
             let note = format!("`{what}` is no service of this application");
-            let help = format!("write `{name}: Persistent[{what}] = …` for a field");
-            self.sink.add(Report::error("SOS0102", self.file, declared.span, message).note(note).help(help));
+            let report = Report::error("SOS0102", self.file, declared.span, message).note(note);
+            let services = self.model.services.iter().filter(|s| s.entity_key.is_none()).map(|s| s.name);
+            let at = annotation.filter(|_| declared.annotation.is_some_and(|a| a.as_name().is_some()));
+            self.sink.add(match (similar(services, what), at) {
+                (Some(similar), Some(at)) => report.change(format!("there is a service `{similar}`"), at.span, similar),
+                _ => report.help(format!("write `{name}: Persistent[{what}] = …` for a field")),
+            });
             return;
         }
         let message = format!("the attribute `{name}` is not persistent");
@@ -284,8 +304,38 @@ impl<'a> Reader<'_, 'a, '_> {
             true => "add a comment `# type: Persistent[…]`".to_owned(),
             false => format!("write `{name}: Persistent[…] = …`; a service keeps nothing else between calls"),
         };
-        self.sink.add(Report::error("SOS0102", self.file, declared.span, message).help(help));
+        let report = Report::error("SOS0102", self.file, declared.span, message);
+        let at_hand = self.model.scopes[self.model.files[self.file].scope].bindings.contains_key("Persistent");
+        let written = declared.annotation.filter(|a| !matches!(a.kind, ExprKind::Str(_)) && declared.value.is_some());
+        self.sink.add(
+            match written.filter(|_| value.is_some() && at_hand && !self.model.services[self.service].mu2sls) {
+                Some(annotation) => {
+                    let text = format!("Persistent[{}]", self.model.text(self.file, annotation.span));
+                    report.note("a service keeps nothing else between calls").change(
+                        "make it persistent",
+                        annotation.span,
+                        text,
+                    )
+                }
+                None => report.help(help),
+            },
+        );
     }
+}
+
+/// A first value of a type, as it is written.
+fn empty(ty: &Type) -> Option<&'static str> {
+    Some(match ty {
+        Type::Int => "0",
+        Type::Float => "0.0",
+        Type::Bool => "False",
+        Type::Str => "\"\"",
+        Type::List(_) => "[]",
+        Type::Dict(..) => "{}",
+        Type::Set(_) => "set()",
+        Type::Union(types) if types.contains(&Type::None) => "None",
+        _ => return None,
+    })
 }
 
 /// `name` of `self.name`.

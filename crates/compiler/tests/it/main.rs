@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod facts;
+mod fuzz;
 mod pages;
 mod python;
 mod robust;
 mod spec;
+mod suggestions;

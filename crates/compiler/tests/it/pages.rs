@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use compiler::{App, CODES, Diagnostic, Severity, SourceFile, compile, explain};
+use compiler::{App, CODES, Diagnostic, Severity, compile, explain, explain_methods, render};
+
+use crate::spec::modules;
 
 /// What the programs on the pages take for granted.
 const PRELUDE: &str = "\
@@ -37,24 +39,54 @@ fn programs(page: &str) -> Vec<String> {
     page.split("```python\n").skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
 }
 
-fn diagnostics(program: &str) -> Vec<Diagnostic> {
-    let source = format!("{PRELUDE}{program}");
-    let file = SourceFile { path: "app.py".into(), module: "app".into(), source, package: false };
-    compile(&App { files: vec![file], classes: None }).diagnostics
+/// The application of a page, and what is said about it.
+fn diagnostics(program: &str) -> (App, Vec<Diagnostic>) {
+    let mut files = modules(program);
+    files[0].source.insert_str(0, PRELUDE);
+    let app = App { files, classes: None };
+    let compiled = compile(&app);
+    let mut diagnostics = compiled.diagnostics;
+    diagnostics.extend(compiled.manifest.into_iter().flat_map(|manifest| explain_methods(&app, &manifest).1));
+    (app, diagnostics)
 }
+
+/// Applications without any service, and what stops everything else: the prelude would be in the way.
+const BARE: [&str; 1] = ["SOS0114"];
 
 #[test]
 fn pages_show_what_they_explain() {
-    for (code, page) in CODES {
+    for (code, page) in CODES.iter().filter(|(code, _)| !BARE.contains(code)) {
         let programs = programs(page);
         if let Some(program) = programs.first() {
-            let found = diagnostics(program);
-            assert!(found.iter().any(|d| d.code == *code), "{code}: {found:#?}");
+            let (app, found) = diagnostics(program);
+            let told: String = found.iter().map(|d| render(d, &app, false)).collect();
+            assert!(!found.is_empty() && found.iter().all(|d| d.code == *code), "{code}: {told}");
         }
         for program in programs.iter().skip(1) {
-            let errors: Vec<_> = diagnostics(program).into_iter().filter(|d| d.severity == Severity::Error).collect();
-            assert!(errors.is_empty(), "{code}: {errors:#?}");
+            let (app, found) = diagnostics(program);
+            let wrong: Vec<_> = found.iter().filter(|d| d.severity == Severity::Error || d.code == *code).collect();
+            let told: String = wrong.iter().map(|d| render(d, &app, false)).collect();
+            assert!(wrong.is_empty(), "{code}: {told}");
         }
+    }
+}
+
+#[test]
+fn the_list_of_codes_is_the_folder() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let mut found: Vec<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap().replace(".md", ""))
+        .filter(|name| name.starts_with("SOS"))
+        .collect();
+    found.sort();
+    let listed: Vec<&str> = CODES.iter().map(|(code, _)| *code).collect();
+    assert_eq!(found, listed);
+    let index = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/README.md")).unwrap();
+    let title = |page: &str| page.lines().next().unwrap_or_default().split_once(": ").unwrap().1.to_owned();
+    for (code, page) in CODES {
+        let line = format!("| [{code}]({code}.md) | {} |", title(page));
+        assert!(index.contains(&line), "docs/README.md lacks\n{line}");
     }
 }
 

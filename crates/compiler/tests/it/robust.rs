@@ -51,6 +51,26 @@ fn the_standard_library_passes_through() {
 }
 
 #[test]
+fn nothing_is_left_unlowered_in_the_examples() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
+    for folder in ["examples/bank", "examples/counter", "examples/hotel", "examples/reviews", "tests/apps/trouble"] {
+        let mut files = Vec::new();
+        for entry in std::fs::read_dir(root.join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            let module = path.file_stem().unwrap().to_string_lossy().into_owned();
+            if path.extension().is_some_and(|e| e == "py") && module != "driver" {
+                let source = std::fs::read_to_string(&path).unwrap();
+                files.push(SourceFile { path: format!("{module}.py"), module, source, package: false });
+            }
+        }
+        let app = App { files, classes: None };
+        let compiled = compile(&app);
+        let told: String = compiled.diagnostics.iter().map(|d| render(d, &app, false)).collect();
+        assert!(compiled.manifest.is_some(), "{folder}: {told}");
+    }
+}
+
+#[test]
 fn broken_texts_are_answered() {
     for case in cases() {
         let source = &case.app.files[0].source;
@@ -81,7 +101,8 @@ fn source_maps_cover_the_lowered_texts() {
     }
 }
 
-fn check_map(module: &Module) {
+/// Checks that a source map covers its lowered text.
+pub(crate) fn check_map(module: &Module) {
     let mut next = 0;
     for (index, piece) in module.map.iter().enumerate() {
         assert_eq!(piece.lowered, next);

@@ -60,7 +60,8 @@ fn read(path: &Path) -> Vec<Case> {
     cases
 }
 
-fn modules(text: &str) -> Vec<SourceFile> {
+/// The files of a block.
+pub(crate) fn modules(text: &str) -> Vec<SourceFile> {
     let mut files: Vec<SourceFile> = Vec::new();
     for line in text.lines() {
         let named = line.strip_prefix("# file: ");

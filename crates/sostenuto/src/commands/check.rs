@@ -1,10 +1,12 @@
 //! `sostenuto check`: compile and say what is wrong.
 
+mod explain;
+
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use compiler::{App, Diagnostic, Severity};
+use compiler::{App, Diagnostic, Severity, Span};
 use protocol::manifest::Manifest;
 use protocol::worker::{InitOptions, encode_init};
 use serde_json::{Value, json};
@@ -14,12 +16,27 @@ use crate::{FAILED, app, out};
 
 pub(super) fn check(options: &Check, global: &Global) -> Result<ExitCode> {
     let sources = app::read(&options.app)?;
-    let compiled = compiler::compile(&sources.app);
+    let mut compiled = compiler::compile(&sources.app);
+    let explained = match &compiled.manifest {
+        Some(manifest) if options.explain => {
+            let (methods, lints) = compiler::explain_methods(&sources.app, manifest);
+            compiled.diagnostics.extend(lints);
+            Some(methods)
+        }
+        _ => None,
+    };
     if global.json {
-        let list: Value = compiled.diagnostics.iter().map(document).collect();
-        out::line(&list.to_string());
+        let list: Value = compiled.diagnostics.iter().map(|d| document(d, &sources.app)).collect();
+        out::line(&match explained {
+            Some(methods) => {
+                let methods: Value = methods.iter().map(explain::document).collect();
+                json!({"diagnostics": list, "methods": methods}).to_string()
+            }
+            None => list.to_string(),
+        });
     } else {
         show(&compiled.diagnostics, &sources.app);
+        explained.iter().flatten().for_each(|method| out::line(&explain::text(method)));
         out::error(&summary(&compiled.diagnostics, sources.app.files.len()));
     }
     if has_errors(&compiled.diagnostics) {
@@ -58,12 +75,27 @@ fn counted(number: usize, thing: &str) -> String {
     if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
 }
 
-fn document(diagnostic: &Diagnostic) -> Value {
+fn document(diagnostic: &Diagnostic, app: &App) -> Value {
     let severity = match diagnostic.severity {
         Severity::Error => "error",
         Severity::Warning => "warning",
         Severity::Note => "note",
     };
+    let source = app.files.iter().find(|f| f.path == diagnostic.file).map_or("", |f| f.source.as_str());
+    let place = |span: Span| {
+        let ((line, column), (end_line, end_column)) =
+            (compiler::line_column(source, span.start), compiler::line_column(source, span.end));
+        json!({
+            "line": line, "column": column, "end_line": end_line, "end_column": end_column,
+            "start": span.start, "end": span.end,
+        })
+    };
+    let labels: Vec<Value> =
+        diagnostic.labels.iter().map(|l| json!({"span": place(l.span), "message": l.message})).collect();
+    let suggestion = diagnostic.suggestion.as_ref().map(|suggestion| {
+        let edits = suggestion.changes.iter().map(|c| json!({"span": place(c.span), "replacement": c.text}));
+        json!({"message": suggestion.message, "edits": edits.collect::<Vec<_>>()})
+    });
     json!({
         "code": diagnostic.code,
         "severity": severity,
@@ -71,7 +103,11 @@ fn document(diagnostic: &Diagnostic) -> Value {
         "file": diagnostic.file,
         "line": diagnostic.line,
         "column": diagnostic.column,
+        "span": place(diagnostic.span),
+        "labels": labels,
+        "notes": diagnostic.notes,
         "help": diagnostic.help,
+        "suggestion": suggestion,
     })
 }
 

@@ -1,0 +1,87 @@
+//! `check --explain`: what the compiler knows of each method, as text and as JSON.
+
+use std::fmt::Write as _;
+
+use compiler::Explanation;
+use protocol::manifest::Mode;
+use serde_json::{Value, json};
+
+/// A paragraph about a method.
+pub(super) fn text(method: &Explanation) -> String {
+    let mut text = format!("{} ({}:{})\n", method.name, method.file, method.lines.0);
+    let mut line = |what: &str, value: String| _ = writeln!(text, "  {what:<10} {value}");
+    line("steps", steps(method));
+    if method.read_only {
+        line("read-only", "shared locks only, no record".to_owned());
+    }
+    if let Some(route) = &method.route {
+        line("route", format!("runs where `{route}` lives"));
+    }
+    if !method.cells.is_empty() {
+        let cells: Vec<String> =
+            method.cells.iter().map(|(field, mode)| format!("{field} {}", mode_name(*mode))).collect();
+        line("cells", cells.join(", "));
+    }
+    if !method.foreseen.is_empty() {
+        line("foreseen", method.foreseen.join(", "));
+    }
+    if !method.calls.is_empty() {
+        line("calls", method.calls.join(", "));
+    }
+    if !method.tasks.is_empty() {
+        line("tasks", method.tasks.join(", "));
+    }
+    if !method.waits.is_empty() {
+        let ranges =
+            method.atomic.iter().map(|(from, to)| if from == to { from.to_string() } else { format!("{from}-{to}") });
+        line("atomic", format!("lines {}", ranges.collect::<Vec<_>>().join(", ")));
+    }
+    for (number, field) in &method.scans {
+        line(
+            "note",
+            format!(
+                "line {number} reads all of `{field}`: at most 64 MiB, and nobody may add or remove entries meanwhile"
+            ),
+        );
+    }
+    text
+}
+
+fn steps(method: &Explanation) -> String {
+    match method.waits.as_slice() {
+        [] => "one".to_owned(),
+        waits => {
+            let shown: Vec<String> = waits.iter().map(|(line, what)| format!("{what} (line {line})")).collect();
+            format!("several: it waits for {}", shown.join(", "))
+        }
+    }
+}
+
+fn mode_name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Shared => "shared",
+        Mode::Exclusive => "exclusive",
+    }
+}
+
+/// The same as data.
+pub(super) fn document(method: &Explanation) -> Value {
+    let cells = method.cells.iter().map(|(field, mode)| json!({"field": field, "mode": mode_name(*mode)}));
+    let waits = method.waits.iter().map(|(line, what)| json!({"line": line, "for": what}));
+    let scans = method.scans.iter().map(|(line, field)| json!({"line": line, "field": field}));
+    json!({
+        "name": method.name,
+        "file": method.file,
+        "lines": method.lines,
+        "one_step": method.waits.is_empty(),
+        "read_only": method.read_only,
+        "route": method.route,
+        "cells": cells.collect::<Vec<_>>(),
+        "foreseen": method.foreseen,
+        "calls": method.calls,
+        "tasks": method.tasks,
+        "waits": waits.collect::<Vec<_>>(),
+        "atomic": method.atomic,
+        "scans": scans.collect::<Vec<_>>(),
+    })
+}
