@@ -3,6 +3,7 @@
 
 mod bench;
 mod differential;
+mod fuzz;
 mod shell;
 mod test;
 mod tidy;
@@ -20,6 +21,8 @@ usage: cargo xtask <command>
   tidy            the rules that no other tool checks
   differential [--programs N] [--seed S]
                   random services as plain Python and compiled, in all ways; 10,000 unless told otherwise
+  fuzz [--seconds N] [--seed S]
+                  compile mutated sources for so long; a failure names the text
   bench [OPTION…] build for release and measure; options are the load generator's, see --help
 ";
 
@@ -46,6 +49,7 @@ fn run(arguments: &[String]) -> Result<bool> {
         "tidy" => tidy::run(&shell::root()),
         "bench" => bench::run(rest),
         "differential" => differential::run(rest),
+        "fuzz" => fuzz::run(rest),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");
             Ok(true)
