@@ -11,7 +11,7 @@ class Aborted(Exception):
     """
 
     @property
-    def reason(self):
+    def reason(self) -> object:
         """What `abort` was given, or None."""
         return self.args[0] if self.args else None
 
@@ -22,9 +22,9 @@ class CallError(Exception):
     `type` is its qualified class, `message` its text, `details` its arguments as far as they could be sent.
     """
 
-    type = ""
-    message = ""
-    details = ()
+    type: str = ""
+    message: str = ""
+    details: tuple[object, ...] = ()
 
 
 class Cancelled(Exception):
@@ -42,10 +42,10 @@ class NotStorable(TypeError):
     `file:line` of the assignment if it is known.
     """
 
-    field = None
-    key = None
-    path = ""
-    line = None
+    field: str | None = None
+    key: object = None
+    path: str = ""
+    line: str | None = None
 
 
 class NotSupported(NotImplementedError):
@@ -67,9 +67,9 @@ class InternalError(RuntimeError):
 class RemoteTraceback(Exception):
     """The callee's traceback; it is the `__cause__` of an exception that came out of a call."""
 
-    def __str__(self):
+    def __str__(self) -> str:
         text = self.args[0] if self.args else ""
-        return f'\n"""\n{text.rstrip()}\n"""'
+        return f'\n"""\n{str(text).rstrip()}\n"""'
 
 
 NAMES = (
