@@ -368,15 +368,12 @@ impl<'a> Walker<'_, 'a> {
 
     fn augment(&mut self, target: &'a Expr, op: BinaryOp, value: &'a Expr) {
         let before = self.value(target);
-        if let ExprKind::Subscript(base, index) = &target.kind {
-            let holder = self.eval(base);
-            self.held.push(holder.clone());
-            self.value(index);
-            self.held.pop();
-        }
+        let holder = self.holder(target);
+        let count = self.held.len();
+        self.held.extend(holder);
         self.held.push(before.clone());
         let operand = self.value(value);
-        self.held.pop();
+        self.held.truncate(count);
         let result = self.arithmetic(target, &before, op, &operand);
         // `x += y` changes lists, sets and dicts in place; numbers and texts it cannot.
         if !is_plain(&operand.ty) || matches!(before.ty, Type::List(_) | Type::Dict(..) | Type::Set(_)) {
@@ -388,6 +385,25 @@ impl<'a> Walker<'_, 'a> {
             result.absorb(&before);
         }
         self.assign(target, result, None);
+    }
+
+    /// What `target` is a part of, if Python keeps hold of it until the part is assigned: not a dict field as a whole,
+    /// which is the same after a suspension.
+    fn holder(&mut self, target: &'a Expr) -> Option<Val> {
+        let holder = match &target.kind {
+            ExprKind::Subscript(base, index) => {
+                let holder = self.eval(base);
+                self.held.push(holder.clone());
+                self.value(index);
+                self.held.pop();
+                holder
+            }
+            ExprKind::Attribute(base, _) if !matches!(self.model.resolve(self.file, target), Entity::Field(..)) => {
+                self.eval(base)
+            }
+            _ => return None,
+        };
+        (!matches!(holder.shape, Shape::View(_))).then_some(holder)
     }
 
     fn delete(&mut self, target: &'a Expr) {
