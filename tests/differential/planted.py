@@ -127,7 +127,7 @@ PLANTS = {
     "the key is evaluated before the value": Lowering(
         r"^( *)(\S+)\[(tick\(out, .+)\] = (tick\(out, .+\))$", r"\1\2.__setitem__(\3, \4)"
     ),
-    "`+=` makes a new list": Lowering(r"^( *)(\S+) \+= (\[.*)$", r"\1\2 = \2 + \3"),
+    "`+=` and `|=` make new objects": Lowering(r"^( *)(\S+) (\+|\|)= ([\[{].*)$", r"\1\2 = \2 \3 \4"),
     "`and` evaluates both sides": Lowering(r"show\(\((.+)\) and (.+)\)\)$", r"show(gathered(\1, \2)))"),
 }
 
