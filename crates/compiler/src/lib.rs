@@ -73,6 +73,36 @@ pub struct Compiled {
     pub diagnostics: Vec<Diagnostic>,
 }
 
+/// A module that a text imports, wherever in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Import {
+    /// Number of leading dots.
+    pub level: u32,
+    /// Dotted name after the dots.
+    pub module: String,
+    /// The names taken from it, which may be modules too.
+    pub names: Vec<String>,
+}
+
+/// What a text imports; nothing of a text that does not parse.
+pub fn imports(source: &str) -> Vec<Import> {
+    let (tree, _) = parse::parse_module(source);
+    let mut imports = Vec::new();
+    walk::statements_deep(&tree.body, &mut |stmt| match &stmt.kind {
+        hir::StmtKind::Import(aliases) => {
+            let import = |a: &hir::Alias| Import { module: a.name.name.clone(), ..Import::default() };
+            imports.extend(aliases.iter().map(import));
+        }
+        hir::StmtKind::ImportFrom(import) => imports.push(Import {
+            level: import.level,
+            module: import.module.as_ref().map_or_else(String::new, |m| m.name.clone()),
+            names: import.names.iter().map(|a| a.name.name.clone()).collect(),
+        }),
+        _ => {}
+    });
+    imports
+}
+
 /// Compiles an application.
 pub fn compile(app: &App) -> Compiled {
     let mut sink = Sink::new(app);

@@ -197,6 +197,18 @@ pub(crate) fn statements<'a>(body: &'a [Stmt], f: &mut dyn FnMut(&'a Stmt)) {
     }
 }
 
+/// Calls `f` with every statement of a body, also inside nested functions and classes.
+pub(crate) fn statements_deep<'a>(body: &'a [Stmt], f: &mut dyn FnMut(&'a Stmt)) {
+    statements(body, &mut |stmt| {
+        f(stmt);
+        match &stmt.kind {
+            StmtKind::Function(function) => statements_deep(&function.body, f),
+            StmtKind::Class(class) => statements_deep(&class.body, f),
+            _ => {}
+        }
+    });
+}
+
 /// Calls `f` with every expression of a body, lambdas and comprehensions included, nested functions excluded.
 pub(crate) fn expressions<'a>(body: &'a [Stmt], f: &mut dyn FnMut(&'a Expr)) {
     statements(body, &mut |stmt| stmt.exprs(&mut |expr| expr.walk(f)));

@@ -2,6 +2,7 @@
 
 mod csv;
 mod folder;
+mod imports;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -57,23 +58,15 @@ pub(crate) fn read(paths: &[PathBuf]) -> Result<Sources> {
     Ok(Sources { name, folder, app: App { files, classes } })
 }
 
-/// Files that are named one by one: each is a module of its own name.
+/// Files that are named one by one, and what they import.
 fn files(paths: &[PathBuf]) -> Result<Vec<Found>> {
-    let mut found = Vec::new();
     for path in paths {
         if path.is_dir() || !has_extension(path, "py") {
             let text = "an application is one folder, one .csv file, or one or more .py files";
             return Err(Usage(format!("{}: {text}", path.display())).into());
         }
-        found.push(single(path));
     }
-    Ok(found)
-}
-
-/// A file outside a package: the module of its name.
-fn single(path: &Path) -> Found {
-    let module = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    Found { path: path.to_owned(), module, package: false }
+    Ok(imports::reach(paths, None))
 }
 
 fn has_extension(path: &Path, extension: &str) -> bool {

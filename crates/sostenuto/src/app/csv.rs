@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use compiler::ListedClass;
 
-use super::{Found, single};
+use super::{Found, imports};
 
-/// The files that a CSV names, each once, and the classes that are services.
+/// The files that a CSV names and what they import, each once, and the classes that are services.
 pub(super) fn find(csv: &Path) -> Result<(Vec<Found>, Vec<ListedClass>)> {
     let text = std::fs::read_to_string(csv).with_context(|| format!("{}: cannot be read", csv.display()))?;
-    let mut found: Vec<Found> = Vec::new();
+    let mut files: Vec<PathBuf> = Vec::new();
     let mut classes: Vec<ListedClass> = Vec::new();
     for (number, line) in (1..).zip(text.trim_start_matches('\u{feff}').lines()) {
         let line = line.trim();
@@ -22,16 +22,16 @@ pub(super) fn find(csv: &Path) -> Result<(Vec<Found>, Vec<ListedClass>)> {
         if classes.iter().any(|known| known.class == class) {
             bail!("{place}: the class `{class}` is named twice");
         }
-        let file = single(&locate(csv, path).with_context(|| format!("{place}: there is no file `{path}`"))?);
-        classes.push(ListedClass { class: class.to_owned(), path: file.path.display().to_string() });
-        if !found.contains(&file) {
-            found.push(file);
+        let file = locate(csv, path).with_context(|| format!("{place}: there is no file `{path}`"))?;
+        classes.push(ListedClass { class: class.to_owned(), path: file.display().to_string() });
+        if !files.contains(&file) {
+            files.push(file);
         }
     }
     if classes.is_empty() {
         bail!("{}: no line names a class", csv.display());
     }
-    Ok((found, classes))
+    Ok((imports::reach(&files, csv.parent()), classes))
 }
 
 fn parse(line: &str) -> Option<(&str, &str)> {

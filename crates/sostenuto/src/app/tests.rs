@@ -110,3 +110,41 @@ fn what_is_no_application_is_told() {
     check("latin.py", "latin.py:2: the file is not UTF-8 text (byte 0xe9)");
     check("x.txt", "an application is one folder");
 }
+
+#[test]
+fn a_csv_brings_what_its_files_import() {
+    let root = tree(&[
+        ("app/s.csv", "Front,front.py\nBack,media-service/back.py\n"),
+        ("app/front.py", "from compiler import decorators\nimport shared, json\nfrom lib.deep import thing\n"),
+        ("app/compiler/decorators.py", "raise SystemExit\n"),
+        ("app/shared.py", ""),
+        ("app/driver.py", "raise SystemExit\n"),
+        ("app/lib/__init__.py", ""),
+        ("app/lib/deep/thing.py", ""),
+        ("app/media-service/back.py", "def late():\n    import shared\n"),
+    ]);
+    let sources = read(&[root.path().join("app/s.csv")]).unwrap();
+    let expected = [("front", false), ("back", false), ("shared", false), ("lib", true), ("lib.deep.thing", false)];
+    assert_eq!(modules(&sources), expected);
+}
+
+#[test]
+fn relative_imports_make_packages() {
+    let root = tree(&[
+        ("app/s.csv", "Front,front.py\nBack,media-service/back.py\n"),
+        ("app/front.py", "from . import shared\n"),
+        ("app/shared.py", ""),
+        ("app/media-service/back.py", "from .parts import x\nfrom ..shared import y\n"),
+        ("app/media-service/parts.py", ""),
+    ]);
+    let sources = read(&[root.path().join("app/s.csv")]).unwrap();
+    let expected = [
+        ("app.front", false),
+        ("app.media_service.back", false),
+        ("app.shared", false),
+        ("app.media_service.parts", false),
+    ];
+    assert_eq!(modules(&sources), expected);
+    let sources = read(&[root.path().join("app/media-service/parts.py")]).unwrap();
+    assert_eq!(modules(&sources), [("parts", false)]);
+}
