@@ -75,6 +75,8 @@ pub const CODES: &[(&str, &str)] = &[
     ("SOS0606", include_str!("../docs/SOS0606.md")),
     ("SOS0607", include_str!("../docs/SOS0607.md")),
     ("SOS0608", include_str!("../docs/SOS0608.md")),
+    ("SOS0609", include_str!("../docs/SOS0609.md")),
+    ("SOS0610", include_str!("../docs/SOS0610.md")),
     ("SOS0701", include_str!("../docs/SOS0701.md")),
     ("SOS0702", include_str!("../docs/SOS0702.md")),
     ("SOS0801", include_str!("../docs/SOS0801.md")),

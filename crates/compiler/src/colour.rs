@@ -230,8 +230,8 @@ impl Own {
 
 /// Marks what service methods reach by name, whether they call it or hand it on.
 fn reach(model: &Model<'_>, colours: &mut Colours) {
-    let methods = model.services.iter().flat_map(|s| &s.methods).map(|(_, f)| *f);
-    let mut todo: Vec<FunctionId> = methods.collect();
+    let of_service = |id: &FunctionId| model.functions[*id].class.is_some_and(|c| model.classes[c].service.is_some());
+    let mut todo: Vec<FunctionId> = (0..model.functions.len()).filter(of_service).collect();
     while let Some(function) = todo.pop() {
         if !std::mem::replace(&mut colours.reached[function], true) {
             todo.extend(&colours.mentions[function]);

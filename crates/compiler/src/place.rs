@@ -123,7 +123,7 @@ impl<'m, 'a> Placer<'m, 'a> {
         let special = info.hir.name.name.starts_with("__") && info.hir.name.name.ends_with("__");
         let service = info.class.is_none_or(|c| self.model.classes[c].service.is_some());
         let reason = match info.role {
-            Role::Property => Some("a property cannot be awaited: make it a method"),
+            Role::Property | Role::Setter => Some("a property cannot be awaited: make it a method"),
             Role::Decorated => Some("a decorator that we do not know may call it without awaiting it"),
             Role::Plain | Role::Static | Role::ClassMethod if special => Some("Python calls it without awaiting it"),
             Role::Plain | Role::Static | Role::ClassMethod => None,

@@ -87,7 +87,7 @@ impl<'a> Checker<'_, 'a, '_> {
         let Some(service) = info.class.and_then(|c| self.model.classes[c].service) else { return };
         let Entity::Method(_) = self.model.resolve(self.file, &call.func) else { return };
         let skip = usize::from(info.role != Role::Static);
-        if matches!(info.role, Role::Property | Role::Decorated) {
+        if matches!(info.role, Role::Property | Role::Setter | Role::Decorated) {
             return;
         }
         if let Some(problem) = arguments::mismatch(info.hir.params.get(skip..).unwrap_or_default(), call, 0) {

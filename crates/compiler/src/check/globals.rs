@@ -86,6 +86,14 @@ impl<'a> Checker<'_, 'a, '_> {
         let scope = self.model.scope_at(self.file, name);
         let Some(text) = name.as_name() else { return };
         let Some(bound) = self.model.binding_scope(scope, text) else { return };
+        let own = self.model.functions[self.function].hir.name.name.as_str();
+        let at_import = matches!(own, "__init_subclass__" | "__set_name__");
+        let class = !at_import && matches!(self.model.resolve(self.file, name), Entity::Class(_) | Entity::ClassRef(_));
+        if class && !matches!(base.kind, ExprKind::Name(_)) {
+            let message = "what a class holds is not persistent, and cannot be changed";
+            let report = Report::error("SOS0504", self.file, span, message);
+            return self.sink.add(report.help("keep it in a persistent field of a service"));
+        }
         match self.model.scopes[bound].kind {
             ScopeKind::Module if self.is_variable(bound, text, IMPORTS_MAX) => {
                 self.module_state(span, &format!("`{text}`, a variable of the module,"));

@@ -7,10 +7,12 @@ mod decorators;
 mod effects;
 mod globals;
 mod handlers;
+mod identity;
 mod imports;
 pub(crate) mod library;
 mod names;
 mod self_use;
+mod set_order;
 
 use crate::colour::Colours;
 use crate::diagnostic::Sink;
@@ -32,6 +34,8 @@ pub(crate) fn run(model: &Model<'_>, colours: &Colours, sink: &mut Sink<'_>) {
         if colours.reached[function] {
             globals::check(model, function, sink);
             effects::check(model, function, sink);
+            identity::check(model, function, sink);
+            set_order::check(model, function, sink);
         }
     }
 }

@@ -84,6 +84,7 @@ impl<'a> Checker<'_, 'a, '_> {
             None if name.name == "key" && info.entity_key.is_some() => {
                 self.error("SOS0501", target.span, "the key of an entity cannot be changed", "call another entity");
             }
+            None if !deletes && info.method(&name.name).is_some_and(|f| self.model.setter(f).is_some()) => {}
             None if info.client(&name.name).is_some() || info.method(&name.name).is_some() => {
                 let message = format!("`self.{}` cannot be replaced", name.name);
                 self.error("SOS0501", target.span, message, "use a local name");

@@ -507,10 +507,10 @@ impl<'a> Walker<'_, 'a> {
 
 /// An argument and the parameter that takes it.
 pub(super) struct Bound<'a> {
-    param: usize,
-    val: Val,
+    pub(super) param: usize,
+    pub(super) val: Val,
     /// Its expression, if it is that alone.
-    expr: Option<&'a Expr>,
+    pub(super) expr: Option<&'a Expr>,
 }
 
 /// The annotated result of a function.

@@ -2,6 +2,7 @@
 
 use protocol::schema::Type;
 
+use super::call::Bound;
 use super::state::{State, join};
 use super::summary::Cells;
 use super::value::{Shape, Val, is_plain};
@@ -317,7 +318,14 @@ impl<'a> Walker<'_, 'a> {
 
     fn assign_attribute(&mut self, target: &'a Expr, base: &'a Expr, name: &str, val: &Val) {
         self.whole(val);
-        match self.model.resolve(self.file, target) {
+        let entity = self.model.resolve(self.file, target);
+        if let Entity::Method(getter) = entity
+            && let Some(setter) = self.model.setter(getter)
+        {
+            self.apply(target, setter, &[Bound { param: 1, val: val.clone(), expr: None }]);
+            return;
+        }
+        match entity {
             Entity::Field(service, field) if Some(service) == self.service => {
                 let dict = self.model.services[service].fields[field].kind == protocol::manifest::FieldKind::Dict;
                 self.write(field, if dict { Cells::Whole } else { Cells::Scalar });

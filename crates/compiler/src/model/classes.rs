@@ -63,6 +63,9 @@ fn role(model: &Model<'_>, id: FunctionId) -> Role {
     let info = &model.functions[id];
     let mut role = if info.class.is_some() && info.hir.name.name == "__new__" { Role::Static } else { Role::Plain };
     for decorator in &info.hir.decorators {
+        if sets_property(model, id, decorator) {
+            return Role::Setter;
+        }
         role = match model.resolve_in(info.outer, decorator) {
             Entity::Path(path) => match path.as_str() {
                 "builtins.staticmethod" => Role::Static,
@@ -75,6 +78,18 @@ fn role(model: &Model<'_>, id: FunctionId) -> Role {
         };
     }
     role
+}
+
+/// `@name.setter` on a function of that name, after the property.
+fn sets_property(model: &Model<'_>, id: FunctionId, decorator: &Expr) -> bool {
+    let info = &model.functions[id];
+    let ExprKind::Attribute(base, what) = &decorator.kind else { return false };
+    let name = info.hir.name.name.as_str();
+    let getter = |f: &super::Function<'_>| f.class == info.class && f.role == Role::Property && f.hir.name.name == name;
+    what.name == "setter"
+        && info.class.is_some()
+        && base.as_name() == Some(name)
+        && model.functions[..id].iter().any(getter)
 }
 
 fn records(model: &mut Model<'_>) {
@@ -270,7 +285,8 @@ fn key(model: &mut Model<'_>, service: ServiceId, sink: &mut Sink<'_>) {
 fn methods(model: &mut Model<'_>, service: ServiceId, sink: &mut Sink<'_>) {
     let class = model.services[service].class;
     let mut methods: Vec<(&str, FunctionId)> = Vec::new();
-    for (id, function) in model.functions.iter().enumerate().filter(|(_, f)| f.class == Some(class)) {
+    let of_class = |f: &super::Function<'_>| f.class == Some(class) && f.role != Role::Setter;
+    for (id, function) in model.functions.iter().enumerate().filter(|(_, f)| of_class(f)) {
         let name = function.hir.name.name.as_str();
         if methods.iter().any(|(n, _)| *n == name) {
             let message = format!("`{name}` is defined twice");

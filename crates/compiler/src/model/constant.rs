@@ -2,8 +2,8 @@
 
 use protocol::Value;
 
-use super::{Binding, Entity, Model, Record, ScopeId};
-use crate::hir::{Call, Expr, ExprKind, StmtKind, UnaryOp};
+use super::{Binding, ClassId, Entity, Model, Record, ScopeId, types};
+use crate::hir::{BinaryOp, Call, Expr, ExprKind, Keyword, StmtKind, UnaryOp};
 
 /// Following names deeper than this gives up.
 const DEPTH_MAX: u32 = 64;
@@ -41,6 +41,10 @@ impl Evaluator<'_, '_> {
             ExprKind::Str(text) => Value::Str(text.clone()),
             ExprKind::Bytes(bytes) => Value::Bytes(bytes.clone()),
             ExprKind::Unary(op, operand) => self.signed(scope, *op, operand)?,
+            ExprKind::Binary(left, op, right) => {
+                let (left, right) = (self.expr(scope, left)?, self.expr(scope, right)?);
+                arithmetic(left, *op, right)?
+            }
             ExprKind::List(items) => Value::List(self.items(scope, items)?),
             ExprKind::Tuple(items) => Value::Tuple(self.items(scope, items)?),
             ExprKind::Set(items) => Value::Set(unique(self.items(scope, items)?)),
@@ -82,10 +86,14 @@ impl Evaluator<'_, '_> {
     }
 
     fn call(&mut self, scope: ScopeId, call: &Call) -> Option<Value> {
-        if !call.keywords.is_empty() || scope == usize::MAX {
+        if scope == usize::MAX {
             return None;
         }
-        let Entity::Path(path) = self.model.resolve_in(scope, &call.func) else { return None };
+        let path = match self.model.resolve_in(scope, &call.func) {
+            Entity::Path(path) if call.keywords.is_empty() => path,
+            Entity::Class(class) => return self.dataclass(scope, class, call),
+            _ => return None,
+        };
         match (path.as_str(), call.args.as_slice()) {
             ("builtins.dict", []) => Some(Value::Dict(Vec::new())),
             ("builtins.list", []) => Some(Value::List(Vec::new())),
@@ -103,6 +111,60 @@ impl Evaluator<'_, '_> {
                 Some(if path == "builtins.set" { Value::Set(elements) } else { Value::FrozenSet(elements) })
             }
             ("decimal.Decimal", [number]) => decimal(&self.expr(scope, number)?),
+            _ => None,
+        }
+    }
+
+    /// A new object of a dataclass that does nothing but keep its arguments.
+    fn dataclass(&mut self, scope: ScopeId, class: ClassId, call: &Call) -> Option<Value> {
+        let info = &self.model.classes[class];
+        let Some(Record::Dataclass { .. }) = info.record else { return None };
+        let plain =
+            |k: &Keyword| matches!(k.name.as_ref().map(|n| n.name.as_str()), Some("frozen" | "order" | "slots"));
+        let options = info.hir.decorators.iter().filter_map(Expr::as_call).flat_map(|c| &c.keywords);
+        let made = |f: &super::Function<'_>| {
+            f.class == Some(class) && matches!(f.hir.name.name.as_str(), "__init__" | "__new__" | "__post_init__")
+        };
+        if !info.hir.bases.is_empty() || !options.into_iter().all(plain) || self.model.functions.iter().any(made) {
+            return None;
+        }
+        let mut given = call.args.iter();
+        let mut fields: Vec<(String, Value)> = Vec::new();
+        for stmt in &info.hir.body {
+            let StmtKind::Annotated { target, annotation, value } = &stmt.kind else { continue };
+            let name = target.as_name()?;
+            if matches!(types::head(annotation), "ClassVar" | "InitVar" | "KW_ONLY") || annotation.as_str().is_some() {
+                return None;
+            }
+            let named = call.keywords.iter().find(|k| k.name.as_ref().is_some_and(|n| n.name == name));
+            let value = match (given.next(), named, value) {
+                (Some(value), None, _) => self.expr(scope, value)?,
+                (None, Some(keyword), _) => self.expr(scope, &keyword.value)?,
+                (None, None, Some(default)) => self.default(info.scope, default)?,
+                _ => return None,
+            };
+            fields.push((name.to_owned(), value));
+        }
+        let known = |k: &Keyword| k.name.as_ref().is_some_and(|n| fields.iter().any(|(name, _)| *name == n.name));
+        let all_taken = given.next().is_none() && call.keywords.iter().all(known);
+        all_taken.then(|| Value::Record(self.model.class_name(class), fields))
+    }
+
+    /// The default of a dataclass's field.
+    fn default(&mut self, scope: ScopeId, default: &Expr) -> Option<Value> {
+        let Some(call) = default.as_call() else { return self.expr(scope, default).filter(unchangeable) };
+        if self.model.resolve_in(scope, &call.func) != Entity::Path("dataclasses.field".to_owned()) {
+            return self.expr(scope, default).filter(unchangeable);
+        }
+        let [keyword] = call.keywords.as_slice() else { return None };
+        match (keyword.name.as_ref()?.name.as_str(), self.model.resolve_in(scope, &keyword.value)) {
+            ("default", _) => self.expr(scope, &keyword.value),
+            ("default_factory", Entity::Path(path)) => match path.as_str() {
+                "builtins.list" => Some(Value::List(Vec::new())),
+                "builtins.dict" => Some(Value::Dict(Vec::new())),
+                "builtins.set" => Some(Value::Set(Vec::new())),
+                _ => None,
+            },
             _ => None,
         }
     }
@@ -147,6 +209,54 @@ impl Evaluator<'_, '_> {
         })?;
         let value = self.expr(info.scope, value)?;
         Some(Value::Enum(self.model.class_name(class), Box::new(value)))
+    }
+}
+
+/// What a constant may have at most: texts and lists that are multiplied.
+const ITEMS_MAX: usize = 1 << 16;
+
+/// Sums and products.
+fn arithmetic(left: Value, op: BinaryOp, right: Value) -> Option<Value> {
+    match (op, left, right) {
+        (BinaryOp::Add, Value::Str(one), Value::Str(other)) => Some(Value::Str(one + &other)),
+        (BinaryOp::Add, Value::List(one), Value::List(other)) => Some(Value::List([one, other].concat())),
+        (BinaryOp::Add, Value::Tuple(one), Value::Tuple(other)) => Some(Value::Tuple([one, other].concat())),
+        (BinaryOp::Mult, Value::Int(count), sequence) if is_sequence(&sequence) => repeated(sequence, count),
+        (BinaryOp::Mult, sequence, Value::Int(count)) if is_sequence(&sequence) => repeated(sequence, count),
+        (_, one, other) => numbers(&one, op, &other),
+    }
+}
+
+fn is_sequence(value: &Value) -> bool {
+    matches!(value, Value::Str(_) | Value::List(_) | Value::Tuple(_))
+}
+
+fn repeated(sequence: Value, count: i64) -> Option<Value> {
+    let count = usize::try_from(count.max(0)).ok()?;
+    let fits = |len: usize| len.checked_mul(count).is_some_and(|items| items <= ITEMS_MAX);
+    match sequence {
+        Value::Str(text) if fits(text.len()) => Some(Value::Str(text.repeat(count))),
+        Value::List(items) if fits(items.len()) => Some(Value::List(vec![items; count].concat())),
+        Value::Tuple(items) if fits(items.len()) => Some(Value::Tuple(vec![items; count].concat())),
+        _ => None,
+    }
+}
+
+fn numbers(one: &Value, op: BinaryOp, other: &Value) -> Option<Value> {
+    if let (Value::Int(one), Value::Int(other)) = (one, other) {
+        return match op {
+            BinaryOp::Add => one.checked_add(*other),
+            BinaryOp::Mult => one.checked_mul(*other),
+            BinaryOp::BitOr => Some(one | other),
+            BinaryOp::Mod | BinaryOp::Other => None,
+        }
+        .map(Value::Int);
+    }
+    let (Value::Float(one), Value::Float(other)) = (one, other) else { return None };
+    match op {
+        BinaryOp::Add => Some(Value::Float(one + other)),
+        BinaryOp::Mult => Some(Value::Float(one * other)),
+        BinaryOp::BitOr | BinaryOp::Mod | BinaryOp::Other => None,
     }
 }
 

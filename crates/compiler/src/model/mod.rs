@@ -129,6 +129,8 @@ pub(crate) enum Role {
     Static,
     ClassMethod,
     Property,
+    /// What assigns to a property: `@name.setter`.
+    Setter,
     /// A decorator that we do not know changes it.
     Decorated,
 }
@@ -204,6 +206,13 @@ impl<'a> Model<'a> {
             (None, Some(parent)) => self.service_of(parent),
             (None, None) => None,
         }
+    }
+
+    /// What runs when the property whose getter this is is assigned to.
+    pub(crate) fn setter(&self, getter: FunctionId) -> Option<FunctionId> {
+        let (class, name) = (self.functions[getter].class?, &self.functions[getter].hir.name.name);
+        let sets = |f: &Function<'_>| f.role == Role::Setter && f.class == Some(class) && f.hir.name.name == *name;
+        self.functions.iter().position(sets)
     }
 
     /// True in a service of the mu2sls dialect.

@@ -216,7 +216,7 @@ impl<'a> Resolver<'_, 'a> {
             let info = &self.model.functions[id];
             if let (Some(class), 0) = (info.class, index) {
                 match info.role {
-                    Role::Plain | Role::Property | Role::Decorated => return Entity::SelfRef(class),
+                    Role::Plain | Role::Property | Role::Setter | Role::Decorated => return Entity::SelfRef(class),
                     Role::ClassMethod => return Entity::ClassRef(class),
                     Role::Static => {}
                 }
@@ -299,10 +299,16 @@ impl<'a> Resolver<'_, 'a> {
         }
     }
 
+    fn is_setter(&self, binding: &Binding<'_>) -> bool {
+        matches!(binding, Binding::Function(f) if self.model.functions[*f].role == Role::Setter)
+    }
+
     fn class_attribute(&mut self, class: ClassId, name: &str) -> Entity {
         let scope = self.model.classes[class].scope;
         match self.model.scopes[scope].bindings.get(name).map(Vec::as_slice) {
-            Some([Binding::Function(function)]) => Entity::Function(*function),
+            Some([Binding::Function(function), setters @ ..]) if setters.iter().all(|b| self.is_setter(b)) => {
+                Entity::Function(*function)
+            }
             Some([Binding::Class(class)]) => Entity::Class(*class),
             _ => Entity::Unknown,
         }

@@ -147,6 +147,16 @@ impl Reader<'_, '_> {
     }
 }
 
+/// The last name of an annotation, without what is in its brackets.
+pub(crate) fn head(annotation: &Expr) -> &str {
+    match &annotation.kind {
+        ExprKind::Subscript(base, _) => head(base),
+        ExprKind::Attribute(_, name) => &name.name,
+        ExprKind::Name(name) => name,
+        _ => "",
+    }
+}
+
 fn last(path: &str) -> &str {
     path.rsplit('.').next().unwrap_or(path)
 }
