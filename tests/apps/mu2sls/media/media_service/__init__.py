@@ -1,0 +1,1 @@
+"""Reviews of films, in fourteen services."""
