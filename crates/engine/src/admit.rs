@@ -1,7 +1,7 @@
 //! How invocations come in: clients' calls, calls and sends of other invocations, calls inside transactions; and how
 //! unfinished ones are revived after a restart.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use protocol::cell::{self, CellKey, kind};
@@ -251,8 +251,13 @@ impl Partition {
         if let Some(dedup) = live.row.dedup {
             self.keys.insert((dedup.slot, dedup.scope), id);
         }
-        revive_pending(&mut live, &mut self.timers, id);
+        revive_pending(&mut live, &stored.task_results, &mut self.timers, id);
+        let cancelled = live.cancel == Cancel::Asked;
         self.live.insert(id, live);
+        match cancelled {
+            true => self.cancel_tasks(id, turn),
+            false => self.begin_tasks(id, self.state.applied, turn),
+        }
     }
 
     /// Goes on with a revived or resumed invocation from where its journal ends.
@@ -280,7 +285,12 @@ fn vanished() -> Outcome {
 }
 
 /// Which operations of the journal have no result yet, and which results are known from the journal itself.
-fn revive_pending(live: &mut Live, timers: &mut BTreeSet<(u64, InvocationId, String)>, id: InvocationId) {
+fn revive_pending(
+    live: &mut Live,
+    task_results: &BTreeMap<String, Outcome>,
+    timers: &mut BTreeSet<(u64, InvocationId, String)>,
+    id: InvocationId,
+) {
     let delivered: BTreeSet<&str> =
         live.journal.iter().flat_map(|step| &step.delivered).map(|delivered| delivered.position.as_str()).collect();
     if delivered.contains("") {
@@ -288,8 +298,9 @@ fn revive_pending(live: &mut Live, timers: &mut BTreeSet<(u64, InvocationId, Str
     }
     let mut pending = Vec::new();
     let mut ready = Vec::new();
+    let cancelled = cancelled(&live.journal);
     for (inner, op) in operations(&live.journal) {
-        if delivered.contains(op.position.as_str()) {
+        if delivered.contains(op.position.as_str()) || cancelled.contains(op.position.as_str()) {
             continue;
         }
         let waits = match &op.kind {
@@ -303,7 +314,14 @@ fn revive_pending(live: &mut Live, timers: &mut BTreeSet<(u64, InvocationId, Str
             // Whoever was cancelled does not wait for it any more.
             OpRowKind::Begin if live.cancel == Cancel::Delivered && !is_after_cancellation(live, op) => continue,
             OpRowKind::Begin => Pending::Begin,
-            OpRowKind::Send { .. } => continue,
+            OpRowKind::Send { .. } | OpRowKind::Cancel(_) => continue,
+            OpRowKind::Task(call) => match task_results.get(&op.position) {
+                Some(outcome) => {
+                    ready.push(crate::tasks::result(&op.position, outcome.clone()));
+                    continue;
+                }
+                None => crate::tasks::pending(call.clone()),
+            },
             // Only decided transactions are in the journal.
             OpRowKind::Commit(exception) => {
                 ready.push(crate::results::decided(&op.position, exception.clone()));
@@ -324,6 +342,16 @@ fn revive_pending(live: &mut Live, timers: &mut BTreeSet<(u64, InvocationId, Str
     live.ready = ready;
 }
 
+/// Positions of operations that the program has cancelled.
+fn cancelled(journal: &[Arc<JournalRow>]) -> BTreeSet<&str> {
+    let ops = journal.iter().flat_map(|step| &step.ops);
+    ops.filter_map(|op| match &op.kind {
+        OpRowKind::Cancel(position) => Some(position.as_str()),
+        _ => None,
+    })
+    .collect()
+}
+
 /// Operations of a journal, and whether each was asked for inside a transaction of the invocation.
 fn operations(journal: &[Arc<JournalRow>]) -> Vec<(bool, &OpRow)> {
     let (mut begins, mut ends) = (BTreeSet::new(), BTreeSet::new());
@@ -338,7 +366,11 @@ fn operations(journal: &[Arc<JournalRow>]) -> Vec<(bool, &OpRow)> {
             match op.kind {
                 OpRowKind::Begin => drop(begins.insert(op.position.as_str())),
                 OpRowKind::Commit(_) | OpRowKind::Rollback => drop(ends.insert(op.position.as_str())),
-                OpRowKind::Call { .. } | OpRowKind::Send { .. } | OpRowKind::Sleep(_) => {}
+                OpRowKind::Call { .. }
+                | OpRowKind::Send { .. }
+                | OpRowKind::Sleep(_)
+                | OpRowKind::Task(_)
+                | OpRowKind::Cancel(_) => {}
             }
             operations.push((inside, op));
         }

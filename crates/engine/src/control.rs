@@ -253,6 +253,7 @@ impl Partition {
         let was_parked = live.phase == Phase::Parked;
         live.consumed.extend(source);
         self.log_status(id, None, true, turn);
+        self.cancel_tasks(id, turn);
         if !waits_for.is_empty() {
             let cancel = |child: InvocationId| (self.home_of(child), DurableBody::Cancel { id: child });
             let messages = waits_for.into_iter().map(cancel).collect();

@@ -26,12 +26,12 @@ type Uncovered = (PartitionId, CellKey, Option<Vec<u8>>);
 
 /// What a step's operations come to.
 #[derive(Default)]
-struct Asked {
+pub(crate) struct Asked {
     rows: Vec<OpRow>,
-    messages: Vec<(PartitionId, DurableBody)>,
+    pub(crate) messages: Vec<(PartitionId, DurableBody)>,
     inner: Vec<(PartitionId, InnerCall)>,
-    pending: Vec<(String, Pending)>,
-    failed: Vec<Ready>,
+    pub(crate) pending: Vec<(String, Pending)>,
+    pub(crate) failed: Vec<Ready>,
 }
 
 impl Partition {
@@ -314,12 +314,14 @@ impl Partition {
         commit: Option<Commit>,
         turn: &mut Turn,
     ) {
-        let sleeps = asked.pending.iter().any(|(_, pending)| matches!(pending, Pending::Sleep(_)));
-        let must_log = !writes.is_empty() || commit.is_some() || !asked.messages.is_empty() || sleeps;
+        let lasts = |pending: &Pending| matches!(pending, Pending::Sleep(_) | Pending::Task(_));
+        let lasts = asked.pending.iter().any(|(_, pending)| lasts(pending));
+        let must_log = !writes.is_empty() || commit.is_some() || !asked.messages.is_empty() || lasts;
         self.append_journal(id, &context, asked.rows);
         self.wait(id, asked.pending, asked.failed, turn);
         if must_log {
-            self.log_step(id, writes, asked.messages, commit, None, turn);
+            let after = self.log_step(id, writes, asked.messages, commit, None, turn);
+            self.begin_tasks(id, after, turn);
         }
         self.after_suspension(id, turn);
     }
@@ -463,9 +465,7 @@ impl Partition {
             turn.effects.push(Effect::Reply { token, after, invocation: id, reply: reply.clone() });
         }
         for (position, pending) in &live.pending {
-            if let Pending::Sleep(due) = pending {
-                self.timers.remove(&(*due, id, position.clone()));
-            }
+            self.let_go(id, position, pending, turn);
         }
         if let Some(dedup) = live.row.dedup {
             self.keys.remove(&(dedup.slot, dedup.scope));
@@ -541,7 +541,7 @@ impl Partition {
     }
 
     /// Operations of a step: child ids, messages, and what the coroutine waits for from now on.
-    fn operations(&mut self, id: InvocationId, context: &StepContext, end: &StepEnd, turn: &Turn) -> Asked {
+    fn operations(&mut self, id: InvocationId, context: &StepContext, end: &StepEnd, turn: &mut Turn) -> Asked {
         let mut asked = Asked::default();
         if matches!(end.status, StepStatus::NotStorable(_)) {
             return asked;
@@ -554,6 +554,11 @@ impl Partition {
                 OpKind::Sleep(due) => {
                     asked.pending.push((op.position.clone(), Pending::Sleep(*due)));
                     OpRowKind::Sleep(*due)
+                }
+                OpKind::Task(call) => self.task_operation(id, op, call, &mut asked),
+                OpKind::Cancel(position) => {
+                    self.cancel_operation(id, position, &mut asked, turn);
+                    OpRowKind::Cancel(position.clone())
                 }
                 OpKind::Begin => {
                     asked.pending.push((op.position.clone(), Pending::Begin));
@@ -758,6 +763,8 @@ fn op_bytes(op: &Op) -> usize {
         OpKind::Call(target) | OpKind::Send(target) => target.args.len() + target.service.len() + target.method.len(),
         OpKind::Sleep(_) | OpKind::Begin | OpKind::Commit => 0,
         OpKind::Rollback(exception) => exception.len(),
+        OpKind::Task(task) => task.args.len() + task.function.len(),
+        OpKind::Cancel(position) => position.len(),
     }
 }
 

@@ -5,7 +5,7 @@ use protocol::cell::CellKey;
 use protocol::ids::{InvocationId, Micros};
 
 use crate::io::Listed;
-use crate::live::{Live, Pending, Phase, TurnState};
+use crate::live::{Live, Pending, PendingTask, Phase, TaskPhase, TurnState};
 use crate::partition::Partition;
 
 impl Partition {
@@ -24,12 +24,17 @@ impl Partition {
             operations: row.ops.iter().map(|op| format!("{}: {}", op.position, op.text())).collect(),
             reads: (row.reads.cells.len() + row.reads.wholes.len()) as u64,
         });
+        let tasks = live.pending.iter().filter_map(|(position, pending)| match pending {
+            Pending::Task(task) => Some(format!("{position}: {}", task_text(task, now))),
+            _ => None,
+        });
         Some(Description {
             invocation: self.summary(id, live, now),
             parent: live.row.call.parent.as_ref().map(|parent| parent.invocation.to_string()),
             partition: self.config.id.0,
             journal: journal.collect(),
             attempts: live.attempts,
+            tasks: tasks.collect(),
             note: live.parked.as_ref().map(|parked| parked.reason.clone()).or_else(|| live.note.clone()),
         })
     }
@@ -55,19 +60,19 @@ impl Partition {
     }
 
     fn waiting(&self, id: InvocationId, live: &Live, now: Micros) -> Option<Waiting> {
-        let (reason, what, action) = self.reason(id, live)?;
+        let (reason, what, action) = self.reason(id, live, now)?;
         let age_ms = now.saturating_sub(live.since) / 1_000;
         Some(Waiting { reason: reason.into(), what, age_ms, action: action.into() })
     }
 
-    fn reason(&self, id: InvocationId, live: &Live) -> Option<(&'static str, String, &'static str)> {
+    fn reason(&self, id: InvocationId, live: &Live, now: Micros) -> Option<(&'static str, String, &'static str)> {
         const CANCEL: &str = "cancel";
         match &live.phase {
             Phase::Idle => None,
             Phase::Running => Some(("worker", "its step runs or stands in a worker's queue".into(), CANCEL)),
             Phase::Turn => Some(("turn", self.turn_text(live), "cancel it, or resume or cancel the holder")),
             Phase::Acquiring(partition) => Some(("lock", self.lock_text(id, live, partition.0), CANCEL)),
-            Phase::Suspended => self.suspension(live),
+            Phase::Suspended => self.suspension(live, now),
             Phase::Stashing(on) => Some(("commit", format!("writes on their way to {} partitions", on.len()), CANCEL)),
             Phase::Preparing(p) => Some(("commit", format!("promises of {} partitions", p.awaiting.len()), CANCEL)),
             Phase::Freezing(f) => {
@@ -83,12 +88,13 @@ impl Partition {
         }
     }
 
-    fn suspension(&self, live: &Live) -> Option<(&'static str, String, &'static str)> {
+    fn suspension(&self, live: &Live, now: Micros) -> Option<(&'static str, String, &'static str)> {
         let awaited = |position: &&String| live.waits.contains(*position);
         let position = live.pending.keys().find(awaited).or_else(|| live.pending.keys().next())?;
         match &live.pending[position] {
             Pending::Call { child, target, .. } => Some(("call", format!("{target} ({child})"), "cancel")),
             Pending::Sleep(due) => Some(("sleep", format!("until {}", time_text(*due)), "cancel")),
+            Pending::Task(task) => Some(("task", task_text(task, now), "cancel")),
             Pending::Begin => Some(("call", "earlier calls, before its transaction begins".into(), "cancel")),
             Pending::Commit | Pending::Rollback => Some(("commit", "calls of its transaction".into(), "cancel")),
         }
@@ -134,6 +140,22 @@ impl Partition {
             Some((service, "")) => format!("the turn of {service}"),
             Some((service, field)) => format!("{service}.{field}"),
             None => "a cell".into(),
+        }
+    }
+}
+
+/// `fetch, attempt 2 of 4, next try in 3 s: ValueError: …`
+fn task_text(task: &PendingTask, now: Micros) -> String {
+    let (name, tries) = (task.call.name(), u64::from(task.call.retries) + 1);
+    let attempt = format!("{name}, attempt {} of {tries}", u64::from(task.failed) + 1);
+    let before = if task.error.is_empty() { String::new() } else { format!("; the last one: {}", task.error) };
+    match task.phase {
+        TaskPhase::Waiting => format!("{attempt}, waits for tasks that were asked for before it{before}"),
+        TaskPhase::Handed(_) => format!("{attempt}, waits for a free task worker{before}"),
+        TaskPhase::Running(_) => format!("{attempt}, runs{before}"),
+        TaskPhase::Backoff(due) => {
+            let seconds = due.saturating_sub(now).div_ceil(1_000_000);
+            format!("{attempt}, next try in {seconds} s{before}")
         }
     }
 }

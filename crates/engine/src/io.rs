@@ -1,11 +1,13 @@
 //! The engine's one door in and one door out: inputs go in, records and effects come out. Both are closed enums.
 
+use std::sync::Arc;
+
 use protocol::api;
 use protocol::ids::{InvocationId, Micros, PartitionId, Position, RunNumber};
 use protocol::message::Message;
 use protocol::problem::Code;
 use protocol::record::Record;
-use protocol::worker::{FromWorker, Outcome, Resume, Slice, Start, ValueBytes};
+use protocol::worker::{FromWorker, Outcome, Resume, Slice, Start, TaskCall, ValueBytes};
 
 /// Names a request of the gateway; the reply carries it back.
 pub type Token = u64;
@@ -33,6 +35,20 @@ pub enum Input {
         suspended: Vec<InvocationId>,
         /// How they ended, for people: `worker 2 was killed by signal 9`.
         cause: String,
+    },
+    /// A task worker has begun this run.
+    TaskStarted {
+        /// The run.
+        run: RunNumber,
+    },
+    /// A run of a task is over.
+    TaskEnded {
+        /// The run.
+        run: RunNumber,
+        /// What came of it.
+        outcome: Outcome,
+        /// Another try is of no use.
+        is_final: bool,
     },
     /// The answer to [`Effect::Load`].
     Loaded {
@@ -155,6 +171,23 @@ pub enum Effect {
     },
     /// Something that an operator should see in the server's log.
     Notice(String),
+    /// Run a task once. If what runs it dies, it is run again; [`Input::TaskEnded`] says what came of it.
+    StartTask(Box<TaskStart>),
+    /// Nobody wants the result of this run any more; it ends, as far as that can be done.
+    StopTask(RunNumber),
+}
+
+/// A task to be run.
+#[derive(Clone, Debug)]
+pub struct TaskStart {
+    /// Comes back in [`Input::TaskEnded`].
+    pub run: RunNumber,
+    /// What it rests on: it begins when that is durable.
+    pub after: Position,
+    /// Who asked for it.
+    pub invocation: InvocationId,
+    /// What to run.
+    pub call: Arc<TaskCall>,
 }
 
 /// Rows to read.

@@ -29,10 +29,11 @@ mod results;
 pub mod routing;
 mod state;
 mod sweep;
+mod tasks;
 mod transaction;
 mod turns;
 
 pub use config::Config;
 pub use deployment::Deployment;
-pub use io::{Effect, Input, Listed, Query, Reply, Submit, Token, Turn};
+pub use io::{Effect, Input, Listed, Query, Reply, Submit, TaskStart, Token, Turn};
 pub use partition::Partition;

@@ -18,5 +18,7 @@ pub(crate) const PROBE_HOPS_MAX: u32 = 1_000;
 pub(crate) const FORGET_BATCH_MAX: usize = 256;
 /// Period of the retention sweep, in microseconds.
 pub(crate) const FORGET_PERIOD: u64 = 1_000_000;
+/// Tasks of one partition that the runtime is given at once; further ones wait here, in order.
+pub(crate) const TASKS_IN_FLIGHT_MAX: usize = 1_000;
 /// Calls and sends that one step may start; beyond, the step fails.
 pub(crate) const OPS_PER_STEP_MAX: usize = 10_000;

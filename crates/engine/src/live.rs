@@ -8,7 +8,7 @@ use protocol::cell::{CellKey, CellRow};
 use protocol::ids::{AttemptId, InvocationId, Micros, PartitionId, Position, RunNumber};
 use protocol::message::LockMode;
 use protocol::record::{Accepted, CellWrite, InvocationRow, JournalRow, Parked};
-use protocol::worker::{Delivered, StepEnd};
+use protocol::worker::{Delivered, StepEnd, TaskCall};
 
 use crate::deployment::Cells;
 use crate::io::Token;
@@ -195,12 +195,40 @@ pub(crate) enum Pending {
     Call { child: InvocationId, target: String, inner: bool },
     /// A sleep.
     Sleep(Micros),
+    /// A task.
+    Task(PendingTask),
     /// The beginning of a transaction.
     Begin,
     /// Its commit.
     Commit,
     /// Its abort by the program.
     Rollback,
+}
+
+/// A task without result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PendingTask {
+    pub(crate) call: Arc<TaskCall>,
+    /// Tries that have begun and failed.
+    pub(crate) failed: u32,
+    /// How the last of them failed, for people.
+    pub(crate) error: String,
+    pub(crate) phase: TaskPhase,
+    /// The record that asked for it.
+    pub(crate) after: Position,
+}
+
+/// Where a task stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TaskPhase {
+    /// Waits here for others to end.
+    Waiting,
+    /// The runtime has it.
+    Handed(RunNumber),
+    /// A task worker runs it.
+    Running(RunNumber),
+    /// The next try begins at this time.
+    Backoff(Micros),
 }
 
 /// A result that can be delivered.

@@ -37,6 +37,10 @@ pub struct Partition {
     pub(crate) dead_order: VecDeque<AttemptId>,
     pub(crate) runs: BTreeMap<RunNumber, InvocationId>,
     pub(crate) timers: BTreeSet<(Micros, InvocationId, String)>,
+    /// Tasks that the runtime has.
+    pub(crate) task_runs: BTreeMap<RunNumber, (InvocationId, String)>,
+    /// Tasks that wait until it has fewer; may name some that are over.
+    pub(crate) tasks_waiting: VecDeque<(InvocationId, String)>,
     pub(crate) loads: BTreeMap<u64, Load>,
     pub(crate) groups: BTreeMap<u64, Group>,
     pub(crate) epochs: BTreeMap<PartitionId, u64>,
@@ -73,6 +77,8 @@ impl Partition {
             dead_order: VecDeque::new(),
             runs: BTreeMap::new(),
             timers: BTreeSet::new(),
+            task_runs: BTreeMap::new(),
+            tasks_waiting: VecDeque::new(),
             loads: BTreeMap::new(),
             groups: BTreeMap::new(),
             epochs: BTreeMap::new(),
@@ -174,7 +180,9 @@ impl Partition {
                 self.departed(run, step, &expected, &actual, turn);
             }
             // The pool deals with it; a partition has nothing to do.
-            Input::Worker(FromWorker::Ready { .. }) => {}
+            Input::Worker(FromWorker::Ready { .. } | FromWorker::TaskEnd { .. } | FromWorker::TaskOutput { .. }) => {}
+            Input::TaskStarted { run } => self.task_started(run),
+            Input::TaskEnded { run, outcome, is_final } => self.task_ended(run, outcome, is_final, turn),
             Input::WorkersLost { runs, suspended, cause } => self.workers_lost(&runs, &suspended, &cause, turn),
             Input::Loaded { ticket, rows, cut } => self.loaded(ticket, rows, cut, turn),
             Input::Await { token, id } => self.wait_for(token, id, turn),

@@ -99,6 +99,9 @@ impl Partition {
 
     pub(crate) fn timer_due(&mut self, id: InvocationId, position: &str, turn: &mut Turn) {
         let Some(live) = self.live.get_mut(&id) else { return };
+        if matches!(live.pending.get(position), Some(Pending::Task(_))) {
+            return self.retry_task(id, position, turn);
+        }
         if live.pending.remove(position).is_some() {
             live.ready.push(decided(position, None));
             self.maybe_begin_transaction(id, turn);
@@ -113,6 +116,10 @@ impl Partition {
             return;
         }
         let cancels = live.cancel == Cancel::Asked && live.transaction.is_none() && live.inner.is_none();
+        if cancels {
+            self.cancel_tasks(id, turn);
+        }
+        let Some(live) = self.live.get_mut(&id) else { return };
         if cancels {
             live.cancel = Cancel::Delivered;
             let message = "the invocation was cancelled";

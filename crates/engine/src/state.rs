@@ -12,8 +12,9 @@ use protocol::ids::{AttemptId, InvocationId, PartitionId, Position, Stamp};
 use protocol::message::DurableBody;
 use protocol::record::{
     self, BadBytes, Body, CatalogueRow, CellWrite, DecisionRow, Dedup, DedupRow, Deploy, DoneRow, Forgotten, InboxRow,
-    InvocationRow, JournalRow, MetaRow, PreparedRow, Record, Resolved, StatusChange, StatusRow, Step,
+    InvocationRow, JournalRow, MetaRow, PreparedRow, Record, Resolved, StatusChange, StatusRow, Step, TaskResult,
 };
+use protocol::worker::{Delivered, Outcome};
 
 /// An unfinished invocation.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +22,8 @@ pub(crate) struct Stored {
     pub(crate) row: Arc<InvocationRow>,
     pub(crate) status: StatusRow,
     pub(crate) journal: Vec<Arc<JournalRow>>,
+    /// Results of tasks that no step has taken yet, by position.
+    pub(crate) task_results: BTreeMap<String, Outcome>,
 }
 
 /// Durable state, mirrored.
@@ -93,6 +96,10 @@ impl State {
                 // Rows come in order of their keys, so of their indexes.
                 self.invocations.entry(invocation_of(suffix)).or_default().journal.push(row);
             }
+            kind::TASK_RESULT => {
+                let Delivered { position, result } = record::decode(bytes, "result of a task")?;
+                self.invocations.entry(invocation_of(suffix)).or_default().task_results.insert(position, result);
+            }
             kind::OUTBOX => {
                 let (to, seq) = peer_and_seq(suffix);
                 self.outbox.entry(to).or_default().insert(seq, record::decode(bytes, "outgoing message")?);
@@ -139,6 +146,7 @@ impl State {
             Body::Resolved(resolved) => self.apply_resolved(resolved, &mut changes),
             Body::Status(change) => self.apply_status(change, &mut changes),
             Body::Forget(forgotten) => forgotten.iter().for_each(|one| forget(one, &mut changes)),
+            Body::TaskResult(result) => self.apply_task_result(result, &mut changes),
         }
         changes.put(cell::partition_row(kind::META, &[]), record::encode(&self.meta));
         changes
@@ -214,6 +222,11 @@ impl State {
         for row in &step.journal {
             let key = cell::journal_row(step.invocation, stored.journal.len() as u64);
             changes.put(key, record::encode(row));
+            for delivered in &row.delivered {
+                if stored.task_results.remove(&delivered.position).is_some() {
+                    changes.delete(cell::task_result_row(step.invocation, &delivered.position));
+                }
+            }
             stored.journal.push(Arc::new(row.clone()));
         }
         stored.status.journal_len = stored.journal.len() as u64;
@@ -230,6 +243,9 @@ impl State {
         }
         for index in 0..stored.journal.len() {
             changes.delete(cell::journal_row(id, index as u64));
+        }
+        for position in stored.task_results.keys() {
+            changes.delete(cell::task_result_row(id, position));
         }
         let Some(keep_until) = done.keep_until else { return };
         let call = &stored.row.call;
@@ -264,6 +280,13 @@ impl State {
         stored.status.parked = change.parked.clone();
         stored.status.cancel = change.cancel;
         changes.put(cell::invocation_row(kind::STATUS, change.invocation), record::encode(&stored.status));
+    }
+
+    fn apply_task_result(&mut self, entry: &TaskResult, changes: &mut Changes) {
+        let Some(stored) = self.invocations.get_mut(&entry.invocation) else { return };
+        let Delivered { position, result } = &entry.result;
+        changes.put(cell::task_result_row(entry.invocation, position), record::encode(&entry.result));
+        stored.task_results.insert(position.clone(), result.clone());
     }
 
     fn send(&mut self, to: PartitionId, body: DurableBody, changes: &mut Changes) {

@@ -31,7 +31,7 @@ pub enum State {
 /// What an invocation waits for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Waiting {
-    /// `lock`, `turn`, `call`, `sleep`, `worker`, `commit`, `retry`, `resume`.
+    /// `lock`, `turn`, `call`, `task`, `sleep`, `worker`, `commit`, `retry`, `resume`.
     pub reason: String,
     /// What exactly: a cell, a child's id and method, a time.
     #[serde(rename = "for")]
@@ -87,6 +87,9 @@ pub struct Description {
     pub journal: Vec<JournalEntry>,
     /// Attempts of its current step or transaction, and failed runs.
     pub attempts: u64,
+    /// Tasks that it has asked for and that have no result: `position: name, attempt 1 of 4, runs`.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub tasks: Vec<String>,
     /// Why it is parked, both sides of a departure, the last failed run.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub note: Option<String>,

@@ -60,6 +60,8 @@ pub mod kind {
     pub const DONE: u8 = 5;
     /// [`crate::record::DedupRow`].
     pub const DEDUP: u8 = 6;
+    /// [`crate::worker::Delivered`]: the result of a task that no journal has yet; the position follows the invocation.
+    pub const TASK_RESULT: u8 = 7;
     /// Outgoing message (partition row): peer, sequence number.
     pub const OUTBOX: u8 = 16;
     /// [`crate::record::InboxRow`] (partition row): peer.
@@ -106,6 +108,13 @@ pub fn invocation_row(kind: u8, id: InvocationId) -> Vec<u8> {
 pub fn journal_row(id: InvocationId, index: u64) -> Vec<u8> {
     let mut key = invocation_row(kind::JOURNAL, id);
     key.extend_from_slice(&index.to_be_bytes());
+    key
+}
+
+/// Key of the row of a task's result.
+pub fn task_result_row(id: InvocationId, position: &str) -> Vec<u8> {
+    let mut key = invocation_row(kind::TASK_RESULT, id);
+    key.extend_from_slice(position.as_bytes());
     key
 }
 

@@ -8,7 +8,7 @@ use minicbor::{Decode, Encode};
 use crate::cell::CellKey;
 use crate::ids::{Age, AttemptId, DeploymentId, InvocationId, Micros, PartitionId, Slot, Stamp};
 use crate::message::{Call, DurableBody};
-use crate::worker::{Delivered, Outcome, Slice};
+use crate::worker::{Delivered, Outcome, Slice, TaskCall};
 
 /// One record of one partition, version 1 of its meaning.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
@@ -71,6 +71,20 @@ pub enum Body {
     /// Results past their retention are forgotten.
     #[n(7)]
     Forget(#[n(0)] Vec<Forgotten>),
+    /// A task of an unfinished invocation has its result, which is kept until a step's journal has it.
+    #[n(8)]
+    TaskResult(#[n(0)] TaskResult),
+}
+
+/// The result of a task.
+#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+pub struct TaskResult {
+    /// The invocation that asked for it.
+    #[n(0)]
+    pub invocation: InvocationId,
+    /// Position of the operation, and the result.
+    #[n(1)]
+    pub result: Delivered,
 }
 
 /// A deployment.
@@ -416,6 +430,12 @@ pub enum OpRowKind {
     /// Its abort by the program.
     #[n(5)]
     Rollback,
+    /// A task.
+    #[n(6)]
+    Task(#[n(0)] TaskCall),
+    /// The operation at this position was cancelled by the program.
+    #[n(7)]
+    Cancel(#[n(0)] String),
 }
 
 impl OpRow {
@@ -428,6 +448,8 @@ impl OpRow {
             OpRowKind::Begin => "begin".into(),
             OpRowKind::Commit(_) => "commit".into(),
             OpRowKind::Rollback => "rollback".into(),
+            OpRowKind::Task(task) => format!("task {}", task.function),
+            OpRowKind::Cancel(position) => format!("cancel {position}"),
         }
     }
 }

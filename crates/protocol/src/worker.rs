@@ -12,6 +12,8 @@
 //! | 2 RESUME | `(2, run, invocation, clock, slice, delivered)` |
 //! | 3 EVICT | `(3, invocation)` |
 //! | 4 FETCHED | `(4, run, slice)`, `slice` is `None` for *not now* |
+//! | 20 TASK | `(20, run, function, args, timeout, flags)`, to task workers; `timeout` in microseconds or `None` |
+//! | 21 STOP | `(21, run)`, to task workers: nobody wants its result any more |
 //!
 //! | tag | worker to server |
 //! |---|---|
@@ -20,6 +22,8 @@
 //! | 12 DROPPED | `(12, run)` after *not now* |
 //! | 13 DEPARTED | `(13, run, invocation, step, expected, actual)` |
 //! | 14 READY | `(14, pid, python version, problem)`; `problem` is an exception value's bytes or `None` |
+//! | 24 TASK_END | `(24, run, kind, payload, final)`, from task workers; `final`: another try is of no use |
+//! | 25 TASK_OUTPUT | `(25, run, stream, text)`, from task workers, at once |
 //!
 //! `slice` is `(cells, wholes)`: `cells` a list of `(field, key, value)` with `key` `None` for a scalar field and
 //! `value` `None` for an absent cell; `wholes` a list of `(field, [(key, value), …])` in iteration order. `reads` is
@@ -65,6 +69,25 @@ pub enum ToWorker {
         /// What was asked for.
         slice: Option<Slice>,
     },
+    /// To a task worker: run a task once.
+    Task(Box<TaskRun>),
+    /// To a task worker: end a run whose result nobody wants, as far as that can be done.
+    StopTask(RunNumber),
+}
+
+/// TASK.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TaskRun {
+    /// Number of this execution.
+    pub run: RunNumber,
+    /// `module.function`.
+    pub function: String,
+    /// A tuple `([positional…], {name: value})`.
+    pub args: ValueBytes,
+    /// How long it may take.
+    pub timeout: Option<Micros>,
+    /// It is an `async def` (flag 2): the worker itself ends it in time.
+    pub is_async: bool,
 }
 
 /// START.
@@ -258,6 +281,24 @@ pub enum FromWorker {
         /// The exception that loading raised.
         problem: Option<ValueBytes>,
     },
+    /// A task has run.
+    TaskEnd {
+        /// The run.
+        run: RunNumber,
+        /// What came of it.
+        outcome: Outcome,
+        /// Another try is of no use.
+        is_final: bool,
+    },
+    /// A task has written something.
+    TaskOutput {
+        /// The run; 0 if it cannot be told.
+        run: RunNumber,
+        /// Stream, as in END.
+        stream: u8,
+        /// Text.
+        text: String,
+    },
 }
 
 /// What a fetch asks for.
@@ -349,6 +390,46 @@ pub enum OpKind {
     Commit,
     /// `(5, exception)`: abort it because the program asked; delivers `None`.
     Rollback(ValueBytes),
+    /// `(6, function, args, retries, timeout, backoff, backoff_max, flags)`: run a task; its result is delivered.
+    Task(TaskCall),
+    /// `(7, position)`: the call, task or sleep that was asked for there is cancelled; nothing is delivered.
+    Cancel(String),
+}
+
+/// A task that is asked for, with its policy. Times are microseconds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct TaskCall {
+    /// `module.function`.
+    #[n(0)]
+    pub function: String,
+    /// A tuple `([positional…], {name: value})`.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub args: ValueBytes,
+    /// Tries after the first one that failed.
+    #[n(2)]
+    pub retries: u32,
+    /// How long one try may take.
+    #[n(3)]
+    pub timeout: Option<Micros>,
+    /// Pause after the first try; doubles with each.
+    #[n(4)]
+    pub backoff: Micros,
+    /// Longest pause.
+    #[n(5)]
+    pub backoff_max: Micros,
+    /// Has no outside effect (flag 1): need not wait until what it rests on is durable.
+    #[n(6)]
+    pub is_pure: bool,
+    /// It is an `async def` (flag 2).
+    #[n(7)]
+    pub is_async: bool,
+}
+
+impl TaskCall {
+    /// Its name without the module, for people.
+    pub fn name(&self) -> &str {
+        self.function.rsplit('.').next().unwrap_or(&self.function)
+    }
 }
 
 /// What is called.
@@ -376,8 +457,16 @@ mod tag {
     pub(super) const DROPPED: i64 = 12;
     pub(super) const DEPARTED: i64 = 13;
     pub(super) const READY: i64 = 14;
+    pub(super) const TASK: i64 = 20;
+    pub(super) const STOP: i64 = 21;
+    pub(super) const TASK_END: i64 = 24;
+    pub(super) const TASK_OUTPUT: i64 = 25;
     /// Of START: runs inside a caller's transaction.
     pub(super) const FLAG_IN_TRANSACTION: i64 = 1;
+    /// Of a task that is asked for: it has no outside effect.
+    pub(super) const FLAG_PURE: i64 = 1;
+    /// Of a task that is asked for, and of TASK: it is an `async def`.
+    pub(super) const FLAG_ASYNC: i64 = 2;
 }
 
 /// A frame that cannot be written or read.

@@ -15,6 +15,8 @@ pub struct NodeConfig {
     pub partitions: u16,
     /// Worker processes, without the warm spare.
     pub workers: usize,
+    /// Processes that run tasks, at most; they are started when tasks want them.
+    pub task_workers: usize,
     /// The Python interpreter of the workers.
     pub python: PathBuf,
     /// How long results are kept.
@@ -34,6 +36,7 @@ impl Default for NodeConfig {
             data_dir: None,
             partitions: 4,
             workers: cores,
+            task_workers: cores,
             python: "python3".into(),
             retention: Duration::from_secs(24 * 3600),
             step_timeout: Duration::from_secs(10),

@@ -19,6 +19,21 @@ pub const OVERLAY_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Steps that a worker has been sent and has not ended; further ones wait in the driver, where admission bounds them.
 pub const RUNS_IN_FLIGHT_MAX: usize = 64;
 
+/// Tasks that a task worker runs at once; further ones wait in the driver, in order.
+pub const TASKS_PER_WORKER_MAX: usize = 32;
+
+/// A cancelled task that has not ended by then is ended with its process.
+pub const TASK_STOP_WAIT: Duration = Duration::from_secs(5);
+
+/// What the worker gets on top of an `async def` task's time limit to end it by itself.
+pub const TASK_GRACE: Duration = Duration::from_secs(1);
+
+/// A task that has lost its process to others' time limits this often runs alone.
+pub const TASK_DISPLACED_MAX: u32 = 2;
+
+/// A task whose process has died this often while nothing else ran there fails with `TaskLost`.
+pub const TASK_DEATHS_MAX: u32 = 3;
+
 /// Workers that may die one after the other before any of them has loaded the application; then the node does not
 /// start (later: goes on trying, with [`WORKER_BACKOFF_MAX`] between).
 pub const WORKER_STARTS_FAILED_MAX: u32 = 3;

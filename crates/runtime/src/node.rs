@@ -23,7 +23,8 @@ use crate::shared::{Phase, Shared};
 use crate::worker::Launch;
 use crate::worker::package::WorkerDir;
 use crate::worker::pool::{Pool, PoolConfig};
-use crate::worker::process::{Python, init_frame};
+use crate::worker::process::{Purpose, Python, init_frame};
+use crate::worker::tasks::TaskPool;
 use engine::{Config, Deployment};
 
 /// A running node. Dropping it shuts it down and waits for that.
@@ -32,8 +33,11 @@ pub struct Node {
     driver: Option<JoinHandle<()>>,
 }
 
-/// Makes the launcher of a node's workers; what it reports goes to the given sender.
-pub(crate) type MakeLaunch<'a> = Box<dyn FnOnce(Sender<Event>) -> Result<Box<dyn Launch>, StartError> + 'a>;
+/// The launchers of a node's workers and of its task workers.
+pub(crate) type Launchers = (Box<dyn Launch>, Box<dyn Launch>);
+
+/// Makes them; what they report goes to the given sender.
+pub(crate) type MakeLaunch<'a> = Box<dyn FnOnce(Sender<Event>) -> Result<Launchers, StartError> + 'a>;
 
 impl Node {
     /// Starts a node and returns when it takes calls: its storage is recovered and a worker has loaded the application.
@@ -47,8 +51,12 @@ impl Node {
         let launch: MakeLaunch<'_> = Box::new(move |events| {
             let (interpreter, sink, manifest) = python;
             // A driver that has ended has closed all sockets, so the processes end too.
+            let of_tasks = events.clone();
             let report = Arc::new(move |event| drop(events.send(Event::Worker(event))));
-            Ok(Box::new(Python { interpreter, dir: Arc::new(dir), manifest, sink, report }))
+            let steps = Python { purpose: Purpose::Steps, interpreter, dir: Arc::new(dir), manifest, sink, report };
+            let report = Arc::new(move |event| drop(of_tasks.send(Event::TaskWorker(event))));
+            let tasks = Python { purpose: Purpose::Tasks, report, ..steps.clone() };
+            Ok((Box::new(steps), Box::new(tasks)))
         });
         Self::start_with(config, manifest, backends, launch)
     }
@@ -103,6 +111,7 @@ fn check(config: &NodeConfig) -> Result<(), StartError> {
             Err(StartError::Config("there cannot be more than 4096 partitions"))
         }
         NodeConfig { workers: 0, .. } => Err(StartError::Config("there must be at least one worker")),
+        NodeConfig { task_workers: 0, .. } => Err(StartError::Config("there must be at least one task worker")),
         NodeConfig { step_timeout, .. } if *step_timeout < Duration::from_millis(1) => {
             Err(StartError::Config("the time limit of a step is too short"))
         }
@@ -121,7 +130,9 @@ fn assemble(
 ) -> Result<Parts, StartError> {
     let now = Instant::now();
     let workers = PoolConfig { workers: config.workers, step_timeout: config.step_timeout };
-    let mut pool = Pool::new(workers, launch(events.clone())?, now);
+    let (of_steps, of_tasks) = launch(events.clone())?;
+    let mut pool = Pool::new(workers, of_steps, now);
+    let tasks = TaskPool::new(config.task_workers, of_tasks, now);
     pool.check(now).map_err(StartError::io("starting", &config.python))?;
     let faults = Faults::from_environment();
     let of_partitions = Config {
@@ -152,6 +163,7 @@ fn assemble(
         epoch,
         tail,
         pool,
+        tasks,
         writer,
         maintenance,
         sink,

@@ -12,7 +12,7 @@ use protocol::{PartitionId, Position};
 use crate::backends::Backends;
 use crate::error::StartError;
 use crate::limits;
-use crate::rows::query::{skip_scan, slot_kind, slots_of, unfinished};
+use crate::rows::query::{skip_scan, slot_kind, slots_of, task_results, unfinished};
 use crate::rows::writer;
 use crate::rows::{Overlay, Row, View};
 use engine::{Config, Deployment, Partition};
@@ -60,6 +60,7 @@ fn restore(backends: &Backends, id: PartitionId, partitions: u16, partition: &mu
     };
     view.scan(&slot_kind(PARTITION_SLOT, kind::OUTBOX), &slot_kind(PARTITION_SLOT, kind::EXPIRY), &mut row)?;
     skip_scan(&mut view, slots_of(id, partitions), unfinished, &mut row)?;
+    skip_scan(&mut view, slots_of(id, partitions), task_results, &mut row)?;
     bad.map_or(Ok(()), |source| Err(StartError::BadBytes { partition: id, source }))
 }
 

@@ -17,6 +17,7 @@ mod keys;
 mod program;
 mod rng;
 mod seeds;
+mod tasks;
 mod transactions;
 mod worker;
 #[allow(dead_code, reason = "the language of tests is larger than what the present ones say")]

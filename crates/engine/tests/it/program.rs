@@ -101,6 +101,10 @@ pub enum Stmt {
     Fork(Vec<Block>),
     Send(Target),
     Sleep(Expr),
+    /// Register = result of a task with this number and so many retries.
+    Task(usize, Expr, u32),
+    /// Register = result of the call, or -1 if the time was over before it.
+    Race(usize, Target, Expr),
     Tx(Block),
     /// Runs the second block if the first one raises.
     Try(Block, Block),

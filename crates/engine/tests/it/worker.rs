@@ -12,7 +12,7 @@ use protocol::ids::InvocationId;
 use protocol::message::Exception;
 use protocol::worker::{
     Delivered, FetchWhat, JournalStep, Op, OpKind, Outcome, Resume, Slice, Start, StepEnd, StepStatus, StepWrite,
-    Target as CallTarget,
+    Target as CallTarget, TaskCall,
 };
 use protocol::{Value, msgpack};
 
@@ -75,6 +75,8 @@ struct State {
     outstanding: BTreeSet<String>,
     abandoned: BTreeSet<String>,
     outcomes: BTreeMap<String, Outcome>,
+    /// Positions of results, in the order of delivery.
+    arrived: Vec<String>,
     background: Vec<Task>,
     // The step.
     number: u64,
@@ -134,6 +136,8 @@ pub fn text_of(kind: &OpKind) -> String {
         OpKind::Begin => "begin".into(),
         OpKind::Commit => "commit".into(),
         OpKind::Rollback(_) => "rollback".into(),
+        OpKind::Task(task) => format!("task {}", task.function),
+        OpKind::Cancel(position) => format!("cancel {position}"),
     }
 }
 
@@ -306,6 +310,7 @@ fn deliver(run: &mut State, delivered: Delivered) {
         return;
     }
     if run.outstanding.remove(&delivered.position) {
+        run.arrived.push(delivered.position.clone());
         run.outcomes.insert(delivered.position, delivered.result);
     } else {
         let known = run.abandoned.contains(&delivered.position);
@@ -461,12 +466,9 @@ async fn statement(run: &Run, branch: &Rc<Branch>, stmt: &Stmt) -> Result<(), En
         Stmt::Detach(target) => {
             start(run, branch, OpKind::Call(call_target(run, target))).await;
         }
-        Stmt::Sleep(micros) => {
-            let micros = number(micros) as u64;
-            let due = run.borrow().clock + micros;
-            let position = start(run, branch, OpKind::Sleep(due)).await;
-            outcome(run, branch, &position).await?;
-        }
+        Stmt::Sleep(micros) => nap(run, branch, number(micros) as u64).await?,
+        Stmt::Task(into, name, retries) => task(run, branch, *into, number(name), *retries).await?,
+        Stmt::Race(into, target, micros) => race(run, branch, *into, target, number(micros) as u64).await?,
         Stmt::Tx(body) => transaction(run, branch, body).await?,
         Stmt::Try(body, handler) => match exec(run.clone(), branch.clone(), body.clone()).await {
             Err(End::Raise(_)) => exec(run.clone(), branch.clone(), handler.clone()).await?,
@@ -609,7 +611,7 @@ async fn start(run: &Run, branch: &Branch, kind: OpKind) -> String {
 
 fn start_at(run: &Run, position: String, kind: OpKind) -> String {
     let mut run = run.borrow_mut();
-    if !matches!(kind, OpKind::Send(_)) {
+    if !matches!(kind, OpKind::Send(_) | OpKind::Cancel(_)) {
         run.outstanding.insert(position.clone());
     }
     run.ops.push(Op { position: position.clone(), kind });
@@ -636,6 +638,56 @@ async fn outcome(run: &Run, branch: &Branch, position: &str) -> Result<Vec<u8>, 
         }
     })
     .await
+}
+
+async fn nap(run: &Run, branch: &Branch, micros: u64) -> Result<(), End> {
+    let due = run.borrow().clock + micros;
+    let position = start(run, branch, OpKind::Sleep(due)).await;
+    outcome(run, branch, &position).await.map(drop)
+}
+
+async fn task(run: &Run, branch: &Branch, into: usize, name: i64, retries: u32) -> Result<(), End> {
+    let args = msgpack::encode_args(&[Value::Int(name)], &[]).unwrap();
+    let function = "app.errand".to_owned();
+    let call = TaskCall { function, args, retries, backoff: 500, backoff_max: 1_500, ..TaskCall::default() };
+    let position = start(run, branch, OpKind::Task(call)).await;
+    let result = outcome(run, branch, &position).await?;
+    run.borrow_mut().registers[into] = decode_result(&result).0;
+    Ok(())
+}
+
+/// Who is there first wins, also if both are; the other one is cancelled.
+async fn race(run: &Run, branch: &Branch, into: usize, target: &Target, micros: u64) -> Result<(), End> {
+    let due = run.borrow().clock + micros;
+    let call = start(run, branch, OpKind::Call(call_target(run, target))).await;
+    let timer = start(run, branch, OpKind::Sleep(due)).await;
+    let winner = poll_fn(|_| {
+        let mut run = run.borrow_mut();
+        if run.fetch.is_some() {
+            return Poll::Pending;
+        }
+        if let Some(bytes) = run.cancel.take_if(|_| branch.is_main()) {
+            run.abandoned.extend([call.clone(), timer.clone()]);
+            return Poll::Ready(Err(End::Raise(bytes)));
+        }
+        let first = run.arrived.iter().find(|position| **position == call || **position == timer).cloned();
+        let Some(first) = first else {
+            run.waits.extend([call.clone(), timer.clone()]);
+            return Poll::Pending;
+        };
+        Poll::Ready(Ok(run.outcomes.remove(&first).map(|outcome| (first, outcome))))
+    })
+    .await?;
+    let Some((first, outcome)) = winner else { panic!("what arrived has an outcome") };
+    let loser = if first == call { &timer } else { &call };
+    run.borrow_mut().abandoned.insert(loser.clone());
+    start(run, branch, OpKind::Cancel(loser.clone())).await;
+    match outcome {
+        _ if first == timer => run.borrow_mut().registers[into] = -1,
+        Outcome::Value(bytes) => take_result(run, into, &bytes, unit_of_call(run)),
+        Outcome::Exception(bytes) => return Err(End::Raise(bytes)),
+    }
+    Ok(())
 }
 
 /// Calls inside a transaction belong to its unit.

@@ -11,10 +11,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use engine::{Config, Deployment, Effect, Input, Partition, Query, Reply, Submit, Token, Turn, routing};
+use engine::{Config, Deployment, Effect, Input, Partition, Query, Reply, Submit, TaskStart, Token, Turn, routing};
 use protocol::cell::{CellKey, kind};
 use protocol::ids::{InvocationId, PartitionId, Position, RunNumber, SLOTS, Slot};
-use protocol::message::Message;
+use protocol::message::{Exception, Message};
 use protocol::record::Record;
 use protocol::worker::{FromWorker, Outcome, Resume, Slice, Start, StepStatus};
 use protocol::{Value, msgpack, record};
@@ -127,6 +127,7 @@ struct Flight {
 }
 
 enum Held {
+    Task(PartitionId, Box<TaskStart>),
     Reply(Token, Reply, InvocationId),
     Print(InvocationId, Vec<(u8, String)>),
 }
@@ -135,6 +136,28 @@ enum Task {
     Start(Box<Start>),
     Resume(Resume),
     Evict(InvocationId),
+}
+
+/// What became of tasks, by their number: outside of all partitions, like the world.
+#[derive(Default)]
+pub struct Errands {
+    pub begun: BTreeMap<i64, u64>,
+    pub failed: BTreeMap<i64, u64>,
+    given: i64,
+}
+
+/// The number that a task was given.
+fn errand_of(start: &TaskStart) -> i64 {
+    match msgpack::decode(&start.call.args).unwrap() {
+        Value::Tuple(parts) => match &parts[0] {
+            Value::List(args) => match args[0] {
+                Value::Int(number) => number,
+                _ => panic!("a number"),
+            },
+            _ => panic!("a list"),
+        },
+        _ => panic!("arguments"),
+    }
 }
 
 #[derive(Default)]
@@ -240,6 +263,7 @@ enum Event {
     CrashNode,
     CrashPartition(PartitionId),
     EvictOne,
+    EndTask(usize),
 }
 
 pub struct World {
@@ -255,6 +279,9 @@ pub struct World {
     echoes: Vec<((PartitionId, PartitionId), Message)>,
     held: Vec<(usize, u64, Held)>,
     loads: VecDeque<(PartitionId, u64, Query)>,
+    /// Tasks that run.
+    tasks: Vec<(PartitionId, TaskStart)>,
+    pub errands: Errands,
     processes: Vec<Process>,
     running: BTreeMap<(PartitionId, RunNumber), Running>,
     /// Which process holds which coroutine, as far as the pool knows.
@@ -287,6 +314,8 @@ impl World {
             links: BTreeMap::new(),
             echoes: Vec::new(),
             held: Vec::new(),
+            tasks: Vec::new(),
+            errands: Errands::default(),
             loads: VecDeque::new(),
             processes: (0..2).map(|_| Process::default()).collect(),
             running: BTreeMap::new(),
@@ -463,6 +492,14 @@ impl World {
                 self.hold(log, after.0, Held::Print(invocation, lines));
             }
             Effect::Notice(text) => self.notices.push(text),
+            Effect::StartTask(start) => {
+                assert!(start.after.0 <= end, "a task rests on position {:?} of a log of {end}", start.after);
+                self.hold(log, start.after.0, Held::Task(id, start));
+            }
+            Effect::StopTask(run) => {
+                self.tasks.retain(|(of, task)| (*of, task.run) != (id, run));
+                self.held.retain(|(.., held)| !matches!(held, Held::Task(of, task) if (*of, task.run) == (id, run)));
+            }
         }
     }
 
@@ -486,6 +523,10 @@ impl World {
 
     fn release(&mut self, held: Held) {
         match held {
+            Held::Task(id, start) => {
+                *self.errands.begun.entry(errand_of(&start)).or_default() += 1;
+                self.tasks.push((id, *start));
+            }
             Held::Reply(token, reply, id) => self.replied(token, reply, id),
             Held::Print(id, lines) => self.prints.extend(lines.into_iter().map(|(_, text)| (id, text))),
         }
@@ -693,7 +734,10 @@ impl World {
         let ended = match &message {
             FromWorker::End(end) => Some((end.run, end.status == StepStatus::Suspended)),
             FromWorker::Dropped { run } | FromWorker::Departed { run, .. } => Some((*run, false)),
-            FromWorker::Fetch { .. } | FromWorker::Ready { .. } => None,
+            FromWorker::Fetch { .. }
+            | FromWorker::Ready { .. }
+            | FromWorker::TaskEnd { .. }
+            | FromWorker::TaskOutput { .. } => None,
         };
         if let Some((run, suspended)) = ended
             && let Some(running) = self.running.remove(&(partition, run))
@@ -766,6 +810,7 @@ impl World {
         self.links.clear();
         self.echoes.clear();
         self.held.clear();
+        self.tasks.clear();
         self.loads.clear();
         self.processes = (0..self.processes.len()).map(|_| Process::default()).collect();
         self.running.clear();
@@ -828,6 +873,8 @@ impl World {
             eprintln!("[{}] partition {id} crashes", self.events);
         }
         self.held.retain(|(of, ..)| *of != log || !self.options.logs);
+        self.held.retain(|(.., held)| !matches!(held, Held::Task(of, _) if *of == id));
+        self.tasks.retain(|(of, _)| *of != id);
         self.loads.retain(|(of, ..)| *of != id);
         self.cut_links(id);
         for process in &mut self.processes {
@@ -944,6 +991,7 @@ impl World {
         for (id, ..) in &self.loads {
             events.push((20, Event::Loaded(*id)));
         }
+        events.extend((0..self.tasks.len()).map(|index| (5, Event::EndTask(index))));
         let weight = if self.options.lazy_disk { 1 } else { 10 };
         for (index, log) in self.logs.iter().enumerate() {
             if log.durable < log.records.len() as u64 && !self.options.frozen_disk {
@@ -1013,6 +1061,7 @@ impl World {
                 let to = part.applied + self.rng.below(durable - part.applied + 1);
                 self.checkpoint(id, to);
             }
+            Event::EndTask(index) => self.end_task(index),
             Event::Submit(index) => self.submit(index),
             Event::KillWorker(index) => {
                 self.options.worker_deaths -= 1;
@@ -1031,6 +1080,28 @@ impl World {
                 self.evict_one();
             }
         }
+    }
+
+    /// A task has run: it fails, or gives a number that no other run gives.
+    fn end_task(&mut self, index: usize) {
+        let (id, start) = self.tasks.swap_remove(index);
+        let errand = errand_of(&start);
+        self.handle(id, Input::TaskStarted { run: start.run });
+        let fails = self.rng.once_in(3);
+        let outcome = if fails {
+            *self.errands.failed.entry(errand).or_default() += 1;
+            Outcome::Exception(Exception::encode("builtins.OSError", "the errand failed"))
+        } else {
+            self.errands.given += 1;
+            let given = errand * 1_000_000 + self.errands.given;
+            Outcome::Value(msgpack::encode(&Value::Int(given)).unwrap())
+        };
+        self.handle(id, Input::TaskEnded { run: start.run, outcome, is_final: false });
+    }
+
+    /// Tasks that run.
+    pub fn tasks_running(&self) -> usize {
+        self.tasks.len()
     }
 
     fn deliver(&mut self, from: PartitionId, to: PartitionId) {
@@ -1089,7 +1160,15 @@ impl World {
 
     /// Rows of unfinished things, by kind.
     pub fn pending_rows(&self) -> BTreeMap<u8, usize> {
-        let kinds = [kind::INVOCATION, kind::STATUS, kind::JOURNAL, kind::OUTBOX, kind::PREPARED, kind::DECISION];
+        let kinds = [
+            kind::INVOCATION,
+            kind::STATUS,
+            kind::JOURNAL,
+            kind::TASK_RESULT,
+            kind::OUTBOX,
+            kind::PREPARED,
+            kind::DECISION,
+        ];
         let mut found = BTreeMap::new();
         for part in &self.parts {
             for key in part.rows.keys().filter(|key| kinds.contains(&key[2])) {

@@ -150,7 +150,15 @@ impl Backend for Fake {
             return Err(Refusal { code: Code::UnknownInvocation, detail: "forgotten".into() });
         }
         let invocation = invocation();
-        Ok(Description { invocation, parent: None, partition: 1, journal: vec![], attempts: 2, note: None })
+        Ok(Description {
+            invocation,
+            parent: None,
+            partition: 1,
+            journal: vec![],
+            attempts: 2,
+            tasks: vec![],
+            note: None,
+        })
     }
 
     async fn state(&self, place: Place) -> Result<ValueBytes, Refusal> {

@@ -24,6 +24,15 @@ pub fn decode_from_worker(frame: &[u8]) -> Result<Vec<FromWorker>, FrameError> {
             python: input.lossy()?,
             problem: input.optional_value()?,
         }),
+        (tag::TASK_END, 5) => {
+            let run = input.run()?;
+            Ok(FromWorker::TaskEnd { run, outcome: input.outcome()?, is_final: input.boolean()? })
+        }
+        (tag::TASK_OUTPUT, 4) => {
+            let run = input.run()?;
+            let stream = u8::try_from(input.int()?).map_err(|_| input.wrong("a stream's number"))?;
+            Ok(FromWorker::TaskOutput { run, stream, text: input.lossy()? })
+        }
         _ => Err(FrameError::Message { tag, len }),
     })
 }
@@ -46,6 +55,14 @@ pub fn decode_to_worker(frame: &[u8]) -> Result<Vec<ToWorker>, FrameError> {
             let slice = if input.take_none()? { None } else { Some(input.slice()?) };
             Ok(ToWorker::Fetched { run, slice })
         }
+        (tag::TASK, 6) => Ok(ToWorker::Task(Box::new(TaskRun {
+            run: input.run()?,
+            function: input.string()?,
+            args: input.value()?,
+            timeout: input.timeout()?,
+            is_async: input.int()? & tag::FLAG_ASYNC != 0,
+        }))),
+        (tag::STOP, 2) => Ok(ToWorker::StopTask(input.run()?)),
         _ => Err(FrameError::Message { tag, len }),
     })
 }
@@ -99,13 +116,7 @@ fn journal_step(input: &mut Input<'_>) -> Result<JournalStep, FrameError> {
 
 fn delivered(input: &mut Input<'_>) -> Result<Delivered, FrameError> {
     input.tuple(3)?;
-    let position = input.string()?;
-    let result = match input.int()? {
-        0 => Outcome::Value(input.value()?),
-        1 => Outcome::Exception(input.value()?),
-        _ => return Err(input.wrong("the kind of a result")),
-    };
-    Ok(Delivered { position, result })
+    Ok(Delivered { position: input.string()?, result: input.outcome()? })
 }
 
 fn step_end(input: &mut Input<'_>) -> Result<StepEnd, FrameError> {
@@ -179,6 +190,8 @@ fn op(input: &mut Input<'_>) -> Result<Op, FrameError> {
         (3, 2) => OpKind::Begin,
         (4, 2) => OpKind::Commit,
         (5, 3) => OpKind::Rollback(input.value()?),
+        (6, 9) => OpKind::Task(task_call(input)?),
+        (7, 3) => OpKind::Cancel(input.string()?),
         _ => return Err(input.wrong("an operation's kind with its items")),
     };
     Ok(Op { position, kind })
@@ -186,6 +199,15 @@ fn op(input: &mut Input<'_>) -> Result<Op, FrameError> {
 
 fn target(input: &mut Input<'_>) -> Result<Target, FrameError> {
     Ok(Target { service: input.string()?, key: input.optional_value()?, method: input.string()?, args: input.value()? })
+}
+
+fn task_call(input: &mut Input<'_>) -> Result<TaskCall, FrameError> {
+    let (function, args) = (input.string()?, input.value()?);
+    let retries = u32::try_from(input.uint()?).map_err(|_| input.wrong("a number of retries"))?;
+    let (timeout, backoff, backoff_max) = (input.timeout()?, input.uint()?, input.uint()?);
+    let flags = input.int()?;
+    let (is_pure, is_async) = (flags & tag::FLAG_PURE != 0, flags & tag::FLAG_ASYNC != 0);
+    Ok(TaskCall { function, args, retries, timeout, backoff, backoff_max, is_pure, is_async })
 }
 
 /// A position in a frame.
@@ -278,6 +300,18 @@ impl<'a> Input<'a> {
             self.reader = ahead;
         }
         Ok(found)
+    }
+
+    fn timeout(&mut self) -> Result<Option<Micros>, FrameError> {
+        if self.take_none()? { Ok(None) } else { self.uint().map(Some) }
+    }
+
+    fn outcome(&mut self) -> Result<Outcome, FrameError> {
+        match self.int()? {
+            0 => Ok(Outcome::Value(self.value()?)),
+            1 => Ok(Outcome::Exception(self.value()?)),
+            _ => Err(self.wrong("the kind of a result")),
+        }
     }
 
     fn value(&mut self) -> Result<ValueBytes, FrameError> {

@@ -154,6 +154,29 @@ fn put_to_worker(out: &mut Vec<u8>, message: &ToWorker) -> Done {
             write::uint(out, run.0);
             optional(out, slice.as_ref(), put_slice)
         }
+        ToWorker::Task(task) => {
+            write::tuple(out, 6)?;
+            write::int(out, tag::TASK);
+            write::uint(out, task.run.0);
+            write::str(out, &task.function)?;
+            value(out, &task.args)?;
+            put_timeout(out, task.timeout);
+            write::int(out, if task.is_async { tag::FLAG_ASYNC } else { 0 });
+            Ok(())
+        }
+        ToWorker::StopTask(run) => {
+            write::tuple(out, 2)?;
+            write::int(out, tag::STOP);
+            write::uint(out, run.0);
+            Ok(())
+        }
+    }
+}
+
+fn put_timeout(out: &mut Vec<u8>, timeout: Option<Micros>) {
+    match timeout {
+        Some(micros) => write::uint(out, micros),
+        None => write::none(out),
     }
 }
 
@@ -253,6 +276,26 @@ fn put_from_worker(out: &mut Vec<u8>, message: &FromWorker) -> Done {
             write::str(out, python)?;
             optional_value(out, problem.as_ref())
         }
+        FromWorker::TaskEnd { run, outcome, is_final } => {
+            let (kind, payload) = match outcome {
+                Outcome::Value(payload) => (0, payload),
+                Outcome::Exception(payload) => (1, payload),
+            };
+            write::tuple(out, 5)?;
+            write::int(out, tag::TASK_END);
+            write::uint(out, run.0);
+            write::int(out, kind);
+            value(out, payload)?;
+            write::boolean(out, *is_final);
+            Ok(())
+        }
+        FromWorker::TaskOutput { run, stream, text } => {
+            write::tuple(out, 4)?;
+            write::int(out, tag::TASK_OUTPUT);
+            write::uint(out, run.0);
+            write::int(out, i64::from(*stream));
+            Ok(write::str(out, text)?)
+        }
     }
 }
 
@@ -310,6 +353,8 @@ fn put_op(out: &mut Vec<u8>, op: &Op) -> Done {
         OpKind::Begin => (3, 0),
         OpKind::Commit => (4, 0),
         OpKind::Rollback(_) => (5, 1),
+        OpKind::Task(_) => (6, 7),
+        OpKind::Cancel(_) => (7, 1),
     };
     write::tuple(out, 2 + rest)?;
     write::str(out, &op.position)?;
@@ -324,7 +369,22 @@ fn put_op(out: &mut Vec<u8>, op: &Op) -> Done {
         OpKind::Sleep(due) => write::uint(out, *due),
         OpKind::Begin | OpKind::Commit => {}
         OpKind::Rollback(exception) => value(out, exception)?,
+        OpKind::Task(task) => put_task_call(out, task)?,
+        OpKind::Cancel(position) => write::str(out, position)?,
     }
+    Ok(())
+}
+
+fn put_task_call(out: &mut Vec<u8>, task: &TaskCall) -> Done {
+    write::str(out, &task.function)?;
+    value(out, &task.args)?;
+    write::int(out, i64::from(task.retries));
+    put_timeout(out, task.timeout);
+    write::uint(out, task.backoff);
+    write::uint(out, task.backoff_max);
+    let pure = if task.is_pure { tag::FLAG_PURE } else { 0 };
+    let asynchronous = if task.is_async { tag::FLAG_ASYNC } else { 0 };
+    write::int(out, pure | asynchronous);
     Ok(())
 }
 

@@ -64,6 +64,15 @@ fn to_worker() -> Vec<ToWorker> {
         ToWorker::Evict(id),
         ToWorker::Fetched { run: RunNumber(3), slice: None },
         ToWorker::Fetched { run: RunNumber(3), slice: Some(slice()) },
+        ToWorker::Task(Box::new(TaskRun {
+            run: RunNumber(4),
+            function: "app.fetch".into(),
+            args: msgpack::NO_ARGS.to_vec(),
+            timeout: Some(5_000_000),
+            is_async: true,
+        })),
+        ToWorker::Task(Box::new(TaskRun { args: msgpack::NO_ARGS.to_vec(), ..TaskRun::default() })),
+        ToWorker::StopTask(RunNumber(4)),
     ]
 }
 
@@ -77,6 +86,17 @@ fn step_end() -> StepEnd {
         OpKind::Begin,
         OpKind::Commit,
         OpKind::Rollback(packed(Value::Str("no".into()))),
+        OpKind::Task(TaskCall {
+            function: "app.fetch".into(),
+            args: msgpack::NO_ARGS.to_vec(),
+            retries: 3,
+            timeout: None,
+            backoff: 500_000,
+            backoff_max: 60_000_000,
+            is_pure: true,
+            is_async: false,
+        }),
+        OpKind::Cancel("2.0".into()),
     ];
     StepEnd {
         run: RunNumber(1),
@@ -115,6 +135,9 @@ fn from_worker() -> Vec<FromWorker> {
             expected: "a".into(),
             actual: "b".into(),
         },
+        FromWorker::TaskEnd { run, outcome: Outcome::Value(packed(Value::Int(1))), is_final: false },
+        FromWorker::TaskEnd { run, outcome: Outcome::Exception(packed(Value::Tuple(vec![]))), is_final: true },
+        FromWorker::TaskOutput { run, stream: 2, text: "logged\n".into() },
         FromWorker::Ready { pid: 17, python: "3.11.7".into(), problem: None },
         FromWorker::Ready { pid: 17, python: "3.11.7".into(), problem: Some(packed(Value::Str("E".into()))) },
     ]
@@ -166,7 +189,8 @@ import marshal
 v = lambda x: marshal.dumps(x, 2)
 args = v(([], {}))
 ops = [('2.0', 0, 'Flight', None, 'reserve', args), ('2.1', 1, 'Flight', v(1), 'reserve', args), ('2.2', 2, 77),
-       ('2.3', 3), ('2.4', 4), ('2.5', 5, v('no'))]
+       ('2.3', 3), ('2.4', 4), ('2.5', 5, v('no')),
+       ('2.6', 6, 'app.fetch', args, 3, None, 500000, 60000000, 1), ('2.7', 7, '2.0')]
 end = (10, 1, b'\\1' * 16, 2, None, ([('n', None), ('d', v(1))], ['w']),
        [('n', None, v(2), False), ('d', v(1), None, True)], ops, (1, ['2.0', '2.2']),
        [(0, 'hello\\n'), (2, 'logged')], v(None))

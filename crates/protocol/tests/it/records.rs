@@ -5,7 +5,7 @@ use protocol::ids::{Age, AttemptId, DeploymentId, InvocationId, PartitionId, Slo
 use protocol::message::{Call, CallResult, DurableBody, Parent};
 use protocol::record::{
     Accepted, Body, CellPut, CellWrite, Commit, Deploy, Done, Forgotten, InvocationRow, JournalRow, OpRow, OpRowKind,
-    Parked, PreparedRow, Record, Resolved, StatusChange, Step, decode, encode,
+    Parked, PreparedRow, Record, Resolved, StatusChange, Step, TaskResult, decode, encode,
 };
 use protocol::worker::{Delivered, Outcome, Slice, SliceCell};
 
@@ -146,6 +146,13 @@ fn records_round_trip() {
         let after: Record = decode(&encode(&before), "record").unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(before, after, "{name}");
     }
+}
+
+#[test]
+fn results_of_tasks_round_trip() {
+    let delivered = Delivered { position: "0".into(), result: Outcome::Value(vec![0xc0]) };
+    let before = record(Body::TaskResult(TaskResult { invocation: id(1), result: delivered }));
+    assert_eq!(before, decode::<Record>(&encode(&before), "record").unwrap());
 }
 
 /// Digests of the encodings, so that a change of any byte is seen. A new kind of record gets a new line; a line never

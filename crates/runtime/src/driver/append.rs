@@ -126,6 +126,12 @@ impl Driver {
 
     pub(super) fn release(&mut self) {
         self.held.release(self.durable);
+        while let Some(entry) = self.tasks_held.first_entry()
+            && entry.key().0 <= self.durable
+        {
+            let ((_, partition, _), start) = entry.remove_entry();
+            self.parts.tasks.start(partition, start);
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Carries out what a partition wants.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use engine::{Effect, Input, Query, Turn};
 use protocol::record::encode;
@@ -58,6 +59,14 @@ impl Driver {
                 self.hold(after, move || sink.output(invocation, &method, &lines));
             }
             Effect::Notice(text) => self.parts.sink.notice(&text),
+            Effect::StartTask(start) if start.after <= self.durable => self.parts.tasks.start(partition, *start),
+            Effect::StartTask(start) => {
+                self.tasks_held.insert((start.after, partition, start.run), *start);
+            }
+            Effect::StopTask(run) => {
+                self.tasks_held.retain(|(_, of, held), _| (*of, *held) != (partition, run));
+                self.parts.tasks.stop(partition, run, Instant::now());
+            }
         }
     }
 

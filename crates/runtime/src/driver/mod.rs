@@ -16,15 +16,15 @@ mod held;
 mod reads;
 mod requests;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use engine::{Input, Partition, Token, Turn};
+use engine::{Input, Partition, TaskStart, Token, Turn};
 use protocol::message::Exception;
-use protocol::{Micros, PartitionId, Position};
+use protocol::{Micros, PartitionId, Position, RunNumber};
 use store::{LogError, LogRecord, StateError};
 use tokio::sync::oneshot;
 
@@ -43,6 +43,7 @@ use crate::shared::{Phase, Shared, add, set};
 use crate::sink::Sink;
 use crate::worker::WorkerEvent;
 use crate::worker::pool::{Change, Owed, Pool};
+use crate::worker::tasks::{TaskNews, TaskPool};
 
 /// What the driver is told.
 pub(crate) enum Event {
@@ -52,6 +53,8 @@ pub(crate) enum Event {
     Forget(Token),
     /// Something about a worker.
     Worker(WorkerEvent),
+    /// Something about a task worker.
+    TaskWorker(WorkerEvent),
     /// The watermark has moved.
     Durable,
     /// The log has failed.
@@ -73,6 +76,7 @@ pub(crate) struct Parts {
     /// Last position of the log.
     pub(crate) tail: Position,
     pub(crate) pool: Pool,
+    pub(crate) tasks: TaskPool,
     pub(crate) writer: Writer,
     pub(crate) maintenance: Option<Maintenance>,
     pub(crate) sink: Arc<dyn Sink>,
@@ -86,6 +90,8 @@ pub(crate) struct Driver {
     parts: Parts,
     overlay: Overlay,
     held: held::Held,
+    /// Tasks whose records are not durable yet. Bounded by what partitions hand out.
+    tasks_held: BTreeMap<(Position, PartitionId, RunNumber), TaskStart>,
     /// Who waits for which token.
     tokens: HashMap<Token, (PartitionId, oneshot::Sender<Answer>)>,
     /// Inputs on their way to partitions.
@@ -125,6 +131,7 @@ impl Driver {
         Self {
             overlay: Overlay::new(parts.shared.partitions),
             held: held::Held::default(),
+            tasks_held: BTreeMap::new(),
             tokens: HashMap::new(),
             inputs: VecDeque::new(),
             batch: Vec::new(),
@@ -211,6 +218,9 @@ impl Driver {
         self.append()?;
         self.follow()?;
         self.parts.pool.flush();
+        let mut owed = Vec::new();
+        self.parts.tasks.flush(began, &mut owed);
+        self.inputs.extend(owed);
         self.look_after_workers(began);
         self.maintain();
         self.publish();
@@ -239,6 +249,7 @@ impl Driver {
                 }
                 self.inputs.extend(owed);
             }
+            Event::TaskWorker(event) => self.task_worker(event),
             Event::Durable => self.parts.batch_sent.heard(),
             Event::LogFailed(error) => return Err(error.into()),
             Event::Applied(rows) => self.overlay.applied(&rows),
@@ -246,6 +257,26 @@ impl Driver {
             Event::Shutdown => self.begin_close(),
         }
         Ok(())
+    }
+
+    fn task_worker(&mut self, event: WorkerEvent) {
+        let mut owed = Vec::new();
+        let news = match event {
+            WorkerEvent::Said(worker, messages) => self.parts.tasks.said(worker, messages, &mut owed),
+            WorkerEvent::Gone(worker, death) => {
+                self.parts.tasks.gone(worker, &death, Instant::now(), &mut owed).into_iter().collect()
+            }
+        };
+        self.inputs.extend(owed);
+        for one in news {
+            match one {
+                TaskNews::Output { invocation, name, stream, text } => {
+                    self.parts.sink.output(invocation, &name, &[(stream, text)]);
+                }
+                TaskNews::Notice(text) if self.closing.is_none() => self.parts.sink.notice(&text),
+                TaskNews::Notice(_) => {}
+            }
+        }
     }
 
     /// Something about the workers that people should know.
@@ -281,7 +312,14 @@ impl Driver {
             Ok(Event::LogFailed(error)) => return Err(error.into()),
             Ok(Event::StateFailed(error)) => return Err(error.into()),
             // Nobody has a handle yet; the watermark is looked at later anyway.
-            Ok(Event::Request(_) | Event::Forget(_) | Event::Durable | Event::Applied(_) | Event::Shutdown)
+            Ok(
+                Event::Request(_)
+                | Event::Forget(_)
+                | Event::Durable
+                | Event::Applied(_)
+                | Event::TaskWorker(_)
+                | Event::Shutdown,
+            )
             | Err(_) => {
                 return Ok(false);
             }
@@ -330,8 +368,9 @@ impl Driver {
         let engine = wakes.min().map(|wake| Duration::from_micros(wake.saturating_sub(self.now)));
         let now = Instant::now();
         let pool = self.parts.pool.next_wake().map(|wake| wake.saturating_duration_since(now));
+        let tasks = self.parts.tasks.next_wake().map(|wake| wake.saturating_duration_since(now));
         let closing = self.closing.map(|deadline| deadline.saturating_duration_since(now));
-        let wait = engine.into_iter().chain(pool).chain(closing).min().unwrap_or(limits::IDLE_WAIT);
+        let wait = engine.into_iter().chain(pool).chain(tasks).chain(closing).min().unwrap_or(limits::IDLE_WAIT);
         // A timer that was just served must not make the loop spin.
         wait.clamp(Duration::from_millis(1), limits::IDLE_WAIT)
     }
@@ -343,6 +382,9 @@ impl Driver {
         }
         if let Err(error) = self.parts.pool.check(now) {
             self.parts.sink.notice(&format!("a worker process cannot be started: {error}"));
+        }
+        if let Err(error) = self.parts.tasks.check(now) {
+            self.parts.sink.notice(&format!("a task worker process cannot be started: {error}"));
         }
     }
 
@@ -388,6 +430,7 @@ impl Driver {
     fn begin_close(&mut self) {
         self.parts.shared.enter(Phase::Closing);
         self.parts.pool.drain();
+        self.parts.tasks.drain();
         self.closing.get_or_insert_with(|| Instant::now() + limits::SHUTDOWN_WAIT);
     }
 
@@ -399,7 +442,7 @@ impl Driver {
     }
 
     fn is_done(&self) -> bool {
-        self.inputs.is_empty() && self.parts.pool.running() == 0
+        self.inputs.is_empty() && self.parts.pool.running() == 0 && self.parts.tasks.running() == 0
     }
 
     /// Makes everything durable, lets the last answers out, brings the state up to date.
@@ -417,6 +460,9 @@ impl Driver {
                 Event::Worker(WorkerEvent::Gone(worker, death)) => {
                     self.parts.pool.gone(worker, death, Instant::now(), &mut Vec::new());
                 }
+                Event::TaskWorker(WorkerEvent::Gone(worker, death)) => {
+                    self.parts.tasks.gone(worker, &death, Instant::now(), &mut Vec::new());
+                }
                 // A message that comes too late is as good as one that was never sent.
                 _ => {}
             }
@@ -429,10 +475,10 @@ impl Driver {
     /// Waits until the processes are gone; their threads see to it that they go.
     fn bury_workers(&mut self) {
         let deadline = Instant::now() + 2 * limits::WORKER_EXIT_WAIT;
-        let mut processes = self.parts.pool.close();
+        let mut processes = self.parts.pool.close() + self.parts.tasks.close();
         while processes > 0 {
             match self.parts.events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(Event::Worker(WorkerEvent::Gone(..))) => processes -= 1,
+                Ok(Event::Worker(WorkerEvent::Gone(..)) | Event::TaskWorker(WorkerEvent::Gone(..))) => processes -= 1,
                 Ok(_) => {}
                 Err(_) => return,
             }

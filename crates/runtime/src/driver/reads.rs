@@ -103,6 +103,7 @@ impl Driver {
             partition: home.0,
             journal: Vec::new(),
             attempts: 0,
+            tasks: Vec::new(),
             note: None,
         });
         Ok((newest, description))

@@ -147,6 +147,11 @@ pub(crate) fn unfinished(slot: u16) -> (Vec<u8>, Vec<u8>) {
     (slot_kind(slot, kind::INVOCATION), slot_kind(slot, kind::DONE))
 }
 
+/// Bounds of the results of tasks that no journal has yet, for recovery.
+pub(crate) fn task_results(slot: u16) -> (Vec<u8>, Vec<u8>) {
+    (slot_kind(slot, kind::TASK_RESULT), slot_kind(slot, kind::TASK_RESULT + 1))
+}
+
 /// Bounds of the rows of finished invocations in a slot.
 pub(crate) fn finished(slot: u16) -> (Vec<u8>, Vec<u8>) {
     (slot_kind(slot, kind::DONE), slot_kind(slot, kind::DONE + 1))

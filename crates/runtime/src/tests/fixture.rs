@@ -17,6 +17,7 @@ use store::memory::{MemoryLog, Watermark};
 use crate::api::{Answer, Call};
 use crate::backends::Backends;
 use crate::driver::Event;
+use crate::node::Launchers;
 use crate::sink::Sink;
 use crate::worker::{Death, Launch, Link, WorkerEvent, WorkerId};
 use crate::{Node, NodeConfig, NodeHandle};
@@ -40,6 +41,15 @@ pub(super) fn script(act: impl FnMut(&ToWorker) -> Act + Send + 'static) -> Scri
 struct Workers {
     script: Script,
     events: Sender<Event>,
+}
+
+/// For applications without tasks.
+struct NoTaskWorkers;
+
+impl Launch for NoTaskWorkers {
+    fn launch(&mut self, _: WorkerId) -> std::io::Result<Box<dyn Link>> {
+        Err(std::io::Error::other("no task was expected"))
+    }
 }
 
 impl Launch for Workers {
@@ -146,7 +156,9 @@ impl Fixture {
     pub(super) fn with(backends: Backends, log: Arc<MemoryLog>, script: Script, config: NodeConfig) -> Self {
         let seen = Arc::new(Seen::default());
         let config = NodeConfig { partitions: PARTITIONS, sink: Arc::clone(&seen) as Arc<dyn Sink>, ..config };
-        let launch = Box::new(|events| -> Result<Box<dyn Launch>, _> { Ok(Box::new(Workers { script, events })) });
+        let launch = Box::new(|events| -> Result<Launchers, _> {
+            Ok((Box::new(Workers { script, events }), Box::new(NoTaskWorkers)))
+        });
         let node = Node::start_with(config, Arc::new(manifest()), backends, launch).unwrap();
         Self { handle: node.handle(), node, log, seen }
     }
@@ -243,7 +255,11 @@ pub(super) fn read(start: &Start) -> FromWorker {
 pub(super) fn good() -> Script {
     script(|message| match message {
         ToWorker::Start(start) => Act::Say(obey(start)),
-        ToWorker::Resume(_) | ToWorker::Evict(_) | ToWorker::Fetched { .. } => Act::Wait,
+        ToWorker::Resume(_)
+        | ToWorker::Evict(_)
+        | ToWorker::Fetched { .. }
+        | ToWorker::Task(_)
+        | ToWorker::StopTask(_) => Act::Wait,
     })
 }
 

@@ -15,7 +15,11 @@ use crate::backends::Backends;
 fn started(message: &ToWorker) -> Option<&protocol::worker::Start> {
     match message {
         ToWorker::Start(start) => Some(start),
-        ToWorker::Resume(_) | ToWorker::Evict(_) | ToWorker::Fetched { .. } => None,
+        ToWorker::Resume(_)
+        | ToWorker::Evict(_)
+        | ToWorker::Fetched { .. }
+        | ToWorker::Task(_)
+        | ToWorker::StopTask(_) => None,
     }
 }
 

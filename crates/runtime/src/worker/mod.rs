@@ -3,6 +3,7 @@
 //! - [`package`] writes the embedded Python package to where workers find it.
 //! - [`process`] starts one process and speaks with it: a socket pair, a thread that reads, one that writes.
 //! - [`strike`] reads which run a dead worker was in.
+//! - [`tasks`] decides which task worker runs which task.
 //! - [`pool`] decides which worker runs what, and what a death means. It is the driver's and does no input or output
 //!   itself, except through [`Link`].
 //!
@@ -12,6 +13,7 @@ pub(crate) mod package;
 pub(crate) mod pool;
 pub(crate) mod process;
 pub(crate) mod strike;
+pub(crate) mod tasks;
 
 use protocol::worker::{FromWorker, ToWorker};
 

@@ -45,8 +45,8 @@ impl WorkerDir {
         self.path.join("python")
     }
 
-    pub(crate) fn strike_file(&self, worker: u64) -> PathBuf {
-        self.path.join("strike").join(worker.to_string())
+    pub(crate) fn strike_file(&self, kind: &str, worker: u64) -> PathBuf {
+        self.path.join("strike").join(format!("{kind} {worker}"))
     }
 }
 

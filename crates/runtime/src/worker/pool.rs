@@ -252,6 +252,10 @@ impl Pool {
                     worker.link.kill("could not load the application");
                     changes.push(Change::Problem(problem));
                 }
+                // Tasks are not for these workers.
+                FromWorker::TaskEnd { .. } | FromWorker::TaskOutput { .. } => {
+                    worker.link.kill("was ended, because it spoke of tasks");
+                }
                 FromWorker::End(mut end) => {
                     let suspended = end.status == StepStatus::Suspended;
                     if let Some(run) = self.ended(id, end.run, suspended) {

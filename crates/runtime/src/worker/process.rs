@@ -29,8 +29,26 @@ use crate::sink::Sink;
 /// Takes what workers report; called in their threads.
 pub(crate) type Report = Arc<dyn Fn(WorkerEvent) + Send + Sync>;
 
+/// What processes are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Steps,
+    Tasks,
+}
+
+impl Purpose {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Steps => "worker",
+            Self::Tasks => "task worker",
+        }
+    }
+}
+
 /// Starts CPython processes.
+#[derive(Clone)]
 pub(crate) struct Python {
+    pub(crate) purpose: Purpose,
     pub(crate) interpreter: PathBuf,
     pub(crate) dir: Arc<WorkerDir>,
     pub(crate) manifest: Arc<Manifest>,
@@ -40,13 +58,18 @@ pub(crate) struct Python {
 
 impl Launch for Python {
     fn launch(&mut self, worker: WorkerId) -> io::Result<Box<dyn Link>> {
-        let strike = StrikeFile::create(&self.dir.strike_file(worker.0))?;
-        let init = init_frame(&self.manifest, Some(&strike)).map_err(io::Error::other)?;
+        let strike = StrikeFile::create(&self.dir.strike_file(self.purpose.name(), worker.0))?;
+        let init = match self.purpose {
+            Purpose::Steps => init_frame(&self.manifest, Some(&strike)),
+            Purpose::Tasks => task_init_frame(&self.manifest),
+        };
+        let init = init.map_err(io::Error::other)?;
         let (ours, theirs) = UnixStream::pair()?;
         let (output, raw) = io::pipe()?;
         let child = self.command(theirs, raw)?.spawn()?;
         let shared = Arc::new(Shared {
             worker,
+            purpose: self.purpose,
             socket: ours,
             child: Mutex::new(child),
             strike,
@@ -66,6 +89,11 @@ pub(crate) fn init_frame(manifest: &Manifest, strike: Option<&StrikeFile>) -> Re
     let path = strike.map(|file| file.path().to_string_lossy().into_owned());
     let values = path.map(|path| ("strike_file".to_owned(), Value::Str(path))).into_iter().collect();
     encode_init(manifest, &InitOptions { values })
+}
+
+/// INIT of a task worker.
+fn task_init_frame(manifest: &Manifest) -> Result<Vec<u8>, FrameError> {
+    encode_init(manifest, &InitOptions { values: vec![("tasks".to_owned(), Value::Bool(true))] })
 }
 
 impl Python {
@@ -125,6 +153,7 @@ struct Process {
 /// What the threads of a process share.
 struct Shared {
     worker: WorkerId,
+    purpose: Purpose,
     socket: UnixStream,
     child: Mutex<Child>,
     strike: StrikeFile,
@@ -291,7 +320,7 @@ fn show_output(shared: &Shared, output: PipeReader, sink: &dyn Sink) {
             tail.drain(..cut);
         }
         drop(tail);
-        sink.notice(&format!("worker {}: {}", shared.worker.0, line.trim_end()));
+        sink.notice(&format!("{} {}: {}", shared.purpose.name(), shared.worker.0, line.trim_end()));
     }
 }
 

@@ -120,6 +120,10 @@ fn description(description: &Description) -> String {
         lines.push(format!("  waits for  {} {}, for {}", waiting.reason, waiting.what, age(waiting.age_ms)));
         lines.push(format!("  action     {}", waiting.action));
     }
+    if !description.tasks.is_empty() {
+        lines.push("  tasks".into());
+        lines.extend(description.tasks.iter().map(|task| format!("    {task}")));
+    }
     if let Some(note) = &description.note {
         lines.push("  note".into());
         lines.extend(note.lines().map(|line| format!("    {line}")));

@@ -1,0 +1,371 @@
+//! Task workers: processes that run tasks, apart from those that run steps, so that a task that hangs delays no step.
+//! Belongs to the driver; speaks with processes only through [`Link`] and [`Launch`].
+//!
+//! Processes are started when tasks want them. Each runs many tasks at once; beyond the bound they wait here, in order.
+//! A thread cannot be ended, so a task that is over its time limit ends its process; what else ran there begins anew on
+//! another, which is no try of the task's policy. A process that dies by itself leaves suspects, which run alone from
+//! then on; a task that ends its process again and again while alone has failed.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use engine::{Input, TaskStart};
+use protocol::message::Exception;
+use protocol::worker::{FromWorker, Outcome, TaskCall, TaskRun, ToWorker};
+use protocol::{InvocationId, PartitionId, RunNumber};
+
+use super::pool::Owed;
+use super::{Death, Launch, Link, WorkerId};
+use crate::limits;
+
+/// What people should see of the task workers.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum TaskNews {
+    /// A task has written something.
+    Output { invocation: InvocationId, name: String, stream: u8, text: String },
+    /// Something for the server's log.
+    Notice(String),
+}
+
+/// All task workers of a node.
+pub(crate) struct TaskPool {
+    processes_max: usize,
+    launch: Box<dyn Launch>,
+    workers: BTreeMap<WorkerId, Worker>,
+    runs: BTreeMap<u64, Run>,
+    by_number: HashMap<(PartitionId, RunNumber), u64>,
+    /// Runs that wait for a worker, in order.
+    queue: VecDeque<u64>,
+    /// Runs that wait for a worker of their own.
+    queue_alone: VecDeque<u64>,
+    /// Gets no run until one can be alone there.
+    reserved: Option<WorkerId>,
+    next_run: u64,
+    next_worker: u64,
+    failures: u32,
+    /// No process is started before.
+    launch_at: Instant,
+    check_at: Instant,
+    draining: bool,
+}
+
+/// One try of a task.
+struct Run {
+    partition: PartitionId,
+    number: RunNumber,
+    invocation: InvocationId,
+    call: Arc<TaskCall>,
+    worker: Option<WorkerId>,
+    /// Its process is ended then.
+    deadline: Option<Instant>,
+    is_late: bool,
+    /// Somebody wants its result.
+    is_wanted: bool,
+    /// How often it lost its process through others.
+    displaced: u32,
+    /// How often its process died while nothing else ran there.
+    deaths: u32,
+}
+
+struct Worker {
+    link: Box<dyn Link>,
+    is_ready: bool,
+    runs: BTreeSet<u64>,
+    is_alone: bool,
+    outgoing: Vec<ToWorker>,
+    since: Instant,
+}
+
+impl TaskPool {
+    pub(crate) fn new(processes_max: usize, launch: Box<dyn Launch>, now: Instant) -> Self {
+        Self {
+            processes_max,
+            launch,
+            workers: BTreeMap::new(),
+            runs: BTreeMap::new(),
+            by_number: HashMap::new(),
+            queue: VecDeque::new(),
+            queue_alone: VecDeque::new(),
+            reserved: None,
+            next_run: 1,
+            next_worker: 1,
+            failures: 0,
+            launch_at: now,
+            check_at: now,
+            draining: false,
+        }
+    }
+
+    /// Tasks that workers have and have not ended.
+    pub(crate) fn running(&self) -> usize {
+        self.workers.values().map(|worker| worker.runs.len()).sum()
+    }
+
+    /// Runs a task when a worker is free.
+    pub(crate) fn start(&mut self, partition: PartitionId, start: TaskStart) {
+        let own = self.next_run;
+        self.next_run += 1;
+        self.by_number.insert((partition, start.run), own);
+        let run = Run {
+            partition,
+            number: start.run,
+            invocation: start.invocation,
+            call: start.call,
+            worker: None,
+            deadline: None,
+            is_late: false,
+            is_wanted: true,
+            displaced: 0,
+            deaths: 0,
+        };
+        self.runs.insert(own, run);
+        self.queue.push_back(own);
+    }
+
+    /// Nobody wants the result any more. What runs is asked to end, and made to a little later.
+    pub(crate) fn stop(&mut self, partition: PartitionId, number: RunNumber, now: Instant) {
+        let Some(own) = self.by_number.remove(&(partition, number)) else { return };
+        let Some(run) = self.runs.get_mut(&own) else { return };
+        run.is_wanted = false;
+        let Some(id) = run.worker else {
+            self.runs.remove(&own);
+            self.queue.retain(|queued| *queued != own);
+            self.queue_alone.retain(|queued| *queued != own);
+            return;
+        };
+        let limit = now + limits::TASK_STOP_WAIT;
+        run.deadline = Some(run.deadline.map_or(limit, |deadline| deadline.min(limit)));
+        if let Some(worker) = self.workers.get_mut(&id) {
+            worker.outgoing.push(ToWorker::StopTask(RunNumber(own)));
+        }
+    }
+
+    /// Takes in what a worker said.
+    pub(crate) fn said(&mut self, id: WorkerId, messages: Vec<FromWorker>, owed: &mut Vec<Owed>) -> Vec<TaskNews> {
+        let mut news = Vec::new();
+        for message in messages {
+            let Some(worker) = self.workers.get_mut(&id) else { break };
+            match message {
+                FromWorker::Ready { problem: None, .. } => {
+                    worker.is_ready = true;
+                    self.failures = 0;
+                }
+                FromWorker::Ready { problem: Some(problem), .. } => {
+                    worker.link.kill("could not load the application");
+                    let exception = Exception::from_value(&problem);
+                    let text = format!("a task worker could not load the application:\n{}", exception.traceback);
+                    news.push(TaskNews::Notice(text));
+                }
+                FromWorker::TaskEnd { run, outcome, is_final } => {
+                    if worker.runs.remove(&run.0) {
+                        worker.is_alone &= !worker.runs.is_empty();
+                        self.ended(run.0, outcome, is_final, owed);
+                    }
+                }
+                FromWorker::TaskOutput { run, stream, text } => news.push(self.output(id, run, stream, text)),
+                // Steps are not for these workers.
+                FromWorker::End(_)
+                | FromWorker::Fetch { .. }
+                | FromWorker::Dropped { .. }
+                | FromWorker::Departed { .. } => worker.link.kill("was ended, because it spoke of steps"),
+            }
+        }
+        news
+    }
+
+    fn output(&self, id: WorkerId, run: RunNumber, stream: u8, text: String) -> TaskNews {
+        match self.runs.get(&run.0) {
+            Some(known) => {
+                let name = format!("task {}", known.call.name());
+                TaskNews::Output { invocation: known.invocation, name, stream, text }
+            }
+            None => TaskNews::Notice(format!("task worker {}: {}", id.0, text.trim_end())),
+        }
+    }
+
+    fn ended(&mut self, own: u64, outcome: Outcome, is_final: bool, owed: &mut Vec<Owed>) {
+        let Some(run) = self.runs.remove(&own) else { return };
+        self.by_number.remove(&(run.partition, run.number));
+        if run.is_wanted {
+            owed.push((run.partition, Input::TaskEnded { run: run.number, outcome, is_final }));
+        }
+    }
+
+    /// Takes in that a process has ended.
+    pub(crate) fn gone(&mut self, id: WorkerId, death: &Death, now: Instant, owed: &mut Vec<Owed>) -> Option<TaskNews> {
+        let worker = self.workers.remove(&id)?;
+        if self.reserved == Some(id) {
+            self.reserved = None;
+        }
+        if !worker.is_ready {
+            self.failures += 1;
+            let factor = 1 << self.failures.saturating_sub(1).min(10);
+            self.launch_at = now + (limits::WORKER_BACKOFF_MIN * factor).min(limits::WORKER_BACKOFF_MAX);
+            let text = format!("a task worker {} before it had loaded the application", death.cause);
+            return Some(TaskNews::Notice(text));
+        }
+        let ended_by_us = worker.runs.iter().any(|own| self.runs.get(own).is_some_and(|run| run.is_late));
+        let was_alone = worker.runs.len() == 1;
+        // The first of them is again the first.
+        for own in worker.runs.iter().rev() {
+            self.lost(*own, ended_by_us, was_alone, death, owed);
+        }
+        Some(TaskNews::Notice(format!("task worker {} {}", id.0, death.cause)))
+    }
+
+    /// A run lost its process.
+    fn lost(&mut self, own: u64, ended_by_us: bool, was_alone: bool, death: &Death, owed: &mut Vec<Owed>) {
+        let Some(run) = self.runs.get_mut(&own) else { return };
+        let name = run.call.name().to_owned();
+        run.worker = None;
+        run.deadline = None;
+        if !run.is_wanted {
+            return drop(self.runs.remove(&own));
+        }
+        if run.is_late {
+            let seconds = Duration::from_micros(run.call.timeout.unwrap_or_default()).as_secs_f64();
+            let message = format!("the task {name} took longer than its timeout of {seconds} s");
+            let outcome = Outcome::Exception(Exception::encode("builtins.TimeoutError", &message));
+            return self.ended(own, outcome, false, owed);
+        }
+        if ended_by_us {
+            run.displaced += 1;
+            if run.displaced < limits::TASK_DISPLACED_MAX {
+                return self.queue.push_front(own);
+            }
+        } else if was_alone {
+            run.deaths += 1;
+            if run.deaths >= limits::TASK_DEATHS_MAX {
+                let message = format!("the task {name} ended its process {} times; it {}", run.deaths, death.cause);
+                let outcome = Outcome::Exception(Exception::encode("sostenuto.TaskLost", &message));
+                return self.ended(own, outcome, true, owed);
+            }
+        }
+        self.queue_alone.push_front(own);
+    }
+
+    /// Places what waits and sends what is ready.
+    pub(crate) fn flush(&mut self, now: Instant, owed: &mut Vec<Owed>) {
+        if !self.draining {
+            self.place_alone(now, owed);
+            self.place(now, owed);
+        }
+        for worker in self.workers.values_mut() {
+            if !worker.outgoing.is_empty() {
+                worker.link.send(std::mem::take(&mut worker.outgoing));
+            }
+        }
+    }
+
+    fn place(&mut self, now: Instant, owed: &mut Vec<Owed>) {
+        while let Some(&own) = self.queue.front() {
+            let reserved = self.reserved;
+            let free = self.workers.iter().filter(|(id, worker)| {
+                let room = worker.runs.len() < limits::TASKS_PER_WORKER_MAX;
+                worker.is_ready && !worker.is_alone && room && reserved != Some(**id)
+            });
+            let Some((&id, _)) = free.min_by_key(|(_, worker)| worker.runs.len()) else { return };
+            self.queue.pop_front();
+            self.send(own, id, now, owed);
+        }
+    }
+
+    fn place_alone(&mut self, now: Instant, owed: &mut Vec<Owed>) {
+        while let Some(&own) = self.queue_alone.front() {
+            let free = self.workers.iter().filter(|(_, worker)| worker.is_ready && !worker.is_alone);
+            let freest = free.min_by_key(|(_, worker)| worker.runs.len()).map(|(id, _)| *id);
+            let Some(id) = self.reserved.or(freest) else { return };
+            self.reserved = Some(id);
+            let Some(worker) = self.workers.get_mut(&id).filter(|worker| worker.runs.is_empty()) else { return };
+            worker.is_alone = true;
+            self.reserved = None;
+            self.queue_alone.pop_front();
+            self.send(own, id, now, owed);
+        }
+    }
+
+    fn send(&mut self, own: u64, id: WorkerId, now: Instant, owed: &mut Vec<Owed>) {
+        let (Some(run), Some(worker)) = (self.runs.get_mut(&own), self.workers.get_mut(&id)) else { return };
+        let call = &run.call;
+        run.worker = Some(id);
+        // An `async def` is ended by its worker, which takes a moment.
+        let grace = if call.is_async { limits::TASK_GRACE } else { Duration::ZERO };
+        run.deadline = call.timeout.map(|micros| now + Duration::from_micros(micros) + grace);
+        worker.runs.insert(own);
+        let task = TaskRun {
+            run: RunNumber(own),
+            function: call.function.clone(),
+            args: call.args.clone(),
+            timeout: call.timeout,
+            is_async: call.is_async,
+        };
+        worker.outgoing.push(ToWorker::Task(Box::new(task)));
+        owed.push((run.partition, Input::TaskStarted { run: run.number }));
+    }
+
+    /// Starts missing processes, ends those of late tasks.
+    pub(crate) fn check(&mut self, now: Instant) -> std::io::Result<()> {
+        while !self.draining && now >= self.launch_at && self.workers.len() < self.wanted() {
+            let id = WorkerId(self.next_worker);
+            self.next_worker += 1;
+            let (link, runs) = (self.launch.launch(id)?, BTreeSet::new());
+            let outgoing = Vec::new();
+            self.workers.insert(id, Worker { link, is_ready: false, runs, is_alone: false, outgoing, since: now });
+        }
+        for run in self.runs.values_mut() {
+            let Some(id) = run.worker.filter(|_| run.deadline.is_some_and(|deadline| deadline <= now)) else {
+                continue;
+            };
+            run.is_late = true;
+            run.deadline = None;
+            let name = run.call.name();
+            let reason = match run.is_wanted {
+                true => format!("was ended, because the task {name} took too long; what else it ran is run again"),
+                false => {
+                    format!("was ended, because the cancelled task {name} did not end; what else it ran is run again")
+                }
+            };
+            if let Some(worker) = self.workers.get(&id) {
+                worker.link.kill(&reason);
+            }
+        }
+        if now >= self.check_at {
+            self.check_at = now + limits::WORKER_CHECK_INTERVAL;
+            for worker in self.workers.values() {
+                worker.link.check();
+                if !worker.is_ready && now.duration_since(worker.since) > limits::WORKER_START_TIMEOUT {
+                    worker.link.kill("was ended, because loading the application took too long");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn wanted(&self) -> usize {
+        self.runs.len().min(self.processes_max)
+    }
+
+    /// When [`Self::check`] wants to be called.
+    pub(crate) fn next_wake(&self) -> Option<Instant> {
+        let missing = !self.draining && self.workers.len() < self.wanted();
+        let launch = missing.then_some(self.launch_at);
+        let deadlines = self.runs.values().filter_map(|run| run.deadline);
+        let check = (!self.runs.is_empty() && !self.workers.is_empty()).then_some(self.check_at);
+        deadlines.chain(launch).chain(check).min()
+    }
+
+    /// Begins no task any more.
+    pub(crate) fn drain(&mut self) {
+        self.draining = true;
+    }
+
+    /// Closes all sockets. Returns how many processes there were.
+    pub(crate) fn close(&mut self) -> usize {
+        self.draining = true;
+        std::mem::take(&mut self.workers).len()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,256 @@
+//! Task workers played by the test: who gets what, and what time limits and deaths mean.
+
+use std::sync::{Arc, Mutex};
+
+use super::*;
+
+/// What the pool told its workers, and which it killed.
+#[derive(Default)]
+struct Said {
+    messages: Vec<(WorkerId, ToWorker)>,
+    killed: Vec<(WorkerId, String)>,
+    launched: u64,
+}
+
+type Ear = Arc<Mutex<Said>>;
+
+struct Launcher(Ear);
+
+struct Line(WorkerId, Ear);
+
+impl Launch for Launcher {
+    fn launch(&mut self, worker: WorkerId) -> std::io::Result<Box<dyn Link>> {
+        self.0.lock().unwrap().launched += 1;
+        Ok(Box::new(Line(worker, Arc::clone(&self.0))))
+    }
+}
+
+impl Link for Line {
+    fn send(&self, messages: Vec<ToWorker>) {
+        self.1.lock().unwrap().messages.extend(messages.into_iter().map(|message| (self.0, message)));
+    }
+
+    fn word(&self) -> Option<u64> {
+        None
+    }
+
+    fn kill(&self, reason: &str) {
+        self.1.lock().unwrap().killed.push((self.0, reason.to_owned()));
+    }
+
+    fn check(&self) {}
+}
+
+struct World {
+    pool: TaskPool,
+    ear: Ear,
+    now: Instant,
+    owed: Vec<Owed>,
+}
+
+impl World {
+    fn new(processes: usize) -> Self {
+        let (ear, now) = (Ear::default(), Instant::now());
+        Self { pool: TaskPool::new(processes, Box::new(Launcher(Arc::clone(&ear))), now), ear, now, owed: Vec::new() }
+    }
+
+    fn start(&mut self, run: u64, timeout_ms: Option<u64>) {
+        let call = TaskCall {
+            function: format!("app.task{run}"),
+            timeout: timeout_ms.map(|ms| ms * 1_000),
+            ..TaskCall::default()
+        };
+        let (after, invocation) = (protocol::Position(0), InvocationId::default());
+        let start = TaskStart { run: RunNumber(run), after, invocation, call: Arc::new(call) };
+        self.pool.start(PartitionId(0), start);
+    }
+
+    /// Lets time pass, starts processes, places tasks.
+    fn go(&mut self, ms: u64) {
+        self.now += Duration::from_millis(ms);
+        self.pool.check(self.now).unwrap();
+        self.pool.flush(self.now, &mut self.owed);
+    }
+
+    fn ready(&mut self, worker: u64) {
+        self.said(worker, FromWorker::Ready { pid: 1, python: "3".into(), problem: None });
+        self.go(0);
+    }
+
+    fn said(&mut self, worker: u64, message: FromWorker) {
+        assert_eq!(self.pool.said(WorkerId(worker), vec![message], &mut self.owed), []);
+    }
+
+    fn dies(&mut self, worker: u64) {
+        let death = Death { cause: "was killed by signal 9".into(), output: String::new(), word: None };
+        assert!(self.pool.gone(WorkerId(worker), &death, self.now, &mut self.owed).is_some());
+        self.go(0);
+    }
+
+    /// Tasks sent since the last look: worker, the number it knows, function.
+    fn sent(&mut self) -> Vec<(u64, u64, String)> {
+        let messages = std::mem::take(&mut self.ear.lock().unwrap().messages);
+        let tasks = messages.into_iter().filter_map(|(worker, message)| match message {
+            ToWorker::Task(task) => Some((worker.0, task.run.0, task.function)),
+            _ => None,
+        });
+        tasks.collect()
+    }
+
+    /// What partitions were told since the last look: run, and the class of its exception or `started`, `value`.
+    fn told(&mut self) -> Vec<(u64, String)> {
+        let told = |(_, input): Owed| match input {
+            Input::TaskStarted { run } => (run.0, "started".to_owned()),
+            Input::TaskEnded { run, outcome: Outcome::Value(_), .. } => (run.0, "value".to_owned()),
+            Input::TaskEnded { run, outcome: Outcome::Exception(bytes), is_final } => {
+                let last = if is_final { ", final" } else { "" };
+                (run.0, format!("{}{last}", Exception::from_value(&bytes).class))
+            }
+            other => panic!("{other:?}"),
+        };
+        std::mem::take(&mut self.owed).into_iter().map(told).collect()
+    }
+
+    fn ends(&mut self, worker: u64, run: u64) {
+        self.said(worker, FromWorker::TaskEnd { run: RunNumber(run), outcome: Outcome::default(), is_final: false });
+        self.go(0);
+    }
+}
+
+fn task(worker: u64, run: u64) -> (u64, u64, String) {
+    (worker, run, format!("app.task{run}"))
+}
+
+#[test]
+fn processes_start_when_tasks_want_them() {
+    let mut world = World::new(2);
+    world.go(0);
+    assert_eq!(world.ear.lock().unwrap().launched, 0);
+    for run in 1..=3 {
+        world.start(run, None);
+    }
+    world.go(0);
+    assert_eq!(world.sent(), []);
+    assert_eq!(world.ear.lock().unwrap().launched, 2);
+    world.ready(1);
+    assert_eq!(world.sent(), [task(1, 1), task(1, 2), task(1, 3)]);
+    world.ends(1, 2);
+    let started = |run| (run, "started".to_owned());
+    assert_eq!(world.told(), [started(1), started(2), started(3), (2, "value".to_owned())]);
+}
+
+#[test]
+fn beyond_the_bound_tasks_wait_in_order() {
+    let mut world = World::new(1);
+    let max = limits::TASKS_PER_WORKER_MAX as u64;
+    for run in 1..=max + 2 {
+        world.start(run, None);
+    }
+    world.go(0);
+    world.ready(1);
+    assert_eq!(world.sent().len() as u64, max);
+    world.ends(1, 5);
+    assert_eq!(world.sent(), [task(1, max + 1)]);
+    world.ends(1, 1);
+    assert_eq!(world.sent(), [task(1, max + 2)]);
+}
+
+#[test]
+fn a_late_task_ends_its_process_and_the_others_run_again() {
+    let mut world = World::new(1);
+    world.start(1, None);
+    world.start(2, Some(100));
+    world.go(0);
+    world.ready(1);
+    world.go(99);
+    assert!(world.ear.lock().unwrap().killed.is_empty());
+    world.go(1);
+    assert!(world.ear.lock().unwrap().killed[0].1.contains("task2 took too long"));
+    world.told();
+    world.dies(1);
+    assert_eq!(world.told(), [(2, "builtins.TimeoutError".to_owned())]);
+    world.sent();
+    world.ready(2);
+    assert_eq!(world.sent(), [task(2, 1)], "anew, and the late one not");
+}
+
+#[test]
+fn a_task_that_loses_its_process_to_others_runs_alone_in_the_end() {
+    let mut world = World::new(1);
+    world.start(1, None);
+    for round in 0..u64::from(limits::TASK_DISPLACED_MAX) {
+        world.start(10 + round, Some(100));
+        world.go(0);
+        world.ready(1 + round);
+        world.go(100);
+        world.dies(1 + round);
+    }
+    world.sent();
+    world.start(20, None);
+    world.go(0);
+    world.ready(1 + u64::from(limits::TASK_DISPLACED_MAX));
+    assert_eq!(world.sent().len(), 1, "the other one waits until it has ended");
+    world.ends(1 + u64::from(limits::TASK_DISPLACED_MAX), 1);
+    assert_eq!(world.sent().len(), 1);
+}
+
+#[test]
+fn a_task_whose_process_dies_again_and_again_is_lost() {
+    let mut world = World::new(1);
+    world.start(1, None);
+    for worker in 1..=u64::from(limits::TASK_DEATHS_MAX) {
+        world.go(0);
+        world.ready(worker);
+        world.told();
+        world.dies(worker);
+    }
+    assert_eq!(world.told(), [(1, "sostenuto.TaskLost, final".to_owned())]);
+    assert_eq!(world.pool.running(), 0);
+}
+
+#[test]
+fn after_a_death_suspects_run_one_by_one() {
+    let mut world = World::new(1);
+    world.start(1, None);
+    world.start(2, None);
+    world.go(0);
+    world.ready(1);
+    world.sent();
+    world.dies(1);
+    world.ready(2);
+    assert_eq!(world.sent(), [task(2, 1)]);
+    world.ends(2, 1);
+    assert_eq!(world.sent(), [task(2, 2)]);
+}
+
+#[test]
+fn what_nobody_wants_is_forgotten_or_ended() {
+    let mut world = World::new(1);
+    world.start(1, None);
+    world.start(2, None);
+    world.pool.stop(PartitionId(0), RunNumber(2), world.now);
+    world.go(0);
+    world.ready(1);
+    assert_eq!(world.sent(), [task(1, 1)]);
+    world.pool.stop(PartitionId(0), RunNumber(1), world.now);
+    world.go(0);
+    assert!(matches!(world.ear.lock().unwrap().messages[..], [(_, ToWorker::StopTask(RunNumber(1)))]));
+    world.told();
+    world.go(limits::TASK_STOP_WAIT.as_millis() as u64);
+    assert!(world.ear.lock().unwrap().killed[0].1.contains("cancelled task task1 did not end"));
+    world.dies(1);
+    assert_eq!((world.told(), world.pool.running()), (vec![], 0));
+    assert_eq!(world.pool.next_wake(), None);
+}
+
+#[test]
+fn output_is_marked_with_its_task() {
+    let mut world = World::new(1);
+    world.start(1, None);
+    world.go(0);
+    world.ready(1);
+    let output = FromWorker::TaskOutput { run: RunNumber(1), stream: 0, text: "hello\n".into() };
+    let news = world.pool.said(WorkerId(1), vec![output], &mut Vec::new());
+    let (invocation, name) = (InvocationId::default(), "task task1".to_owned());
+    assert_eq!(news, [TaskNews::Output { invocation, name, stream: 0, text: "hello\n".into() }]);
+}
