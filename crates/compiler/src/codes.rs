@@ -79,6 +79,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("SOS0610", include_str!("../docs/SOS0610.md")),
     ("SOS0701", include_str!("../docs/SOS0701.md")),
     ("SOS0702", include_str!("../docs/SOS0702.md")),
+    ("SOS0703", include_str!("../docs/SOS0703.md")),
     ("SOS0801", include_str!("../docs/SOS0801.md")),
     ("SOS9001", include_str!("../docs/SOS9001.md")),
 ];

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::hir::{Call, Expr, ExprId, ExprKind, StmtKind};
-use crate::model::{Entity, FileId, FunctionId, Model, ServiceId};
+use crate::model::{Entity, FileId, FunctionId, Model, Role, ServiceId};
 use crate::walk::{expressions, statements};
 
 /// What a call means to us.
@@ -19,6 +19,9 @@ pub(crate) enum CallKind {
         asyncio: bool,
     },
     Gather,
+    WaitFor,
+    /// A function with `@task`.
+    Task(FunctionId),
     Transaction,
     Send,
     Abort,
@@ -68,6 +71,7 @@ pub(crate) const RUNTIME: &str = "__sos__";
 pub(crate) fn classify<'a>(model: &Model<'a>, file: FileId, call: &'a Call) -> CallKind {
     match model.resolve(file, &call.func) {
         Entity::Remote(service, method) => CallKind::Remote(service, method),
+        Entity::Function(function) if model.functions[function].role == Role::Task => CallKind::Task(function),
         Entity::Function(function) | Entity::Method(function) => CallKind::Helper(function),
         Entity::Path(path) => outside(&path),
         _ => CallKind::Other,
@@ -79,6 +83,7 @@ fn outside(path: &str) -> CallKind {
         "sostenuto.sleep" => CallKind::Sleep { asyncio: false },
         "asyncio.sleep" | "builtins.__sos__.sleep" => CallKind::Sleep { asyncio: true },
         "asyncio.gather" | "builtins.__sos__.gather" => CallKind::Gather,
+        "asyncio.wait_for" | "builtins.__sos__.wait_for" => CallKind::WaitFor,
         "sostenuto.transaction" => CallKind::Transaction,
         "sostenuto.send" => CallKind::Send,
         "sostenuto.abort" => CallKind::Abort,
@@ -98,8 +103,10 @@ pub(crate) struct Colours {
     pub(crate) transacts: Vec<bool>,
     /// Sleeps, itself or through helpers.
     pub(crate) sleeps: Vec<bool>,
-    /// The functions that each calls or mentions.
-    pub(crate) mentions: Vec<Vec<FunctionId>>,
+    /// Runs tasks, itself or through helpers.
+    pub(crate) runs_tasks: Vec<bool>,
+    /// Runs in task workers only: tasks, and what only they reach.
+    pub(crate) outside: Vec<bool>,
     /// Reached from a service's method.
     pub(crate) reached: Vec<bool>,
 }
@@ -115,7 +122,13 @@ impl Colours {
 pub(crate) fn compute(model: &Model<'_>) -> Colours {
     let count = model.functions.len();
     let methods = value_methods(model);
-    let own: Vec<Own> = (0..count).map(|id| own(model, id, &methods)).collect();
+    let mut own: Vec<Own> = (0..count).map(|id| own(model, id, &methods)).collect();
+    let reached = reached(model, &own);
+    let outside = outside_of_steps(model, &own, &reached);
+    for (of, _) in own.iter_mut().zip(&outside).filter(|(_, outside)| **outside) {
+        // What waits there waits outside of the system.
+        *of = Own { mentions: std::mem::take(&mut of.mentions), ..Own::default() };
+    }
     let spread = |start: fn(&Own) -> bool| {
         let mut marked: Vec<bool> = own.iter().map(start).collect();
         while own.iter().enumerate().any(|(id, o)| {
@@ -125,15 +138,14 @@ pub(crate) fn compute(model: &Model<'_>) -> Colours {
         }) {}
         marked
     };
-    let mut colours = Colours {
+    Colours {
         suspends: spread(|o| o.suspends),
         transacts: spread(|o| o.transacts),
         sleeps: spread(|o| o.sleeps),
-        mentions: own.into_iter().map(|o| o.mentions).collect(),
-        reached: vec![false; count],
-    };
-    reach(model, &mut colours);
-    colours
+        runs_tasks: spread(|o| o.runs_tasks),
+        reached,
+        outside,
+    }
 }
 
 /// What a function does itself.
@@ -142,6 +154,7 @@ struct Own {
     suspends: bool,
     transacts: bool,
     sleeps: bool,
+    runs_tasks: bool,
     calls: Vec<FunctionId>,
     mentions: Vec<FunctionId>,
 }
@@ -201,7 +214,8 @@ impl Own {
     fn call(&mut self, model: &Model<'_>, kind: CallKind) {
         match kind {
             CallKind::Remote(..) | CallKind::Gather => self.suspends = true,
-            CallKind::Sleep { .. } => (self.suspends, self.sleeps) = (true, true),
+            CallKind::Task(_) => (self.suspends, self.runs_tasks) = (true, true),
+            CallKind::Sleep { .. } | CallKind::WaitFor => (self.suspends, self.sleeps) = (true, true),
             CallKind::Transaction => (self.suspends, self.transacts) = (true, true),
             CallKind::Primitive(primitive) => {
                 self.suspends |= primitive.suspends();
@@ -228,13 +242,26 @@ impl Own {
     }
 }
 
-/// Marks what service methods reach by name, whether they call it or hand it on.
-fn reach(model: &Model<'_>, colours: &mut Colours) {
+/// What service methods reach by name, whether they call it or hand it on. Tasks run elsewhere.
+fn reached(model: &Model<'_>, own: &[Own]) -> Vec<bool> {
     let of_service = |id: &FunctionId| model.functions[*id].class.is_some_and(|c| model.classes[c].service.is_some());
-    let mut todo: Vec<FunctionId> = (0..model.functions.len()).filter(of_service).collect();
+    reach(own, (0..own.len()).filter(of_service).collect(), |function| model.functions[function].role != Role::Task)
+}
+
+/// Tasks, and what is reached from them alone.
+fn outside_of_steps(model: &Model<'_>, own: &[Own], reached: &[bool]) -> Vec<bool> {
+    let tasks = (0..own.len()).filter(|id| model.functions[*id].role == Role::Task).collect();
+    let mut outside = reach(own, tasks, |_| true);
+    outside.iter_mut().zip(reached).for_each(|(outside, reached)| *outside &= !reached);
+    outside
+}
+
+fn reach(own: &[Own], mut todo: Vec<FunctionId>, enters: impl Fn(FunctionId) -> bool) -> Vec<bool> {
+    let mut reached = vec![false; own.len()];
     while let Some(function) = todo.pop() {
-        if !std::mem::replace(&mut colours.reached[function], true) {
-            todo.extend(&colours.mentions[function]);
+        if enters(function) && !std::mem::replace(&mut reached[function], true) {
+            todo.extend(&own[function].mentions);
         }
     }
+    reached
 }

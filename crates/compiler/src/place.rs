@@ -26,6 +26,9 @@ pub(crate) struct Placed {
 /// Places the calls of a function's own body.
 pub(crate) fn function(model: &Model<'_>, colours: &Colours, id: FunctionId) -> Placed {
     let info = &model.functions[id];
+    if colours.outside[id] {
+        return Placed { reports: in_task(model, colours, id), ..Placed::default() };
+    }
     let mut placer = Placer::new(model, colours, info.file, Some(id));
     placer.signature(info.hir);
     if colours.suspends[id] {
@@ -33,6 +36,34 @@ pub(crate) fn function(model: &Model<'_>, colours: &Colours, id: FunctionId) -> 
     }
     placer.block(&info.hir.body);
     placer.placed
+}
+
+/// What runs in task workers may do whatever Python can, but is no part of an invocation.
+fn in_task(model: &Model<'_>, colours: &Colours, id: FunctionId) -> Vec<Report> {
+    let info = &model.functions[id];
+    let mut reports = Vec::new();
+    expressions(&info.hir.body, &mut |expr| {
+        let ExprKind::Call(call) = &expr.kind else { return };
+        let what = match classify(model, info.file, call) {
+            CallKind::Remote(service, method) => format!("`{}.{method}`", model.services[service].name),
+            CallKind::Helper(callee) if colours.suspends[callee] => format!("`{}`", model.function_name(callee)),
+            CallKind::Sleep { asyncio: false } => "`sleep` of sostenuto".to_owned(),
+            CallKind::Transaction => "`transaction`".to_owned(),
+            CallKind::Send => "`send`".to_owned(),
+            CallKind::Abort => "`abort`".to_owned(),
+            CallKind::Primitive(_) => "this".to_owned(),
+            CallKind::Helper(_)
+            | CallKind::Sleep { asyncio: true }
+            | CallKind::Gather
+            | CallKind::WaitFor
+            | CallKind::Task(_)
+            | CallKind::Other => return,
+        };
+        let report = Report::error("SOS0703", info.file, expr.span, format!("a task cannot use {what}"));
+        let report = report.note("a task runs outside of its invocation, and may run more than once");
+        reports.push(report.help("do it in the method that calls the task, before or after it"));
+    });
+    reports
 }
 
 /// Places what stands outside of all functions: module and class bodies.
@@ -125,8 +156,10 @@ impl<'m, 'a> Placer<'m, 'a> {
         let reason = match info.role {
             Role::Property | Role::Setter => Some("a property cannot be awaited: make it a method"),
             Role::Decorated => Some("a decorator that we do not know may call it without awaiting it"),
-            Role::Plain | Role::Static | Role::ClassMethod if special => Some("Python calls it without awaiting it"),
-            Role::Plain | Role::Static | Role::ClassMethod => None,
+            Role::Plain | Role::Static | Role::ClassMethod | Role::Task if special => {
+                Some("Python calls it without awaiting it")
+            }
+            Role::Plain | Role::Static | Role::ClassMethod | Role::Task => None,
         };
         if let Some(reason) = reason {
             let report = Report::error("SOS0307", self.file, span, format!("`{name}` cannot make calls or sleep"));
@@ -155,7 +188,11 @@ impl<'m, 'a> Placer<'m, 'a> {
     fn signature(&mut self, hir: &'a Function) {
         let place = Place { barred: Some(Barred::Definition), ..Place::default() };
         let defaults = hir.params.iter().filter_map(|p| p.default.as_ref());
-        for expr in hir.decorators.iter().chain(defaults) {
+        // What is wrong with `@task` is told where decorators are checked.
+        let is_task =
+            |d: &&Expr| d.as_call().is_some_and(|call| self.callee(call).as_deref() == Some("sostenuto.task"));
+        let decorators: Vec<&'a Expr> = hir.decorators.iter().filter(|d| !is_task(d)).collect();
+        for expr in decorators.into_iter().chain(defaults) {
             self.expr(expr, place);
         }
         if hir.is_async {
@@ -395,7 +432,7 @@ impl<'m, 'a> Placer<'m, 'a> {
             return;
         }
         let message = "this does not give something that a service can await";
-        let help = "a service awaits calls of services, helpers, `asyncio.gather` and `sleep`";
+        let help = "a service awaits calls of services, tasks, helpers, `asyncio.gather` and `sleep`";
         let report = Report::error("SOS0302", self.file, span, message);
         let note = path.map(|p| format!("`{p}` would wait outside of the system, which could not resume it"));
         self.report(note.into_iter().fold(report, Report::note).help(help));
@@ -411,6 +448,7 @@ impl<'m, 'a> Placer<'m, 'a> {
         let promise = self.is_async && (kind == CallKind::Gather || appends || refused)
             || matches!(kind, CallKind::Primitive(Primitive::Wait | Primitive::WaitAll));
         for (index, arg) in call.args.iter().enumerate() {
+            let promise = promise || kind == CallKind::WaitFor && index == 0 && self.is_async;
             let mut at = Place { promise, barred: place.barred, ..Place::default() };
             at.sent = kind == CallKind::Send && index == 0;
             at.called = at.sent;
@@ -431,6 +469,7 @@ impl<'m, 'a> Placer<'m, 'a> {
             CallKind::Remote(..) => self.suspending(expr, place, None),
             CallKind::Helper(callee) => {
                 self.in_transaction(expr, *callee);
+                self.tasks_in_transaction(expr, *callee);
                 if self.colours.coroutine(self.model, *callee) {
                     self.suspending(expr, place, Some(*callee));
                 } else if place.awaited {
@@ -453,6 +492,14 @@ impl<'m, 'a> Placer<'m, 'a> {
                 self.suspending(expr, place, None);
             }
             CallKind::Gather => self.gather(expr, call, place),
+            CallKind::WaitFor => self.wait_for(expr, call, place),
+            CallKind::Task(_) => {
+                if self.transactions > 0 {
+                    let message = "a transaction cannot run a task: it would keep its locks, and may run again";
+                    self.error("SOS0403", expr.span, message, "run the task before or after the transaction");
+                }
+                self.suspending(expr, place, None);
+            }
             CallKind::Transaction => {
                 let message = "`transaction()` is used with `with`";
                 self.error("SOS0401", expr.span, message, "write `with transaction():` and indent what belongs to it");
@@ -583,6 +630,25 @@ impl<'m, 'a> Placer<'m, 'a> {
         }
     }
 
+    fn wait_for(&mut self, expr: &'a Expr, call: &'a Call, place: Place) {
+        if let Some(barred) = place.barred {
+            return self.barred(expr.span, barred);
+        }
+        if self.transactions > 0 {
+            let message = "a transaction cannot wait with a time limit: it would keep its locks";
+            self.error("SOS0403", expr.span, message, "put the transaction into the method that is waited for");
+        }
+        if !self.is_async {
+            let help = "make this function `async def` and write `await asyncio.wait_for(…)`";
+            return self.error("SOS0312", expr.span, "`wait_for` is for `async def`", help);
+        }
+        self.replace(&call.func, "wait_for");
+        if !place.awaited && !place.promise {
+            self.error("SOS0301", expr.span, "this `wait_for` is never awaited", "await it");
+        }
+        call.args.iter().take(1).for_each(|arg| self.gathered(arg));
+    }
+
     fn gathered(&mut self, arg: &'a Expr) {
         match &arg.kind {
             ExprKind::Starred(inner) => self.gathered(inner),
@@ -635,10 +701,13 @@ impl<'m, 'a> Placer<'m, 'a> {
             let message = format!("`{path}` is not supported");
             self.error("SOS0303", expr.span, message, instead(&path));
         }
-        if matches!(path.as_str(), "sostenuto.wait_for" | "sostenuto.task") {
-            let code = if path.ends_with("task") { "SOS0701" } else { "SOS0702" };
-            let message = format!("`{}` is not supported yet", path.trim_start_matches("sostenuto."));
-            self.error(code, expr.span, message, "it comes with a later version");
+        if path == "sostenuto.wait_for" {
+            let help = "poll with `sleep`; for a time limit on a call there is `asyncio.wait_for`";
+            self.error("SOS0702", expr.span, "waiting for events is not supported yet", help);
+        }
+        if path == "sostenuto.task" {
+            let help = "write `@task` before a function of the module";
+            self.error("SOS0701", expr.span, "`task` is a decorator", help);
         }
     }
 
@@ -647,6 +716,14 @@ impl<'m, 'a> Placer<'m, 'a> {
         if self.transactions > 0 && self.colours.sleeps[callee] {
             let message = format!("`{}` sleeps, and is called in a transaction", self.model.function_name(callee));
             self.error("SOS0403", expr.span, message, "sleep before or after the transaction");
+        }
+    }
+
+    /// As above, of tasks.
+    fn tasks_in_transaction(&mut self, expr: &'a Expr, callee: FunctionId) {
+        if self.transactions > 0 && self.colours.runs_tasks[callee] {
+            let message = format!("`{}` runs a task, and is called in a transaction", self.model.function_name(callee));
+            self.error("SOS0403", expr.span, message, "run the task before or after the transaction");
         }
     }
 
@@ -778,6 +855,10 @@ impl<'m, 'a> Placer<'m, 'a> {
         let (Entity::Function(function) | Entity::Method(function)) = self.model.resolve(self.file, expr) else {
             return;
         };
+        if self.model.functions[function].role == Role::Task {
+            let message = format!("the task `{}` cannot be used as a value", self.model.function_name(function));
+            return self.error("SOS0309", expr.span, message, "call it, in a loop or comprehension if need be");
+        }
         if self.colours.suspends[function] {
             let name = self.model.function_name(function);
             let message = format!("`{name}` makes calls, so it cannot be used as a value");
@@ -827,7 +908,11 @@ impl<'m, 'a> Placer<'m, 'a> {
     fn starts_calls(&self, value: &'a Expr) -> bool {
         match &value.kind {
             ExprKind::Call(call) => match classify(self.model, self.file, call) {
-                CallKind::Remote(..) | CallKind::Gather | CallKind::Sleep { .. } => true,
+                CallKind::Remote(..)
+                | CallKind::Gather
+                | CallKind::WaitFor
+                | CallKind::Task(_)
+                | CallKind::Sleep { .. } => true,
                 CallKind::Primitive(primitive) => !primitive.suspends(),
                 CallKind::Helper(callee) => self.model.functions[callee].hir.is_async,
                 // Refused where it stands.
@@ -853,17 +938,18 @@ fn unpacks(assign: &Assign) -> bool {
 
 /// `asyncio`'s functions that would run or wait outside of the system.
 fn unsupported(path: &str) -> bool {
-    path.starts_with("asyncio.") && !matches!(path, "asyncio.gather" | "asyncio.sleep" | "asyncio.iscoroutinefunction")
+    path.starts_with("asyncio.")
+        && !matches!(path, "asyncio.gather" | "asyncio.sleep" | "asyncio.wait_for" | "asyncio.iscoroutinefunction")
 }
 
 fn instead(path: &str) -> &'static str {
     match path {
-        "asyncio.wait_for" | "asyncio.timeout" => "time limits on calls come with a later version",
+        "asyncio.timeout" => "use `asyncio.wait_for` for the call that may take too long",
         "asyncio.create_task" | "asyncio.ensure_future" | "asyncio.TaskGroup" | "asyncio.wait" => {
             "use `await asyncio.gather(…)`, or `send(client.method(…))` for a call without waiting"
         }
         "asyncio.run" => "methods of services may be `async def`; nothing has to run them",
-        _ => "a service uses `asyncio.gather` and `asyncio.sleep` only",
+        _ => "a service uses `asyncio.gather`, `asyncio.wait_for` and `asyncio.sleep` only",
     }
 }
 
@@ -893,6 +979,9 @@ fn awaited_names<'a>(model: &Model<'a>, file: FileId, body: &'a [Stmt]) -> BTree
             ExprKind::Subscript(base, _) => names.extend(base.as_name()),
             _ => {}
         },
+        ExprKind::Call(call) if classify(model, file, call) == CallKind::WaitFor => {
+            call.args.iter().take(1).for_each(|arg| direct_names(arg, &mut names));
+        }
         ExprKind::Call(call) if waits(call) => call.args.iter().for_each(|arg| direct_names(arg, &mut names)),
         ExprKind::Comp(comp) => {
             sources.extend(comp.clauses.iter().filter_map(|c| Some((c.target.as_name()?, c.iter.as_name()?))))

@@ -35,6 +35,13 @@ impl<'a> Checker<'_, 'a, '_> {
             }
             CallKind::Send => self.send(span, call),
             CallKind::Primitive(Primitive::SyncInvoke | Primitive::AsyncInvoke) => self.named(call),
+            CallKind::Task(callee) => {
+                let info = &self.model.functions[callee];
+                if let Some(problem) = arguments::mismatch(&info.hir.params, call, 0) {
+                    let message = format!("the arguments do not fit `{}`: {problem}", info.hir.name.name);
+                    self.sink.add(Report::error("SOS0203", self.file, call.func.span, message));
+                }
+            }
             CallKind::Helper(callee) => {
                 self.without_client(call);
                 self.own_method(call, callee);

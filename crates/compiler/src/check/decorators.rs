@@ -1,8 +1,10 @@
 //! Decorators of methods: the ones of the language that are understood, and what is still to come.
 
 use crate::diagnostic::{Report, Sink};
+use crate::hir::{Expr, ExprKind};
 use crate::model::{Entity, FunctionId, Model, Role};
 use crate::span::Span;
+use crate::walk::expressions;
 
 pub(super) fn check(model: &Model<'_>, function: FunctionId, sink: &mut Sink<'_>) {
     let info = &model.functions[function];
@@ -14,8 +16,7 @@ pub(super) fn check(model: &Model<'_>, function: FunctionId, sink: &mut Sink<'_>
             _ => String::new(),
         };
         if path == "sostenuto.task" {
-            let report = Report::error("SOS0701", info.file, decorator.span, "tasks are not supported yet");
-            sink.add(report.help("they come with a later version"));
+            task(model, function, decorator, sink);
         } else if in_service && info.role == Role::Decorated && !KNOWN.contains(&path.as_str()) {
             let message = "a method of a service cannot have this decorator";
             let report = Report::error("SOS0111", info.file, decorator.span, message);
@@ -32,6 +33,28 @@ pub(super) fn check(model: &Model<'_>, function: FunctionId, sink: &mut Sink<'_>
             "(" => report.change("add `self`", Span::at(open + 1), "self"),
             _ => report,
         });
+    }
+}
+
+/// `@task` is for functions of a module that return a value.
+fn task(model: &Model<'_>, function: FunctionId, decorator: &Expr, sink: &mut Sink<'_>) {
+    let info = &model.functions[function];
+    if info.role != Role::Task {
+        let message = "`@task` is for functions of a module, and stands alone";
+        let report = Report::error("SOS0701", info.file, decorator.span, message);
+        let report =
+            report.note("a task runs in another process, which has neither `self` nor what is around a nested `def`");
+        return sink.add(report.help("move it to the module, and give it what it needs as arguments"));
+    }
+    let mut yields = None;
+    expressions(&info.hir.body, &mut |expr| {
+        if matches!(expr.kind, ExprKind::Yield(_) | ExprKind::YieldFrom(_)) {
+            yields.get_or_insert(expr.span);
+        }
+    });
+    if let Some(span) = yields {
+        let report = Report::error("SOS0701", info.file, span, "a task cannot yield: its result is recorded once");
+        sink.add(report.help("collect the values in a list and return it"));
     }
 }
 

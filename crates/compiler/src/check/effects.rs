@@ -20,7 +20,7 @@ pub(super) fn check(model: &Model<'_>, function: FunctionId, sink: &mut Sink<'_>
         let shown = path.trim_start_matches("builtins.");
         let report = Report::warning("SOS0602", info.file, call.func.span, format!("`{shown}` {what}"));
         let report = report.note("a step may run more than once, so this may happen more than once");
-        sink.add(report.help("tasks, which record such effects, come later"));
+        sink.add(report.help("do it in a function of the module with `@task`: its result is recorded once"));
     });
 }
 

@@ -22,9 +22,14 @@ impl<'a> Walker<'_, 'a> {
                 self.arguments(call);
                 self.fresh(expr, returns.unwrap_or_default())
             }
-            CallKind::Gather => {
+            CallKind::Task(function) => {
+                self.arguments(call);
+                self.fresh(expr, returns(self.model, *function))
+            }
+            CallKind::Gather | CallKind::WaitFor => {
                 let parts = self.arguments(call);
-                let mut all = self.fresh(expr, Type::List(Box::new(Type::Any)));
+                let gathered = if kind == CallKind::Gather { Type::List(Box::new(Type::Any)) } else { Type::Any };
+                let mut all = self.fresh(expr, gathered);
                 parts.iter().for_each(|part| all.hold(part));
                 // The branches end at different times: what they give may be old when all have ended.
                 self.age(&mut all, expr.span);

@@ -40,6 +40,10 @@ pub(crate) fn edits(model: &Model<'_>, colours: &Colours, file: FileId) -> (Vec<
         let placed = place::function(model, colours, id);
         edits.extend(placed.edits);
         reports.extend(placed.reports);
+        if colours.outside[id] {
+            // Runs once, in a task worker: nothing is replayed there.
+            continue;
+        }
         let (more, told) = nondeterminism::function(model, colours, id);
         edits.extend(more);
         reports.extend(told);

@@ -62,6 +62,9 @@ fn roles(model: &mut Model<'_>) {
 fn role(model: &Model<'_>, id: FunctionId) -> Role {
     let info = &model.functions[id];
     let mut role = if info.class.is_some() && info.hir.name.name == "__new__" { Role::Static } else { Role::Plain };
+    if is_task(model, id) {
+        return Role::Task;
+    }
     for decorator in &info.hir.decorators {
         if sets_property(model, id, decorator) {
             return Role::Setter;
@@ -90,6 +93,15 @@ fn sets_property(model: &Model<'_>, id: FunctionId, decorator: &Expr) -> bool {
         && info.class.is_some()
         && base.as_name() == Some(name)
         && model.functions[..id].iter().any(getter)
+}
+
+/// `@task` or `@task(…)` alone on a function of a module.
+fn is_task(model: &Model<'_>, id: FunctionId) -> bool {
+    let info = &model.functions[id];
+    let [decorator] = info.hir.decorators.as_slice() else { return false };
+    let func = decorator.as_call().map_or(decorator, |call| &call.func);
+    let in_module = info.class.is_none() && info.parent.is_none();
+    in_module && model.resolve_in(info.outer, func) == Entity::Path("sostenuto.task".to_owned())
 }
 
 fn records(model: &mut Model<'_>) {

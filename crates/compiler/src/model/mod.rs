@@ -131,6 +131,8 @@ pub(crate) enum Role {
     Property,
     /// What assigns to a property: `@name.setter`.
     Setter,
+    /// A function of a module with `@task`.
+    Task,
     /// A decorator that we do not know changes it.
     Decorated,
 }

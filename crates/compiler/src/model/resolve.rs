@@ -218,7 +218,7 @@ impl<'a> Resolver<'_, 'a> {
                 match info.role {
                     Role::Plain | Role::Property | Role::Setter | Role::Decorated => return Entity::SelfRef(class),
                     Role::ClassMethod => return Entity::ClassRef(class),
-                    Role::Static => {}
+                    Role::Static | Role::Task => {}
                 }
             }
         }
