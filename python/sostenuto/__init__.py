@@ -8,6 +8,7 @@ from typing import Annotated as _Annotated
 from typing import TypeVar as _TypeVar
 
 from sostenuto import memory as _memory
+from sostenuto import policy as _policy
 from sostenuto.errors import (
     Aborted,
     CallError,
@@ -17,6 +18,7 @@ from sostenuto.errors import (
     NotStorable,
     NotSupported,
     RemoteTraceback,
+    TaskLost,
     TransactionError,
     UnawaitedCall,
 )
@@ -31,6 +33,7 @@ __all__ = [
     "NotSupported",
     "Persistent",
     "RemoteTraceback",
+    "TaskLost",
     "TransactionError",
     "UnawaitedCall",
     "abort",
@@ -87,23 +90,21 @@ def send(call):
     return _backend.send(call)
 
 
-def task(function=None, /, **options):
-    """Marks a function with outside effects. Not supported yet under a server: calling it there raises."""
-    import functools
+def task(function=None, /, *, retries=0, timeout=60, backoff=1, backoff_max=60, pure=False):
+    """Marks a function of a module with outside effects: it runs at least once, its result is recorded once.
 
+    `retries`: tries after the first one that raised; `timeout`: seconds of one try (None: any); `backoff`: seconds before
+    the second try, doubled before each further one up to `backoff_max`; `pure`: it has no outside effect, so it need not
+    wait until what came before it is durable.
+    """
     if function is None:
-        return lambda marked: task(marked, **options)
-
-    @functools.wraps(function)
-    def run(*args, **named):
-        if getattr(_backend, "is_worker", False):
-            raise NotSupported(f"@task is not supported yet: {function.__qualname__} cannot be called here")
-        return function(*args, **named)
-
-    run.__sostenuto_task__ = options
-    return run
+        return lambda marked: task(
+            marked, retries=retries, timeout=timeout, backoff=backoff, backoff_max=backoff_max, pure=pure
+        )
+    policy = _policy.make(function.__qualname__, retries, timeout, backoff, backoff_max, pure)
+    return _backend.task(function, policy)
 
 
 def wait_for(*_, **__):
-    """Not supported yet."""
-    raise NotSupported("wait_for() is not supported yet: poll with sleep()")
+    """Waiting for events is not supported yet; for a time limit on a call there is `asyncio.wait_for`."""
+    raise NotSupported("waiting for events is not supported yet: poll with sleep()")

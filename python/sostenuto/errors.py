@@ -52,6 +52,10 @@ class NotSupported(NotImplementedError):
     """A construct that Sostenuto knows and does not offer (yet); the message says what to do instead."""
 
 
+class TaskLost(RuntimeError):
+    """A task ended the process that ran it, again and again."""
+
+
 class TransactionError(RuntimeError):
     """A transaction was used where it cannot be: `abort` outside of one, a sleep inside, one that is left open."""
 
@@ -81,6 +85,7 @@ NAMES = (
     "NotStorable",
     "NotSupported",
     "RemoteTraceback",
+    "TaskLost",
     "TransactionError",
     "UnawaitedCall",
 )

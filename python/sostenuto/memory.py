@@ -3,7 +3,7 @@
 A service class stays a class. `Hotel()` in a test makes an instance with fresh fields, which from then on is the one
 that clients of `Hotel` reach; inside a method it is a client, as `Account("alice")` is everywhere outside of tests:
 for an entity there is one instance per key. Calls between services copy arguments and results. `reset()` forgets all
-instances. What needs a server (tasks, waiting for events, isolation between coroutines) is not imitated.
+instances. What needs a server (waiting for events, isolation between coroutines) is not imitated.
 """
 
 import asyncio
@@ -272,6 +272,72 @@ def sleep(seconds):
         return asyncio.sleep(seconds)
     time.sleep(seconds)
     return None
+
+
+def task(function, policy):
+    """The function, tried again by its policy; without the pauses, so that tests are fast.
+
+    Arguments and the result are copied. A time limit ends `async def` only.
+    """
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def run(*args, **named):
+            _refuse_task(function)
+            return await _try_async(function, policy, args, named)
+    else:
+
+        @functools.wraps(function)
+        def run(*args, **named):
+            _refuse_task(function)
+            if _caller_awaits(2) and not _in_task.get():
+                return _try_later(function, policy, args, named)
+            return _try(function, policy, args, named)
+
+    run.__sostenuto_task__ = policy
+    return run
+
+
+_in_task = contextvars.ContextVar("sostenuto_in_task", default=False)
+
+
+def _refuse_task(function):
+    if _transaction.get() is not None:
+        name = function.__qualname__
+        raise TransactionError(f"the task {name} inside a transaction could run more than once; run it before or after it")
+
+
+def _try(function, policy, args, named):
+    token = _in_task.set(True)
+    try:
+        for left in range(policy.retries, -1, -1):
+            copied = copy.deepcopy((args, named))
+            try:
+                return copy.deepcopy(function(*copied[0], **copied[1]))
+            except Exception:
+                if not left:
+                    raise
+    finally:
+        _in_task.reset(token)
+
+
+async def _try_later(function, policy, args, named):
+    return _try(function, policy, args, named)
+
+
+async def _try_async(function, policy, args, named):
+    token = _in_task.set(True)
+    timeout = None if policy.timeout is None else policy.timeout / 1_000_000
+    try:
+        for left in range(policy.retries, -1, -1):
+            copied = copy.deepcopy((args, named))
+            try:
+                return copy.deepcopy(await asyncio.wait_for(function(*copied[0], **copied[1]), timeout))
+            except Exception:
+                if not left:
+                    raise
+    finally:
+        _in_task.reset(token)
 
 
 class _Done:

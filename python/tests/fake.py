@@ -209,6 +209,9 @@ class Server:
         self.fetches = []
         self.invocations = 0
         self.sent = []
+        #: Gives the result of a task: called with what follows the kind of its operation, gives (kind, payload).
+        self.task = None
+        self.cancelled = []
         worker.load(list(modules), list(services), list(records))
 
     def close(self):
@@ -368,6 +371,11 @@ class Server:
             self.child(invocation, rest)
         elif kind == 2:
             invocation.pending[position] = lambda: self.wake(rest[0])
+        elif kind == 6:
+            invocation.pending[position] = lambda: self.task(*rest)
+        elif kind == 7:
+            invocation.pending.pop(rest[0], None)
+            self.cancelled.append(rest[0])
         elif kind == 3:
             invocation.snapshot = marshal.dumps(self.freeze(), 2)
             invocation.pending[position] = lambda: (0, dumps(None))
@@ -419,4 +427,6 @@ def text(op):
     kind = op[1]
     if kind in (0, 1):
         return f"{('call', 'send')[kind]} {op[2]}.{op[4]}"
+    if kind in (6, 7):
+        return f"{('task', 'cancel')[kind - 6]} {op[2]}"
     return ("", "", "sleep", "begin", "commit", "rollback")[kind]

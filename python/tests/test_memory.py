@@ -127,13 +127,68 @@ class Memory(unittest.TestCase):
         with self.assertRaises(AttributeError):
             self.front.nothing
 
-    def test_tasks_run_here_and_not_yet_there(self):
+    def test_a_task_is_a_function(self):
         self.assertEqual(mail("x"), "x")
-        from sostenuto.worker.app import BACKEND
 
-        sostenuto.use(BACKEND)
-        with self.assertRaisesRegex(sostenuto.NotSupported, "mail cannot be called"):
+    def test_a_task_is_tried_again(self):
+        tries = []
+
+        @sostenuto.task(retries=2)
+        def flaky(text):
+            tries.append(text)
+            if len(tries) < 3:
+                raise ValueError(text)
+            return [text]
+
+        self.assertEqual(flaky("a"), ["a"])
+        self.assertEqual(tries, ["a"] * 3)
+
+        @sostenuto.task(retries=1)
+        async def never():
+            tries.append("never")
+            raise KeyError("no")
+
+        tries.clear()
+        with self.assertRaisesRegex(KeyError, "no"):
+            asyncio.run(never())
+        self.assertEqual(tries, ["never"] * 2)
+
+    def test_a_task_gets_and_gives_copies(self):
+        kept = []
+
+        @sostenuto.task
+        def keeps(items):
+            items.append(1)
+            kept.append(items)
+            return kept
+
+        mine = []
+        self.assertEqual(keeps(mine), [[1]])
+        self.assertEqual(mine, [])
+        self.assertIsNot(keeps(mine), kept)
+
+    def test_an_async_method_awaits_a_plain_task(self):
+        async def method():
+            return await mail("x"), await asyncio.gather(mail("y"), mail("z"))
+
+        self.assertEqual(asyncio.run(method()), ("x", ["y", "z"]))
+
+    def test_an_async_task_has_a_time_limit(self):
+        @sostenuto.task(timeout=0.01)
+        async def hangs():
+            await asyncio.Event().wait()
+
+        with self.assertRaises(TimeoutError):
+            asyncio.run(hangs())
+
+    def test_no_task_in_a_transaction(self):
+        with self.assertRaisesRegex(sostenuto.TransactionError, "the task mail"), sostenuto.transaction():
             mail("x")
+
+    def test_options_of_tasks_are_checked(self):
+        for options in ({"retries": -1}, {"retries": 1.5}, {"timeout": 0}, {"timeout": "1"}, {"backoff": -1}):
+            with self.assertRaisesRegex(ValueError, next(iter(options))):
+                sostenuto.task(lambda: None, **options)
 
     def test_public_names(self):
         for name in sostenuto.__all__:

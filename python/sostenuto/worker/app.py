@@ -23,14 +23,14 @@ class App:
         self.suspended = {}
         self.finder = None
 
-    def load(self, modules, descriptions, records):
+    def load(self, modules, descriptions, records, namespace=None, backend=None):
         """Loads the application's modules and puts what is durable on its classes."""
-        names = {"__sos__": NAMESPACE}
+        names = {"__sos__": namespace or NAMESPACE}
         app_names = {name.partition(".")[0] for name, *_ in modules}
         if any(description[3] for description in descriptions):
             names.update(mu2sls.names(self.services))
             mu2sls.install_modules(app_names)
-        sostenuto.use(BACKEND)
+        sostenuto.use(backend or BACKEND)
         self.finder = loader.Finder(modules, names)
         exceptions.app_modules.clear()
         exceptions.app_modules.update(self.finder.modules)
@@ -127,6 +127,7 @@ NAMESPACE = SimpleNamespace(
     secrets=draws.Secrets(),
     sleep=operations.sleep,
     time=draws.Time(),
+    wait_for=operations.wait_for,
     urandom=draws.urandom,
     uuid1=draws.uuid1,
     uuid4=draws.uuid4,
@@ -143,6 +144,7 @@ BACKEND = SimpleNamespace(
     send=operations.send,
     service=_class_unchanged,
     sleep=operations.sleep,
+    task=operations.task,
     transaction=operations.Transaction,
     is_worker=True,
 )

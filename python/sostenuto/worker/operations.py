@@ -4,8 +4,9 @@ An operation is an awaitable that yields itself to the `Run`, which gives it a p
 and answers with its outcome. Nothing here runs user code or talks to the server.
 """
 
+import functools
 from datetime import timedelta
-from inspect import iscoroutine
+from inspect import iscoroutine, iscoroutinefunction
 
 from sostenuto.errors import Aborted, NotStorable, NotSupported, TransactionError
 from sostenuto.worker import codec, exceptions
@@ -13,8 +14,10 @@ from sostenuto.worker.current import Signal, current
 from sostenuto.worker.views import where
 
 #: Kinds of operations in END, and how the journal names them.
-CALL, SEND, SLEEP, BEGIN, COMMIT, ROLLBACK = range(6)
-KINDS = ("call", "send", "sleep", "begin", "commit", "rollback")
+CALL, SEND, SLEEP, BEGIN, COMMIT, ROLLBACK, TASK, CANCEL = range(8)
+KINDS = ("call", "send", "sleep", "begin", "commit", "rollback", "task", "cancel")
+
+_PURE, _ASYNC = 1, 2
 
 
 class Raise:
@@ -122,6 +125,52 @@ class Call(Operation):
         return f"<call of {self.service}.{self.method}>"
 
 
+class Task(Call):
+    """A task that starts when it is awaited or gathered. Its name stands in the place of a method's."""
+
+    __slots__ = ("function", "policy", "is_async")
+
+    __sostenuto_unstorable__ = "the result of a task that was not awaited cannot be stored: an await is missing"
+
+    def __init__(self, function, policy, is_async, args, named):
+        Call.__init__(self, "task", None, function.rpartition(".")[2], args, named)
+        self.function = function
+        self.policy = policy
+        self.is_async = is_async
+
+    def start(self, run, branch):
+        if run.in_transaction:
+            run.unstarted.pop(self, None)
+            raise TransactionError(
+                f"the task {self.method} inside a transaction could run more than once; run it before or after it"
+            )
+        Call.start(self, run, branch)
+
+    def send(self, run):
+        raise TypeError(f"send() takes a call of a service, not the task {self.method}")
+
+    def fields(self, run):
+        retries, timeout, backoff, backoff_max, pure = self.policy
+        flags = (_PURE if pure else 0) | (_ASYNC if self.is_async else 0)
+        return (TASK, self.function, self.args, retries, timeout, backoff, backoff_max, flags)
+
+    def __repr__(self):
+        return f"<task {self.method}>"
+
+
+def task(function, policy):
+    """What calling a function with `@task` gives."""
+    name = f"{function.__module__}.{function.__qualname__}"
+    is_async = iscoroutinefunction(function)
+
+    @functools.wraps(function)
+    def run(*args, **named):
+        return Task(name, policy, is_async, args, named)
+
+    run.__sostenuto_task__ = policy
+    return run
+
+
 class Promise:
     """A call that has been started; `Wait`, `WaitAll`, `gather` or `await` give its result."""
 
@@ -199,12 +248,16 @@ class Rollback(Operation):
 class Gather:
     """Several awaitables that run side by side; started when it is made."""
 
-    __slots__ = ("results", "left", "waiter", "outcome", "return_exceptions", "place", "position")
+    __slots__ = ("results", "left", "waiter", "outcome", "return_exceptions", "place", "position", "parts")
+
+    #: How messages name it.
+    name = "gather()"
 
     __sostenuto_unstorable__ = "a gather() that was not awaited cannot be stored: an await is missing"
 
     def __init__(self, run, awaitables, return_exceptions):
         self.return_exceptions = return_exceptions
+        self.parts = awaitables
         self.waiter = None
         self.place = where()
         self.left = len(awaitables)
@@ -230,7 +283,7 @@ class Gather:
         if hasattr(self, "outcome"):
             run.settle(waiter, self.outcome)
         elif self.waiter is not None:
-            raise RuntimeError("two branches wait for one gather()")
+            raise RuntimeError(f"two branches wait for one {self.name}")
         else:
             self.waiter = waiter
 
@@ -253,6 +306,42 @@ class Gather:
         waiter, self.waiter = self.waiter, None
         if waiter is not None:
             run.settle(waiter, outcome)
+
+
+class WaitFor(Gather):
+    """A race between an awaitable and a durable timer. Who is first is in the journal by the order of delivery."""
+
+    __slots__ = ("timer",)
+
+    name = "wait_for()"
+
+    __sostenuto_unstorable__ = "a wait_for() that was not awaited cannot be stored: an await is missing"
+
+    def __init__(self, run, awaitable, timeout):
+        self.return_exceptions = False
+        self.parts = (awaitable,)
+        self.waiter = None
+        self.place = where()
+        self.position = run.branch.next_position()
+        run.unstarted[self] = None
+        run.spawn(f"{self.position}.0.", awaitable, Slot(self, 0), not iscoroutine(awaitable))
+        self.timer = None
+        if timeout is not None and not hasattr(self, "outcome"):
+            self.timer = Sleep(timeout)
+            run.spawn(f"{self.position}.1.", self.timer, Slot(self, 1), True)
+
+    def settle(self, run, index, outcome):
+        """Takes the outcome of the race; the loser is cancelled."""
+        if hasattr(self, "outcome"):
+            return
+        if index == 0:
+            if self.timer is not None:
+                run.drop(self.timer)
+            self._finish(run, outcome)
+        else:
+            # A coroutine has its say before whoever waited for it.
+            run.cancel_part(self, 0)
+            self._finish(run, Raise(TimeoutError()))
 
 
 class Slot:
@@ -289,6 +378,19 @@ def gather(*awaitables, return_exceptions=False):
             if not hasattr(awaitable, "__await__"):
                 raise TypeError(f"gather() takes calls and coroutines, not {type(awaitable).__name__}")
     return Gather(run, awaitables, return_exceptions)
+
+
+def wait_for(fut, timeout):
+    """Waits for a call, task, sleep, gather or coroutine, but not for ever; `asyncio.wait_for` becomes this."""
+    run = running("wait_for()")
+    if run.dead:
+        raise run.dead
+    if run.in_transaction:
+        raise TransactionError("wait_for() inside a transaction would hold its locks; use it around the transaction")
+    run.prepare_branches()
+    if not (isinstance(fut, Operation | Gather | Promise) or iscoroutine(fut)) and not hasattr(fut, "__await__"):
+        raise TypeError(f"wait_for() takes a call, task or coroutine, not {type(fut).__name__}")
+    return WaitFor(run, fut, timeout)
 
 
 class _Nothing:

@@ -73,10 +73,10 @@ def install():
     sys.stderr = StepStream(STDERR, sys.__stderr__)
     handler = StepHandler()
     logging.getLogger().addHandler(handler)
-    _take_over_basic_config(handler)
+    take_over_basic_config(handler)
 
 
-def _take_over_basic_config(handler):
+def take_over_basic_config(handler):
     """`logging.basicConfig` does nothing if the root has a handler; here it configures ours."""
     original = logging.basicConfig
 

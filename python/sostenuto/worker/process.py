@@ -139,6 +139,10 @@ class Worker:
 
     def _init(self, message):
         _, modules, services, records, options = message
+        if options.get("tasks"):
+            from sostenuto.worker.tasks import TaskWorker
+
+            return TaskWorker(self.channel).run(message)
         problem = None
         try:
             self.strike = StrikeWord.at(options.get("strike_file"))

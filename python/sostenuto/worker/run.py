@@ -12,7 +12,20 @@ from sostenuto.errors import Aborted, InternalError, NotStorable, TransactionErr
 from sostenuto.worker import codec, exceptions
 from sostenuto.worker.cells import Cells, line_of
 from sostenuto.worker.current import Departure, Evicted, NotNow, Signal, current
-from sostenuto.worker.operations import KINDS, NOBODY, SEND, Gather, Operation, Promise, Raise, Rollback, Slot
+from sostenuto.worker.operations import (
+    CANCEL,
+    KINDS,
+    NOBODY,
+    SEND,
+    TASK,
+    Gather,
+    Operation,
+    Promise,
+    Raise,
+    Rollback,
+    Slot,
+    WaitFor,
+)
 
 END, FETCH, DROPPED, DEPARTED = 10, 11, 12, 13
 RETURNED, RAISED, SUSPENDED, NOT_STORABLE = range(4)
@@ -220,6 +233,49 @@ class Run:
         elif type(waiter) is Slot:
             waiter.gather.settle(self, waiter.index, outcome)
 
+    def drop(self, operation):
+        """Nobody waits for this operation any more: the server cancels it."""
+        operation.waiter = NOBODY
+        if operation.position in self.outstanding:
+            self.ops.append((self.branch.next_position(), CANCEL, operation.position))
+        else:
+            self.unstarted.pop(operation, None)
+
+    def cancel_part(self, gather, index):
+        """Cancels one part of a gather, with all that it waits for."""
+        for branch in self.branches:
+            waiter = branch.waiter
+            if type(waiter) is Slot and waiter.gather is gather and waiter.index == index:
+                self._cancel_branch(branch)
+                return
+        part = gather.parts[index]
+        if isinstance(part, Promise):
+            part = part.call
+        self._cancel_awaited(part)
+
+    def _cancel_awaited(self, awaited):
+        if hasattr(awaited, "outcome"):
+            return
+        if isinstance(awaited, Operation):
+            self.drop(awaited)
+        elif isinstance(awaited, Gather):
+            awaited.waiter = NOBODY
+            if isinstance(awaited, WaitFor) and awaited.timer is not None:
+                self.drop(awaited.timer)
+            for index in range(len(awaited.parts)):
+                self.cancel_part(awaited, index)
+
+    def _cancel_branch(self, branch):
+        """Raises `CancelledError` where it waits; what comes of it is of no interest."""
+        import asyncio
+
+        branch.waiter = NOBODY
+        for entry in [entry for entry in self.ready if entry[0] is branch]:
+            self.ready.remove(entry)
+        if branch.awaited is not None:
+            self._cancel_awaited(branch.awaited)
+        self.ready.append((branch, Raise(asyncio.CancelledError())))
+
     def spawn(self, path, awaitable, slot, at_once):
         """Starts one part of a gather; a coroutine runs when the current branch waits."""
         if isinstance(awaitable, Promise):
@@ -228,7 +284,7 @@ class Run:
             if awaitable.position is None:
                 awaitable.start(self, Branch.within(path))
             awaitable.wait(self, slot)
-        elif type(awaitable) is Gather:
+        elif isinstance(awaitable, Gather):
             awaitable.wait(self, slot)
         else:
             coroutine = awaitable if type(awaitable) is CoroutineType else _await(awaitable)
@@ -458,6 +514,7 @@ class Run:
                 if root is None:
                     continue
                 roots.add(root)
+                direct = direct or _races(waiter.gather)
             elif type(waiter) is not Branch:
                 continue
             else:
@@ -468,8 +525,8 @@ class Run:
     def _unawaited(self):
         first = next(iter(self.unstarted))
         line = line_of(first.place)
-        if type(first) is Gather:
-            return UnawaitedCall(f"the gather() at {line} was never awaited")
+        if isinstance(first, Gather):
+            return UnawaitedCall(f"the {first.name} at {line} was never awaited")
         return UnawaitedCall(f"the call of {first.service}.{first.method} at {line} was never made: await it")
 
     def _died(self):
@@ -544,6 +601,8 @@ def _text(op):
     """How the journal names an operation of END."""
     kind = op[1]
     name = KINDS[kind]
+    if kind == TASK or kind == CANCEL:
+        return f"{name} {op[2]}"
     return f"{name} {op[2]}.{op[4]}" if kind <= SEND else name
 
 
@@ -557,6 +616,15 @@ def _root_of(gather):
             return None
         gather = waiter.gather
     return None
+
+
+def _races(gather):
+    """True if a `wait_for` is part of what is waited for: any result may end it."""
+    while type(gather) is not WaitFor:
+        if type(gather.waiter) is not Slot:
+            return False
+        gather = gather.waiter.gather
+    return True
 
 
 async def _await(awaitable):

@@ -1,0 +1,320 @@
+"""A task worker: runs functions with `@task`, in threads or on one asyncio loop, and sends what came of each.
+
+Nothing here is replayed: time, random numbers and the network are Python's own, and what a task prints goes out at once.
+How many tasks run, how long they may take and which are tried again is the server's business; it ends this process if a
+thread does not end in time.
+"""
+
+import asyncio
+import contextvars
+import ctypes
+import datetime
+import functools
+import io
+import logging
+import marshal
+import os
+import platform
+import random
+import secrets
+import signal
+import sys
+import threading
+import time
+import uuid
+from types import SimpleNamespace
+
+from sostenuto.errors import InternalError, NotStorable, NotSupported
+from sostenuto.worker import codec, exceptions, output
+from sostenuto.worker.app import App
+from sostenuto.worker.current import Signal
+
+READY, TASK, STOP, TASK_END, TASK_OUTPUT = 14, 20, 21, 24, 25
+VALUE, EXCEPTION = range(2)
+_ASYNC = 2
+#: Output kept of one try.
+_OUTPUT_MAX = 64 * 1024
+
+#: The run that this thread or asyncio task belongs to; 0: none.
+_run = contextvars.ContextVar("sostenuto_task_run", default=0)
+
+
+class TaskWorker:
+    """Handles messages until the server closes the connection."""
+
+    def __init__(self, channel):
+        self.channel = channel
+        self.output = Output(self.send)
+        self.loop = None
+        self._sending = threading.Lock()
+        #: What runs, by run: a thread or an asyncio task.
+        self._running = {}
+
+    def send(self, message):
+        """Sends one message; any thread may."""
+        frame = marshal.dumps([message], 2)
+        with self._sending:
+            self.channel._socket.sendall(len(frame).to_bytes(4, "little") + frame)
+
+    def run(self, init):
+        """Loads the application, then runs tasks."""
+        # Unlike a step, a task may start processes that want their interrupts.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        self.output.install()
+        self._load(init)
+        channel = self.channel
+        while True:
+            while channel.waiting:
+                message = channel.waiting.popleft()
+                if message[0] == TASK:
+                    self._start(*message[1:])
+                elif message[0] == STOP:
+                    self._stop(message[1])
+                else:
+                    raise InternalError(f"unknown message {message!r:.200}")
+            channel.read()
+
+    def _load(self, init):
+        _, modules, services, records, _ = init
+        problem = None
+        try:
+            App(self.channel).load(modules, services, records, NAMESPACE, BACKEND)
+        except BaseException as error:
+            problem = exceptions.encode(error)
+        self.send((READY, os.getpid(), platform.python_version(), problem))
+
+    def _start(self, run, name, args, timeout, flags):
+        try:
+            function = find(name)
+            args, named = codec.decode(args)
+        except BaseException as error:
+            self._ended(run, error=error, final=True)
+            return
+        if flags & _ASYNC:
+            body = self._execute_async(run, function, args, named, timeout)
+            asyncio.run_coroutine_threadsafe(body, self._the_loop())
+        else:
+            body = functools.partial(self._execute, run, function, args, named)
+            thread = self._running[run] = threading.Thread(target=body, name=f"task {name}", daemon=True)
+            thread.start()
+
+    def _execute(self, run, function, args, named):
+        _run.set(run)
+        try:
+            self._returned(run, function.__name__, function(*args, **named))
+        except Exception as error:
+            self._ended(run, error=error)
+        except BaseException as error:
+            self._ended(run, error=error, final=True)
+
+    async def _execute_async(self, run, function, args, named, timeout):
+        _run.set(run)
+        self._running[run] = asyncio.current_task()
+        seconds = None if timeout is None else timeout / 1_000_000
+        limit = asyncio.timeout(seconds)
+        try:
+            async with limit:
+                result = await function(*args, **named)
+            self._returned(run, function.__name__, result)
+        except Exception as error:
+            if limit.expired() and isinstance(error, TimeoutError):
+                told = f"the task {function.__name__} took longer than its timeout of {seconds} s"
+                error = TimeoutError(told).with_traceback(error.__traceback__)
+            self._ended(run, error=error)
+        except BaseException as error:
+            self._ended(run, error=error, final=True)
+
+    def _returned(self, run, name, result):
+        try:
+            payload = codec.encode(result)
+        except codec.Unstorable as problem:
+            # The effect has happened; another try would not make the result another one.
+            error = NotStorable(f"the result of the task {name}{problem.path}: {problem}")
+            error.path = problem.path
+            self._ended(run, error=error, final=True)
+        else:
+            self._finish(run, (TASK_END, run, VALUE, payload, False))
+
+    def _ended(self, run, *, error, final=False):
+        self._finish(run, (TASK_END, run, EXCEPTION, exceptions.encode(error), final))
+
+    def _finish(self, run, message):
+        self._running.pop(run, None)
+        self.output.end(run)
+        try:
+            self.send(message)
+        except OSError:
+            # The server is gone, and this process goes with it.
+            pass
+
+    def _stop(self, run):
+        """Asks a run to end: a coroutine where it waits, a thread at its next instruction."""
+        running = self._running.get(run)
+        if isinstance(running, threading.Thread):
+            if running.ident is not None:
+                raised = ctypes.py_object(asyncio.CancelledError)
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(running.ident), raised)
+        elif running is not None:
+            self.loop.call_soon_threadsafe(running.cancel)
+
+    def _the_loop(self):
+        if self.loop is None:
+            self.loop = asyncio.new_event_loop()
+            threading.Thread(target=self._run_loop, name="tasks", daemon=True).start()
+        return self.loop
+
+    def _run_loop(self):
+        asyncio.set_event_loop(self.loop)
+        self.loop.run_forever()
+
+
+def find(name):
+    """The function of a task by its name."""
+    module, _, attribute = name.rpartition(".")
+    function = getattr(sys.modules.get(module), attribute, None)
+    if not hasattr(function, "__sostenuto_task__"):
+        raise AttributeError(f"the application has no task {name}")
+    return function
+
+
+class Output:
+    """What tasks print, log and warn: sent by lines, marked with the run, bounded."""
+
+    def __init__(self, send):
+        self._send = send
+        self._lock = threading.Lock()
+        #: Unfinished lines by (run, stream), and characters sent by run.
+        self._parts = {}
+        self._sent = {}
+
+    def install(self):
+        """Takes over the process' text streams and the root logger."""
+        sys.stdout = Stream(self, output.STDOUT, sys.__stdout__)
+        sys.stderr = Stream(self, output.STDERR, sys.__stderr__)
+        root = logging.getLogger()
+        for handler in [*root.handlers]:
+            root.removeHandler(handler)
+        handler = Handler(self)
+        root.addHandler(handler)
+        output.take_over_basic_config(handler)
+
+    def write(self, stream, text):
+        """Sends the lines that are finished now."""
+        run = _run.get()
+        with self._lock:
+            head, newline, rest = (self._parts.pop((run, stream), "") + text).rpartition("\n")
+            if len(rest) > _OUTPUT_MAX:
+                head, newline, rest = head + newline + rest, "\n", ""
+            if rest:
+                self._parts[run, stream] = rest
+            if newline:
+                self._out(run, stream, head + newline)
+
+    def end(self, run):
+        """Sends what is left of a run."""
+        with self._lock:
+            for stream in (output.STDOUT, output.STDERR, output.LOGGING):
+                rest = self._parts.pop((run, stream), None)
+                if rest:
+                    self._out(run, stream, rest)
+            self._sent.pop(run, None)
+
+    def _out(self, run, stream, text):
+        left = _OUTPUT_MAX - self._sent.get(run, 0) if run else _OUTPUT_MAX
+        if left <= 0:
+            return
+        if len(text) > left:
+            text = text[:left] + "\n[sostenuto: the rest of this task's output was cut]\n"
+        self._sent[run] = self._sent.get(run, 0) + len(text)
+        try:
+            self._send((TASK_OUTPUT, run, stream, exceptions.clean(text)))
+        except OSError:
+            pass
+
+
+class Stream(io.TextIOBase):
+    """In the place of `sys.stdout` or `sys.stderr`."""
+
+    encoding = "utf-8"
+    errors = "backslashreplace"
+
+    def __init__(self, target, number, real):
+        super().__init__()
+        self._target = target
+        self._number = number
+        self._real = real
+
+    def write(self, text):
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        self._target.write(self._number, text)
+        return len(text)
+
+    def writable(self):
+        return True
+
+    def fileno(self):
+        return self._real.fileno()
+
+    def close(self):
+        """Stays open: it belongs to the process."""
+
+
+class Handler(logging.Handler):
+    """The root handler."""
+
+    def __init__(self, target):
+        super().__init__()
+        self._target = target
+        self.setFormatter(logging.Formatter(logging.BASIC_FORMAT))
+
+    def emit(self, record):
+        try:
+            self._target.write(output.LOGGING, self.format(record) + "\n")
+        except Exception:
+            self.handleError(record)
+
+
+def task(function, policy):
+    """`@task` here: the function itself, also for other tasks that call it."""
+    function.__sostenuto_task__ = policy
+    return function
+
+
+def _refuse(*_, **__):
+    raise NotSupported("a task cannot make calls, sleep durably or run transactions: do it in the method that runs it")
+
+
+def _class_unchanged(cls):
+    return cls
+
+
+#: What lowered code of the application finds here: everything is Python's own.
+NAMESPACE = SimpleNamespace(
+    Signal=Signal,
+    date_today=datetime.date.today,
+    datetime_now=datetime.datetime.now,
+    datetime_today=datetime.datetime.today,
+    datetime_utcnow=lambda: datetime.datetime.now(datetime.UTC).replace(tzinfo=None),
+    gather=asyncio.gather,
+    live=lambda: True,
+    random=random,
+    secrets=secrets,
+    sleep=asyncio.sleep,
+    time=time,
+    urandom=os.urandom,
+    uuid1=uuid.uuid1,
+    uuid4=uuid.uuid4,
+    wait_for=asyncio.wait_for,
+)
+
+BACKEND = SimpleNamespace(
+    abort=_refuse,
+    entity=_class_unchanged,
+    send=_refuse,
+    service=_class_unchanged,
+    sleep=_refuse,
+    task=task,
+    transaction=_refuse,
+    is_worker=True,
+)
