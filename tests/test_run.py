@@ -1,11 +1,15 @@
 """The first minute: `run` prints a curl line that works, what it did survives kill -9, every example runs."""
 
+import os
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 import unittest
+import unittest.mock
+from pathlib import Path
 
 from harness import EXAMPLES, Client, EndToEnd, alive, driver, until
 
@@ -82,7 +86,13 @@ class Run(EndToEnd):
         self.assertEqual(client.get("/_/metrics").status, 200)
 
 
-class Examples(EndToEnd):
+class WithOutside(EndToEnd):
+    def outside(self):
+        """A folder for what the tasks of `orders` do outside, of this test alone."""
+        return unittest.mock.patch.dict(os.environ, ORDERS_OUTSIDE=str(self.folder / "outside"))
+
+
+class Examples(WithOutside):
     """Every example: its first curl line works, and its driver finds nothing wrong."""
 
     def example(self, name: str, app: str | None = None, options: tuple[str, ...] = ()):
@@ -108,8 +118,12 @@ class Examples(EndToEnd):
     def test_counter(self):
         self.example("counter", options=("--requests", "50"))
 
+    def test_orders(self):
+        with self.outside():
+            self.example("orders", options=("--clients", "8", "--requests", "3"))
 
-class Readmes(EndToEnd):
+
+class Readmes(WithOutside):
     """What the READMEs of the examples show happens: each curl line, in order, has the printed answer."""
 
     def shown(self, name: str) -> list[tuple[str, str]]:
@@ -134,6 +148,10 @@ class Readmes(EndToEnd):
 
     def test_counter(self):
         self.follow("counter")
+
+    def test_orders(self):
+        with self.outside():
+            self.follow("orders")
 
     def test_reviews(self):
         self.follow("reviews")
@@ -166,6 +184,22 @@ class ExampleInvariants(unittest.TestCase):
         counter = driver("counter")
         self.assertEqual(counter.invariants([{"args": ["k"], "reply": 1}], {"k": 1}), [])
         self.assertEqual(len(counter.invariants([{"args": ["k"], "reply": 1}] * 2, {"k": 1})), 1)
+
+    def test_orders(self):
+        orders = driver("orders")
+        args = ["o", "lamp", "card", 100, 3600]
+        with tempfile.TemporaryDirectory() as folder:
+            outside = Path(folder)
+            for kind, text in (("charges", "card 100"), ("refunds", ""), ("mails", "receipt-o: refunded\n")):
+                (outside / kind).mkdir()
+                (outside / kind / "o").write_text(text)
+            history = [{"args": args, "reply": "refunded"}]
+            self.assertEqual(orders.invariants(history, {"o": ("refunded", 0)}, outside), [])
+            self.assertEqual(len(orders.invariants(history, {"o": ("refunded", 1)}, outside)), 1)
+            (outside / "refunds" / "o").unlink()
+            (outside / "charges" / "o").write_text("card 1")
+            (outside / "mails" / "o").write_text("receipt-o: shipped\n")
+            self.assertEqual(len(orders.invariants(history, {"o": ("refunded", 0)}, outside)), 3)
 
     def test_shortener(self):
         shortener = driver("shortener")
