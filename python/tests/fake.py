@@ -65,10 +65,10 @@ def lower(source, *edits):
     return source, lowered, pieces
 
 
-def service(name, module="app", entity=False, mu2sls=False, scalars=(), dicts=(), methods=(), clients=()):
+def service(name, module="app", entity=False, mu2sls=False, scalars=(), dicts=(), methods=(), clients=(), held=False):
     """A service of INIT."""
-    fields = [(field, 0, dumps(initial)) for field, initial in dict(scalars).items()]
-    fields += [(field, 1, dumps({})) for field in dicts]
+    fields = [(field, 0, dumps(initial), held) for field, initial in dict(scalars).items()]
+    fields += [(field, 1, dumps({}), held) for field in dicts]
     shown = [(method, True, False, []) for method in methods]
     return (name, module, entity, mu2sls, fields, shown, list(dict(clients).items()))
 
@@ -184,13 +184,26 @@ class Departed(Exception):
     """A replay departed: (step, expected, actual)."""
 
 
+class Cells(dict):
+    """Fields: value bytes, or dict of key -> (key bytes, value bytes, incarnation)."""
+
+    def __init__(self, fields, incarnations):
+        dict.__init__(self, fields)
+        #: Of scalar fields.
+        self.incarnations = incarnations
+
+    def scalar(self, field):
+        """A scalar field as it is shipped."""
+        return (field, None, self[field], self.incarnations.get(field, 0))
+
+
 class Server:
     """Holds cells and runs invocations, one at a time, on one worker."""
 
     def __init__(self, worker, modules, services, records=()):
         self.worker = worker
         self.services = {found[0]: found for found in services}
-        #: (service, entity key bytes or None) -> field -> value bytes, or dict of key -> (key bytes, value bytes).
+        #: (service, entity key bytes or None) -> `Cells`.
         self.state = {}
         self.runs = 0
         self.clock = START_OF_TIME
@@ -221,12 +234,13 @@ class Server:
 
     def cells(self, service, key=None):
         fields = self.services[service][4]
-        return self.state.setdefault((service, key), {name: {} if kind else None for name, kind, _ in fields})
+        fields = {name: {} if kind else None for name, kind, *_ in fields}
+        return self.state.setdefault((service, key), Cells(fields, {}))
 
     def put(self, service, field, value, key=None):
         """Sets a whole field from Python values."""
         if type(value) is dict and isinstance(self.cells(service, key)[field], dict):
-            value = {k: (codec.encode(k), codec.encode(v)) for k, v in value.items()}
+            value = {k: (codec.encode(k), codec.encode(v), 0) for k, v in value.items()}
         else:
             value = codec.encode(value)
         self.cells(service, key)[field] = value
@@ -235,15 +249,18 @@ class Server:
         """A whole field as Python values."""
         found = self.cells(service, key)[field]
         if isinstance(found, dict):
-            return {codec.decode(k): codec.decode(v) for k, v in found.values()}
+            return {codec.decode(k): codec.decode(v) for k, v, _ in found.values()}
         return None if found is None else codec.decode(found)
 
-    def slice(self, cells):
-        """What is shipped ahead."""
+    def slice(self, cells, held):
+        """What is shipped ahead: what the last step held, in any case."""
+        one = lambda field, key: cells.scalar(field) if key is None else (field, *self.entry(cells, field, key))
+        single = [one(field, key) for field, key in held[0]]
+        held_wholes = [(name, list(cells[name].values())) for name in held[1]]
         if self.ship_nothing:
-            return ([], [])
-        scalars = [(name, None, found) for name, found in cells.items() if not isinstance(found, dict)]
-        wholes = []
+            return (single, held_wholes)
+        scalars = single + [cells.scalar(name) for name, found in cells.items() if not isinstance(found, dict)]
+        wholes = held_wholes
         if self.ship_wholes:
             wholes = [(name, list(found.values())) for name, found in cells.items() if isinstance(found, dict)]
         return (scalars, wholes)
@@ -256,37 +273,41 @@ class Server:
             if key is ...:
                 return ([], [(field, list(cells[field].values()))])
             if key is None:
-                return ([(field, None, cells[field])], [])
+                return ([cells.scalar(field)], [])
             return ([(field, *self.entry(cells, field, key))], [])
 
         return fetch
 
     @staticmethod
     def entry(cells, field, key):
-        return cells[field].get(codec.decode(key), (key, None))
+        return cells[field].get(codec.decode(key), (key, None, 0))
 
     def read_back(self, cells, reads):
         """What the journal keeps of a step's reads."""
         single, wholes = reads
         kept = []
         for field, key in single:
-            kept.append((field, None, cells[field]) if key is None else (field, *self.entry(cells, field, key)))
+            kept.append(cells.scalar(field) if key is None else (field, *self.entry(cells, field, key)))
         return (kept, [(field, list(cells[field].values())) for field in wholes])
 
     @staticmethod
     def write(cells, writes):
-        for field, key, value, fresh in writes:
+        for field, key, value, fresh, incarnation in writes:
             if key is None:
                 cells[field] = value
+                if incarnation is not None:
+                    cells.incarnations[field] = incarnation
                 continue
             decoded = codec.decode(key)
             if value is None:
                 cells[field].pop(decoded, None)
                 continue
-            if fresh:
-                cells[field].pop(decoded, None)
             old = cells[field].get(decoded)
-            cells[field][decoded] = (old[0] if old else key, value)
+            if incarnation is None:
+                incarnation = old[2] if old else 0
+            if fresh:
+                old = cells[field].pop(decoded, None) and None
+            cells[field][decoded] = (old[0] if old else key, value, incarnation)
 
     # Invocations.
 
@@ -307,7 +328,7 @@ class Server:
         self.invocations += 1
         return SimpleNamespace(
             id=self.invocations.to_bytes(16, "big"), service=service, key=key, method=method, args=args,
-            flags=1 if in_transaction else 0, seed=self.invocations.to_bytes(32, "big"), journal=[], on_worker=False,
+            flags=1 if in_transaction else 0, seed=self.invocations.to_bytes(32, "big"), journal=[], held=([], []), on_worker=False,
             delivered=[], pending={}, snapshot=None, doom=None, status=None, payload=None,
         )  # fmt: skip
 
@@ -324,7 +345,7 @@ class Server:
         cells = self.cells(invocation.service, invocation.key)
         self.runs += 1
         self.clock += 1000
-        clock, shipped, delivered = self.clock, self.slice(cells), invocation.delivered
+        clock, shipped, delivered = self.clock, self.slice(cells, invocation.held), invocation.delivered
         if invocation.on_worker:
             message = (2, self.runs, invocation.id, clock, shipped, delivered)
         else:
@@ -344,14 +365,14 @@ class Server:
         self.take(invocation, cells, clock, end)
 
     def take(self, invocation, cells, clock, end):
-        _, run, identity, status, payload, reads, writes, ops, waits, logs, doom = end
+        _, run, identity, status, payload, reads, writes, ops, waits, logs, doom, held = end
         assert (run, identity) == (self.runs, invocation.id), end
         assert (payload is None) == (status == SUSPENDED), end
         invocation.status, invocation.payload = status, payload
         if status == SUSPENDED:
             entry = (clock, self.read_back(cells, reads), invocation.delivered, [(op[0], text(op)) for op in ops])
             invocation.journal = [*invocation.journal, entry]
-            invocation.waits = waits
+            invocation.waits, invocation.held = waits, held
             invocation.on_worker = True
             if self.evict_always:
                 self.worker.evict(invocation.id)
@@ -383,13 +404,15 @@ class Server:
             invocation.pending[position] = lambda: self.finish(invocation, kind)
 
     def freeze(self):
-        return [(k, [(f, list(v.values()) if isinstance(v, dict) else v) for f, v in c.items()])
+        return [(k, [(f, list(v.values()) if isinstance(v, dict) else v) for f, v in c.items()], c.incarnations)
                 for k, c in self.state.items()]  # fmt: skip
 
     def thaw(self, frozen):
         self.state = {
-            tuple(k): {f: {codec.decode(e[0]): tuple(e) for e in v} if isinstance(v, list) else v for f, v in fields}
-            for k, fields in marshal.loads(frozen)
+            tuple(k): Cells(
+                {f: {codec.decode(e[0]): tuple(e) for e in v} if isinstance(v, list) else v for f, v in fields}, names
+            )
+            for k, fields, names in marshal.loads(frozen)
         }
 
     def wake(self, due):

@@ -119,7 +119,7 @@ class Frames(ProcessCase):
         self.assertRegex(self.worker.python, r"^3\.\d+\.\d+")
 
     def test_the_ends_of_a_batch_leave_in_one_frame(self):
-        cells = ([("rooms", fake.dumps("a"), fake.dumps(5))], [])
+        cells = ([("rooms", fake.dumps("a"), fake.dumps(5), 0)], [])
         self.worker.send(*[self.start(run, "reserve", "a", slice=cells) for run in (7, 8, 9)])
         ends = self.worker.receive_frame()
         self.assertEqual([(end[0], end[1], end[3]) for end in ends], [(10, run, fake.RETURNED) for run in (7, 8, 9)])

@@ -195,7 +195,7 @@ class StepCase(unittest.TestCase):
 
     def end(self):
         """The last END, by name."""
-        names = ("tag", "run", "invocation", "status", "payload", "reads", "writes", "ops", "waits", "logs", "doom")
+        names = "tag run invocation status payload reads writes ops waits logs doom held".split()
         return dict(zip(names, self.server.ends[-1], strict=True))
 
     def failure(self, method, *args, status=fake.RAISED, **named):
@@ -216,7 +216,7 @@ class Fields(StepCase):
         self.assertEqual([self.call("count"), self.call("count")], [1, 2])
         self.assertEqual(self.server.get("Hotel", "hits"), 2)
         self.assertEqual(self.end()["reads"], ([("hits", None)], []))
-        self.assertEqual(self.end()["writes"], [("hits", None, fake.dumps(2), False)])
+        self.assertEqual(self.end()["writes"], [("hits", None, fake.dumps(2), False, None)])
 
     def test_a_mutated_initial_value_is_stored_and_made_afresh(self):
         self.assertTrue(self.call("log", "a"))
@@ -386,7 +386,7 @@ class Ends(StepCase):
 
     def test_our_own_failure_is_reported(self):
         self.server.worker.app.services["Hotel"].fields["rooms"].initial = 5
-        self.server.slice = lambda cells: ([("gone", fake.dumps("k"), None)], [])
+        self.server.slice = lambda cells, held: ([("gone", fake.dumps("k"), None, 0)], [])
         error = self.failure("count", status=fake.NOT_STORABLE)
         self.assertEqual(type(error).__name__, "InternalError")
         self.assertIn("KeyError: 'gone'", str(error))

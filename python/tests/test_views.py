@@ -159,7 +159,7 @@ class Writes(ViewCase):
         self.server.call("Store", "run", script)
         return [
             (fake.codec.decode(key), value and fake.codec.decode(value), fresh)
-            for _, key, value, fresh in self.server.ends[-1][6]
+            for _, key, value, fresh, _ in self.server.ends[-1][6]
         ]
 
     def reads(self):

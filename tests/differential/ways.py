@@ -223,7 +223,7 @@ class Server(fake.Server):
     def begin_fields(self, service, fields):
         """Dict fields of a service begin with their initial entries."""
         self.cells(service)
-        for name, _, initial in fields:
+        for name, _, initial, _ in fields:
             value = codec.decode(initial)
             if type(value) is dict and value:
                 self.put(service, name, value)
@@ -262,7 +262,7 @@ def _ended(done):
 
 def _worker_state(outcome, server, service, key):
     shown = "" if key is None else f"({codec.decode(key)!r})"
-    for name, _, initial in server.services[service][4]:
+    for name, _, initial, _ in server.services[service][4]:
         value = server.get(service, name, key)
         absent = server.cells(service, key)[name] is None
         initial = form(codec.decode(initial))

@@ -146,7 +146,7 @@ fn translate(app: &App, sink: &mut Sink<'_>) -> Option<Manifest> {
     model::collect(&mut model, app.classes.as_deref(), sink);
     let colours = colour::compute(&model);
     check::run(&model, &colours, sink);
-    let facts = flow::analyse(&model, &colours, sink);
+    let flow = flow::analyse(&model, &colours, sink);
     let mut lowered = Vec::new();
     for (file, source) in app.files.iter().enumerate() {
         let (edits, reports) = lower::edits(&model, &colours, file);
@@ -157,5 +157,5 @@ fn translate(app: &App, sink: &mut Sink<'_>) -> Option<Manifest> {
         return None;
     }
     verify::check(app, &lowered, sink);
-    Some(manifest::build(&model, &colours, &facts, lowered))
+    Some(manifest::build(&model, &colours, &flow, lowered))
 }

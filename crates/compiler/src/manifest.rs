@@ -7,7 +7,7 @@ use protocol::{Value, json, msgpack};
 
 use crate::check::circles;
 use crate::colour::Colours;
-use crate::flow::Facts;
+use crate::flow::Flow;
 use crate::hir::{self, ExprKind, ParamKind, StmtKind, TokenClass};
 use crate::lower::Lowered;
 use crate::model::{self, ClassId, FileId, FunctionId, Model, Record, Role, ServiceId, constant, types};
@@ -15,10 +15,10 @@ use crate::parse;
 use crate::span::line_column;
 
 /// The manifest of a compiled application.
-pub(crate) fn build(model: &Model<'_>, colours: &Colours, facts: &[Facts], lowered: Vec<Lowered>) -> Manifest {
+pub(crate) fn build(model: &Model<'_>, colours: &Colours, flow: &Flow, lowered: Vec<Lowered>) -> Manifest {
     let (order, _) = circles::order(model);
     let digests = digests(model, &lowered);
-    let writer = Writer { model, colours, facts, digests };
+    let writer = Writer { model, colours, flow, digests };
     let mut services: Vec<Service> = (0..model.services.len()).map(|s| writer.service(s, &order)).collect();
     services.sort_by(|a, b| a.name.cmp(&b.name));
     let mut texts: Vec<Option<Lowered>> = lowered.into_iter().map(Some).collect();
@@ -85,7 +85,7 @@ fn encoded(value: &Value) -> Vec<u8> {
 struct Writer<'m, 'a> {
     model: &'m Model<'a>,
     colours: &'m Colours,
-    facts: &'m [Facts],
+    flow: &'m Flow,
     digests: Vec<u64>,
 }
 
@@ -99,7 +99,7 @@ impl Writer<'_, '_> {
             name: info.name.to_owned(),
             module: order.iter().position(|f| *f == file).unwrap_or(0) as u32,
             entity_key: info.entity_key.clone(),
-            fields: info.fields.iter().map(field).collect(),
+            fields: info.fields.iter().enumerate().map(|(i, f)| field(f, self.flow.held.contains(&(id, i)))).collect(),
             methods: methods.map(|(_, f)| self.method(*f, info.mu2sls)).collect(),
             clients: clients.collect(),
             mu2sls: info.mu2sls,
@@ -114,7 +114,7 @@ impl Writer<'_, '_> {
     fn method(&self, id: FunctionId, mu2sls: bool) -> Method {
         let info = &self.model.functions[id];
         let source = &self.model.files[info.file].source.source;
-        let facts = &self.facts[id];
+        let facts = &self.flow.facts[id];
         let doc = info.hir.docstring().unwrap_or_default();
         let ty = |annotation: Option<&hir::Expr>| {
             annotation.map_or(Type::Any, |a| types::annotated(self.model, info.outer, a))
@@ -149,13 +149,14 @@ fn parameter(from: &hir::Param, ty: Type) -> Parameter {
     Parameter { name: from.name.name.clone(), kind, ty, default: from.default.is_some() }
 }
 
-fn field(from: &model::Field) -> Field {
+fn field(from: &model::Field, held: bool) -> Field {
     Field {
         name: from.name.clone(),
         kind: from.kind,
         value_type: from.value_type.clone(),
         key_type: from.key_type.clone(),
         initial: encoded(&from.initial),
+        held,
     }
 }
 

@@ -10,7 +10,7 @@ use protocol::limits::SCAN_BYTES_MAX;
 use protocol::manifest::{ForeseenCells, Mode};
 use protocol::message::{GrantedCell, LockMode, LockRequest, Message};
 use protocol::record::{self, Dedup};
-use protocol::worker::{FetchWhat, JournalStep, Resume, Slice, SliceCell, Start};
+use protocol::worker::{FetchWhat, Held, HeldCell, JournalStep, Resume, Slice, SliceCell, SliceEntry, Start};
 
 use crate::deployment::{is_dict, mode_of};
 use crate::io::{Effect, Query, Submit, Token, Turn};
@@ -139,12 +139,14 @@ impl Partition {
         }
     }
 
-    /// Cells to ask for before the next step: foreseen ones if it is the first, and learned ones.
+    /// Cells to ask for before the next step: foreseen ones if it is the first, else those whose objects the coroutine
+    /// holds; and learned ones.
     fn wants(&self, id: InvocationId) -> BTreeMap<(PartitionId, CellKey), Want> {
         let live = &self.live[&id];
         let mut wants = BTreeMap::new();
-        if live.journal.is_empty() {
-            self.foreseen(id, &mut wants);
+        match live.journal.last() {
+            None => self.foreseen(id, &mut wants),
+            Some(last) => self.held(id, &last.held, &mut wants),
         }
         for ((partition, cell), learned) in &live.learned {
             want(&mut wants, *partition, cell.clone(), learned.clone());
@@ -160,6 +162,17 @@ impl Partition {
             }
         }
         wants
+    }
+
+    /// What a suspended coroutine still refers to.
+    fn held(&self, id: InvocationId, held: &Held, wants: &mut BTreeMap<(PartitionId, CellKey), Want>) {
+        let one = |cell: &HeldCell| (cell.field.clone(), cell.key.clone().map_or(FetchWhat::Scalar, FetchWhat::Entry));
+        let whole = |field: &String| (field.clone(), FetchWhat::Whole);
+        for (field, what) in held.cells.iter().map(one).chain(held.wholes.iter().map(whole)) {
+            for (partition, cell, lock) in self.locks_for(id, &field, &what).unwrap_or_default() {
+                want(wants, partition, cell, lock);
+            }
+        }
     }
 
     fn foreseen(&self, id: InvocationId, wants: &mut BTreeMap<(PartitionId, CellKey), Want>) {
@@ -535,7 +548,8 @@ impl Partition {
                 continue;
             }
             let value = row.as_ref().map(|row| row.value.clone());
-            slice.cells.push(SliceCell { field: field.to_owned(), key, value });
+            let incarnation = row.as_ref().map_or(0, |row| row.incarnation);
+            slice.cells.push(SliceCell { field: field.to_owned(), key, value, incarnation });
         }
         for (membership, entries) in context.wholes.iter().filter(|(cell, _)| choose(cell)) {
             let Some(field) = own(membership) else { continue };
@@ -599,10 +613,10 @@ impl Partition {
 }
 
 /// Entries of a dict field in Python's order: by insertion.
-pub(crate) fn in_order(entries: &BTreeMap<CellKey, Arc<CellRow>>) -> Vec<(Vec<u8>, Vec<u8>)> {
+pub(crate) fn in_order(entries: &BTreeMap<CellKey, Arc<CellRow>>) -> Vec<SliceEntry> {
     let mut rows: Vec<&Arc<CellRow>> = entries.values().collect();
     rows.sort_by_key(|row| row.inserted);
-    rows.into_iter().map(|row| (row.key.clone().unwrap_or_default(), row.value.clone())).collect()
+    rows.into_iter().map(|row| (row.key.clone().unwrap_or_default(), row.value.clone(), row.incarnation)).collect()
 }
 
 /// A written cell as its own attempt sees it: new entries come last.
@@ -613,7 +627,8 @@ fn provisional(put: &record::CellPut) -> CellRow {
         key: put.key.clone(),
         inserted: put.inserted.unwrap_or(last),
         written: last,
-        assigned: put.assigned,
+        updates: put.updates,
+        incarnation: put.incarnation,
     }
 }
 

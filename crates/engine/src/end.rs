@@ -226,6 +226,7 @@ impl Partition {
             ops: Vec::new(),
             wait_all: end.wait_all,
             waits: end.waits.clone(),
+            held: end.held.clone(),
         }
     }
 
@@ -241,7 +242,8 @@ impl Partition {
             });
             let stored = row.and_then(|row| row.key.clone()).or_else(|| key.clone());
             let value = row.map(|row| row.value.clone());
-            reads.cells.push(SliceCell { field: field.clone(), key: stored, value });
+            let incarnation = row.map_or(0, |row| row.incarnation);
+            reads.cells.push(SliceCell { field: field.clone(), key: stored, value, incarnation });
         }
         for field in &end.whole_reads {
             let entries = number(field).and_then(|number| context.wholes.get(&live.cells.membership(number)));
@@ -751,11 +753,13 @@ fn journal_bytes(row: &JournalRow) -> usize {
         row.reads.cells.iter().map(|cell| {
             cell.field.len() + cell.key.as_ref().map_or(0, Vec::len) + cell.value.as_ref().map_or(0, Vec::len)
         });
-    let wholes = row.reads.wholes.iter().flat_map(|(_, entries)| entries).map(|(key, value)| key.len() + value.len());
+    let wholes =
+        row.reads.wholes.iter().flat_map(|(_, entries)| entries).map(|(key, value, _)| key.len() + value.len());
     let delivered = row.delivered.iter().map(|delivered| match &delivered.result {
         Outcome::Value(bytes) | Outcome::Exception(bytes) => bytes.len(),
     });
-    cells.chain(wholes).chain(delivered).sum()
+    let held = row.held.cells.iter().map(|cell| cell.field.len() + cell.key.as_ref().map_or(0, Vec::len));
+    cells.chain(wholes).chain(delivered).chain(held).sum()
 }
 
 fn op_bytes(op: &Op) -> usize {
@@ -773,7 +777,8 @@ fn cell_write(cell: CellKey, write: &StepWrite, old: Option<&Arc<CellRow>>, coun
     let Some(value) = &write.value else {
         return old.map(|_| CellWrite { cell, put: None });
     };
-    if !write.fresh && old.is_some_and(|row| row.value == *value) {
+    let incarnation = write.incarnation.or(old.map(|row| row.incarnation)).unwrap_or(0);
+    if !write.fresh && old.is_some_and(|row| row.value == *value && row.incarnation == incarnation) {
         return None;
     }
     let kept = old.filter(|_| !write.fresh);
@@ -782,11 +787,12 @@ fn cell_write(cell: CellKey, write: &StepWrite, old: Option<&Arc<CellRow>>, coun
         key: kept.map_or_else(|| write.key.clone(), |row| row.key.clone()),
         // A provisional stamp of the own attempt is not final yet.
         inserted: kept.map(|row| row.inserted).filter(|stamp| stamp.time != u64::MAX),
-        assigned: kept.map_or(0, |row| row.assigned.saturating_add(1)),
+        updates: kept.map_or(0, |row| row.updates.saturating_add(1)),
         counter: match kept {
             Some(row) if row.inserted.time == u64::MAX => row.inserted.counter,
             _ => counter,
         },
+        incarnation,
     };
     Some(CellWrite { cell, put: Some(put) })
 }

@@ -45,7 +45,7 @@ impl Participant {
         for mut write in writes {
             let earlier = self.overlay.get(&write.cell).and_then(|write| write.put.as_ref());
             let keeps = earlier.filter(|earlier| {
-                write.put.as_ref().is_some_and(|put| put.inserted.is_none() && put.assigned > earlier.assigned)
+                write.put.as_ref().is_some_and(|put| put.inserted.is_none() && put.updates > earlier.updates)
             });
             let keeps = keeps.map(|earlier| earlier.counter);
             if let Some(put) = &mut write.put {

@@ -146,7 +146,7 @@ impl Partition {
                 let (Ok(key), Ok(value)) = (msgpack::encode(key), msgpack::encode(value)) else { continue };
                 let Ok(cell) = cells.cell(*number, Some(&key)) else { continue };
                 if cell.slot.partition(self.config.partitions) == self.config.id {
-                    let put = CellPut { value, key: Some(key), inserted: None, assigned: 0, counter: counter as u32 };
+                    let put = CellPut { value, key: Some(key), counter: counter as u32, ..CellPut::default() };
                     seeds.push(CellWrite { cell, put: Some(put) });
                 }
             }

@@ -308,7 +308,8 @@ impl State {
                 let written = Stamp { time, counter: put.counter };
                 let inserted = put.inserted.unwrap_or(written);
                 let (value, key) = (put.value.clone(), put.key.clone());
-                Arc::new(CellRow { value, key, inserted, written, assigned: put.assigned })
+                let (updates, incarnation) = (put.updates, put.incarnation);
+                Arc::new(CellRow { value, key, inserted, written, updates, incarnation })
             });
             changes.rows.push((write.cell.row(), row.as_deref().map(record::encode)));
             changes.cells.push((write.cell.clone(), row));

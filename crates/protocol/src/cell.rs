@@ -38,9 +38,12 @@ pub struct CellRow {
     /// When it was last written.
     #[n(3)]
     pub written: Stamp,
-    /// Number of whole assignments since insertion; with `inserted` the cell's incarnation.
+    /// Number of writes since insertion.
     #[n(4)]
-    pub assigned: u32,
+    pub updates: u32,
+    /// Which object the cell holds: changed by whoever assigns another one, kept by changes in place. 0: the first one.
+    #[n(5)]
+    pub incarnation: u64,
 }
 
 /// Slot of rows that belong to the partition itself.

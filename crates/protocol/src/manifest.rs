@@ -120,6 +120,9 @@ pub struct Field {
     /// Initial value, as canonical msgpack ([`crate::msgpack`]): of the whole field, a dict for a dict field.
     #[cbor(n(4), with = "minicbor::bytes")]
     pub initial: Vec<u8>,
+    /// Methods may hold objects of its cells while they wait: these are brought up to date before a method goes on.
+    #[n(5)]
+    pub held: bool,
 }
 
 /// How a lock is asked for.

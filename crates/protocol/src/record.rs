@@ -8,7 +8,7 @@ use minicbor::{Decode, Encode};
 use crate::cell::CellKey;
 use crate::ids::{Age, AttemptId, DeploymentId, InvocationId, Micros, PartitionId, Slot, Stamp};
 use crate::message::{Call, DurableBody};
-use crate::worker::{Delivered, Outcome, Slice, TaskCall};
+use crate::worker::{Delivered, Held, Outcome, Slice, TaskCall};
 
 /// One record of one partition, version 1 of its meaning.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
@@ -187,12 +187,15 @@ pub struct CellPut {
     /// Kept insertion stamp; `None` for a new entry.
     #[n(2)]
     pub inserted: Option<Stamp>,
-    /// Assignments since insertion.
+    /// Writes since insertion.
     #[n(3)]
-    pub assigned: u32,
+    pub updates: u32,
     /// Counter of the stamp.
     #[n(4)]
     pub counter: u32,
+    /// Which object the cell holds, see [`crate::cell::CellRow`].
+    #[n(5)]
+    pub incarnation: u64,
 }
 
 /// Writes promised by a participant.
@@ -385,6 +388,9 @@ pub struct JournalRow {
     /// Positions that it waits for.
     #[n(5)]
     pub waits: Vec<String>,
+    /// What it holds meanwhile.
+    #[n(6)]
+    pub held: Held,
 }
 
 /// An operation in a journal.

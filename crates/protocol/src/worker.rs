@@ -17,7 +17,7 @@
 //!
 //! | tag | worker to server |
 //! |---|---|
-//! | 10 END | `(10, run, invocation, status, payload, reads, writes, ops, waits, logs, doom)` |
+//! | 10 END | `(10, run, invocation, status, payload, reads, writes, ops, waits, logs, doom, held)` |
 //! | 11 FETCH | `(11, run, field, key)`, `key` is `None` for a scalar field, `...` for the whole field |
 //! | 12 DROPPED | `(12, run)` after *not now* |
 //! | 13 DEPARTED | `(13, run, invocation, step, expected, actual)` |
@@ -25,11 +25,13 @@
 //! | 24 TASK_END | `(24, run, kind, payload, final)`, from task workers; `final`: another try is of no use |
 //! | 25 TASK_OUTPUT | `(25, run, stream, text)`, from task workers, at once |
 //!
-//! `slice` is `(cells, wholes)`: `cells` a list of `(field, key, value)` with `key` `None` for a scalar field and
-//! `value` `None` for an absent cell; `wholes` a list of `(field, [(key, value), …])` in iteration order. `reads` is
-//! `(cells, wholes)` with `cells` a list of `(field, key)` and `wholes` a list of fields.
-//! `writes` is a list of `(field, key, value, fresh)`: `value` `None` deletes; `fresh` is true if the entry was deleted
-//! and inserted again within the step, so that it moves to the end of the iteration order.
+//! `slice` is `(cells, wholes)`: `cells` a list of `(field, key, value, incarnation)` with `key` `None` for a scalar field
+//! and `value` `None` for an absent cell; `wholes` a list of `(field, [(key, value, incarnation), …])` in iteration order.
+//! `reads` is `(cells, wholes)` with `cells` a list of `(field, key)` and `wholes` a list of fields; so is `held`: what a
+//! suspended coroutine still refers to, which the next step needs.
+//! `writes` is a list of `(field, key, value, fresh, incarnation)`: `value` `None` deletes; `fresh` is true if the entry
+//! was deleted and inserted again within the step, so that it moves to the end of the iteration order; `incarnation` is
+//! `None` if the cell holds the object that it held, else the name of the one that was assigned.
 //! `delivered` is a list of `(position, kind, payload)`, kind 0 a value, 1 an exception.
 //! `journal` is a list of `(clock, slice, delivered, ops)`, one per finished step, `ops` a list of `(position, text)`.
 //! `ops` of END is a list of tuples `(position, kind, …)`, see [`Op`]. `waits` is `(mode, [position, …])`, mode 0 wakes
@@ -142,8 +144,11 @@ pub struct Slice {
     pub cells: Vec<SliceCell>,
     /// Whole dict fields: field, and entries in iteration order.
     #[cbor(n(1), with = "wholes")]
-    pub wholes: Vec<(String, Vec<(ValueBytes, ValueBytes)>)>,
+    pub wholes: Vec<(String, Vec<SliceEntry>)>,
 }
+
+/// An entry of a whole dict field: key, value, incarnation.
+pub type SliceEntry = (ValueBytes, ValueBytes, u64);
 
 /// A cell in a [`Slice`].
 #[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
@@ -157,6 +162,31 @@ pub struct SliceCell {
     /// Value; `None` if absent.
     #[cbor(n(2), with = "minicbor::bytes")]
     pub value: Option<ValueBytes>,
+    /// Which object it is, see [`crate::cell::CellRow`].
+    #[n(3)]
+    pub incarnation: u64,
+}
+
+/// What a suspended coroutine still refers to: the objects of these cells are brought up to date before it goes on.
+#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+pub struct Held {
+    /// Single cells: field, and key unless scalar.
+    #[n(0)]
+    pub cells: Vec<HeldCell>,
+    /// Dict fields that it iterates over.
+    #[n(1)]
+    pub wholes: Vec<String>,
+}
+
+/// A cell in [`Held`].
+#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+pub struct HeldCell {
+    /// Field of the method's service.
+    #[n(0)]
+    pub field: String,
+    /// Dict key; `None` for a scalar field.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub key: Option<ValueBytes>,
 }
 
 /// A finished step of a journal.
@@ -194,14 +224,14 @@ pub enum Outcome {
     Exception(#[cbor(n(0), with = "minicbor::bytes")] ValueBytes),
 }
 
-/// Pairs of values of whole fields, as byte strings.
+/// Entries of whole fields: keys and values as byte strings.
 mod wholes {
     use minicbor::bytes::{ByteSlice, ByteVec};
     use minicbor::{Decoder, Encoder};
 
-    use super::ValueBytes;
+    use super::SliceEntry;
 
-    type Wholes = Vec<(String, Vec<(ValueBytes, ValueBytes)>)>;
+    type Wholes = Vec<(String, Vec<SliceEntry>)>;
 
     pub(super) fn encode<C, W: minicbor::encode::Write>(
         wholes: &Wholes,
@@ -210,9 +240,10 @@ mod wholes {
     ) -> Result<(), minicbor::encode::Error<W::Error>> {
         e.array(wholes.len() as u64)?;
         for (field, entries) in wholes {
-            e.array(2)?.str(field)?.array(entries.len() as u64 * 2)?;
-            for (key, value) in entries {
-                e.encode(<&ByteSlice>::from(key.as_slice()))?.encode(<&ByteSlice>::from(value.as_slice()))?;
+            e.array(2)?.str(field)?.array(entries.len() as u64 * 3)?;
+            for (key, value, incarnation) in entries {
+                let (key, value) = (<&ByteSlice>::from(key.as_slice()), <&ByteSlice>::from(value.as_slice()));
+                e.encode(key)?.encode(value)?.u64(*incarnation)?;
             }
         }
         Ok(())
@@ -225,8 +256,8 @@ mod wholes {
             definite(d.array()?)?;
             let field = d.str()?.to_owned();
             let mut entries = Vec::new();
-            for _ in 0..definite(d.array()?)? / 2 {
-                entries.push((d.decode::<ByteVec>()?.into(), d.decode::<ByteVec>()?.into()));
+            for _ in 0..definite(d.array()?)? / 3 {
+                entries.push((d.decode::<ByteVec>()?.into(), d.decode::<ByteVec>()?.into(), d.u64()?));
             }
             wholes.push((field, entries));
         }
@@ -337,6 +368,8 @@ pub struct StepEnd {
     pub logs: Vec<(u8, String)>,
     /// A joined transaction was aborted in this step: the exception's bytes. The whole is doomed.
     pub doom: Option<ValueBytes>,
+    /// If suspended: what the coroutine still refers to.
+    pub held: Held,
 }
 
 /// How a step ended.
@@ -364,6 +397,8 @@ pub struct StepWrite {
     pub value: Option<ValueBytes>,
     /// Deleted and inserted again.
     pub fresh: bool,
+    /// Another object was assigned: its name. `None`: the cell holds the object that it held.
+    pub incarnation: Option<u64>,
 }
 
 /// An operation that a step started.

@@ -11,7 +11,7 @@ from sostenuto.worker.current import Signal, current
 from sostenuto.worker.run import END, NOT_STORABLE, RAISED, SUSPENDED, Run
 
 _IN_TRANSACTION = 1
-_NO_JOURNAL_END = (([], []), [], [], (0, []), [], None)
+_NO_JOURNAL_END = (([], []), [], [], (0, []), [], None, ([], []))
 
 
 class App:

@@ -5,21 +5,25 @@ shipped is the run's business; encoding is the codec's.
 """
 
 import os
+from hashlib import blake2b
 
 from sostenuto.errors import InternalError, NotStorable, NotSupported
 from sostenuto.worker import codec
 from sostenuto.worker.codec import IMMUTABLE, decode, encode_changed
+from sostenuto.worker.held import Held, choose, update
 from sostenuto.worker.views import Dead, DictView, encode_key, where
 
 class ScalarField:
     """Descriptor of a field that is one cell."""
 
-    __slots__ = ("name", "service", "initial")
+    __slots__ = ("name", "service", "initial", "held")
 
-    def __init__(self, service, name, initial):
+    def __init__(self, service, name, initial, held):
         self.service = service
         self.name = name
         self.initial = initial
+        #: Methods may hold objects of it while they wait.
+        self.held = held
 
     def __get__(self, instance, owner=None):
         if instance is None:
@@ -47,12 +51,14 @@ class ScalarField:
 class DictField:
     """Descriptor of a field that is one cell for each key."""
 
-    __slots__ = ("name", "service", "initial")
+    __slots__ = ("name", "service", "initial", "held")
 
-    def __init__(self, service, name, initial):
+    def __init__(self, service, name, initial, held):
         self.service = service
         self.name = name
         self.initial = initial
+        #: Methods may hold objects of it while they wait.
+        self.held = held
 
     def __get__(self, instance, owner=None):
         if instance is None:
@@ -81,6 +87,19 @@ class DictField:
         return f"<persistent field {self.service}.{self.name}>"
 
 
+class Fields(dict):
+    """The fields of a service by name."""
+
+    def __init__(self, fields):
+        dict.__init__(self, {field.name: field for field in fields})
+        #: Some are held over suspensions.
+        self.held = any(field.held for field in fields)
+
+
+#: What is held, if nothing is.
+NOTHING_HELD = ([], [])
+
+
 class Cells:
     """What an instance's fields hold during the current step."""
 
@@ -95,11 +114,17 @@ class Cells:
         self.run = run
         #: The views of dict fields that user code or the server has touched.
         self.views = {}
+        #: Objects that user code holds while the method waits.
+        self.held = ()
 
     def begin(self, shipped):
         """Starts a step with these cells."""
         #: Scalar fields: what the store holds, None if absent.
         self.shipped = {}
+        #: Scalar fields: which object that is.
+        self.incarnations = {}
+        #: Scalar fields that are held over suspensions: the object that the cell held.
+        self.given = {}
         #: Scalar fields: the object that user code has.
         self.scalars = {}
         #: Scalar fields that were assigned, to the place if the value is mutable.
@@ -111,19 +136,22 @@ class Cells:
             for view in views.values():
                 view._begin()
         self.ship(shipped)
+        if self.held:
+            self._go_on_with_held()
 
     def ship(self, shipped):
         """Takes cells from the server."""
         cells, wholes = shipped
         views = self.views
-        for field, key, value in cells:
+        for field, key, value, incarnation in cells:
             if key is None:
                 self.shipped[field] = value
+                self.incarnations[field] = incarnation
                 continue
             view = views.get(field)
             if view is None:
                 view = views[field] = DictView(self, self.fields[field])
-            view._base.setdefault(decode(key), (key, value))
+            view._base.setdefault(decode(key), (key, value, incarnation))
         for field, entries in wholes:
             self.view(self.fields[field])._ship_whole(entries)
 
@@ -144,6 +172,8 @@ class Cells:
         self.seen.append((name, None))
         data = self.shipped[name]
         value = self.scalars[name] = decode(field.initial if data is None else data)
+        if field.held:
+            self.given[name] = value
         return value
 
     def ask(self, field, key):
@@ -179,12 +209,94 @@ class Cells:
             base = self.shipped.get(name)
             if base is None and not is_assigned:
                 base = self.fields[name].initial
+            incarnation = self._assigned(name, value)
+            if incarnation is not None and type(value) not in IMMUTABLE:
+                base = None
             try:
                 data = encode_changed(value, base)
             except codec.Unstorable as problem:
                 raise self.not_storable(self.fields[name], None, problem, self.assigned.get(name)) from None
             if data is not None:
-                writes.append((name, None, data, False))
+                writes.append((name, None, data, False, incarnation))
+
+    # Objects that are held while the method waits.
+
+    def _assigned(self, name, value):
+        """The name of the object that was assigned to a scalar field, or None if the cell holds the one it held."""
+        if name not in self.assigned or not self.fields[name].held or self.given.get(name, _NOBODY) is value:
+            return None
+        return self.name(self.fields[name], None)
+
+    def name(self, field, key_bytes):
+        """The incarnation of what this step assigns to a cell: no other step names it so, and a replay does."""
+        digest = blake2b(self.run.invocation, digest_size=8)
+        digest.update(b"%d %s " % (self.run.steps, field.name.encode()))
+        digest.update(key_bytes or b"")
+        return int.from_bytes(digest.digest(), "little")
+
+    def hold(self):
+        """The method is going to wait: notes the objects of cells that user code holds. The `held` of END."""
+        self.held = ()
+        if not self.fields.held:
+            return NOTHING_HELD
+        candidates, wholes = [], []
+        for name, value in self.scalars.items():
+            if not self.fields[name].held or type(value) in IMMUTABLE:
+                continue
+            named = self._assigned(name, value)
+            incarnation = self.incarnations.get(name, 0) if named is None else named
+            own = 2 if self.given.get(name, _NOBODY) is value else 1
+            candidates.append((Held(self.fields[name], None, None, value, incarnation), own))
+        value = None
+        for view in self.views.values():
+            if view._field.held:
+                view._candidates(candidates)
+                if view._iterated:
+                    wholes.append(view._field.name)
+        self.held = choose(candidates)
+        return [(held.field.name, held.key_bytes) for held in self.held], wholes
+
+    def _go_on_with_held(self):
+        """Brings what user code holds to what the cells hold now; objects that are not theirs any more stay."""
+        for held in self.held:
+            shipped = self._shipped(held)
+            if shipped is None:
+                # The journal has no cell that did not change; the server ships all that were held.
+                if not self.replaying:
+                    continue
+                shipped = (held.data, held.incarnation)
+            data, incarnation = shipped
+            if data is None or incarnation != held.incarnation:
+                self._notice(held)
+                continue
+            if data != held.data:
+                self._notice(held)
+            if (data != held.data or held.shared is not None) and not update(held, data):
+                continue
+            if held.key_bytes is None:
+                self.scalars[held.field.name] = self.given[held.field.name] = held.value
+                self.shipped.setdefault(held.field.name, data)
+                self.incarnations.setdefault(held.field.name, incarnation)
+            else:
+                self.view(held.field)._go_on_with(held, data)
+        self.held = ()
+
+    def _shipped(self, held):
+        """(bytes or None, incarnation) of the cell, or None if it was not shipped."""
+        if held.key_bytes is not None:
+            return self.view(held.field)._now_holds(held.key)
+        name = held.field.name
+        if name not in self.shipped:
+            return None
+        data = self.shipped[name]
+        return held.field.initial if data is None else data, self.incarnations[name]
+
+    def _notice(self, held):
+        """What user code sees depends on the cell: it belongs into the journal."""
+        if held.key_bytes is None:
+            self.seen.append((held.field.name, None))
+        else:
+            self.view(held.field)._seen[held.key] = held.key_bytes
 
     def not_storable(self, field, key, problem, place, what=""):
         """The exception for a value in a field."""
@@ -200,6 +312,7 @@ class Cells:
     def kill(self, signal):
         """Makes every further access raise the signal."""
         dead = Dead(lambda: signal)
+        self.held = ()
         self.scalars = self.shipped = self.assigned = dead
         for view in self.views.values():
             view._now = view._base = dead
@@ -210,7 +323,11 @@ class Cells:
     def close(self):
         """The invocation has ended: what user code kept of it is of no use, and the cycles of references are cut."""
         self.run = self.scalars = self.assigned = self.views = _ENDED
+        self.held = ()
 
+
+#: No object of a cell.
+_NOBODY = object()
 
 _ENDED = Dead(lambda: RuntimeError("the invocation that this field belongs to has ended"))
 

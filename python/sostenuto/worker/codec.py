@@ -108,6 +108,11 @@ def same(data, base):
     return _with_sorted_sets(loads(data)) == _with_sorted_sets(loads(base))
 
 
+def form(data):
+    """A form of an encoding that is equal for values of the same kind and content; sets have no order."""
+    return _with_sorted_sets(loads(data)) if b"<" in data or b">" in data else data
+
+
 def _is_plain(value, kind, depth=1):
     """True if a container holds builtin types only, nested within the limit. (`marshal` has shown it is a tree.)"""
     if kind is dict:
@@ -274,14 +279,14 @@ def _check_no_more(value, kind, parts):
         return
     known = registry.fields(kind)
     for name, part in attributes.items():
-        if name == _FOREIGN:
+        if name == FOREIGN:
             parts.extend(part)
         elif name not in known:
             raise Unstorable(f"the {kind.__name__} has the attribute {name!r}, which is no field of the dataclass")
 
 
 #: Attribute that carries fields of a stored record that its class does not have (any more, or yet).
-_FOREIGN = "__sostenuto_foreign__"
+FOREIGN = "__sostenuto_foreign__"
 
 
 def _date_time_form(value):
@@ -409,7 +414,7 @@ def _revive_record(value):
     if missing:
         _fill(record, cls, missing)
     if foreign:
-        put(record, _FOREIGN, tuple(foreign))
+        put(record, FOREIGN, tuple(foreign))
     return record
 
 

@@ -10,7 +10,7 @@ from types import CoroutineType
 
 from sostenuto.errors import Aborted, InternalError, NotStorable, TransactionError, UnawaitedCall
 from sostenuto.worker import codec, exceptions
-from sostenuto.worker.cells import Cells, line_of
+from sostenuto.worker.cells import NOTHING_HELD, Cells, line_of
 from sostenuto.worker.current import Departure, Evicted, NotNow, Signal, current
 from sostenuto.worker.operations import (
     CANCEL,
@@ -85,6 +85,8 @@ class Run:
     replaying = False
     #: A joined transaction was aborted in this step: the exception's bytes.
     doomed = None
+    #: Steps that have begun, those of a replay counted.
+    steps = 0
 
     def __init__(self, channel, number, invocation, target, fields, seed, joined):
         self.channel = channel
@@ -112,6 +114,7 @@ class Run:
     def begin_step(self, clock, shipped):
         """Prepares everything that belongs to one step."""
         self.clock = clock
+        self.steps += 1
         self.ticks = 0
         self.ops = []
         self.output = current.output = []
@@ -189,7 +192,10 @@ class Run:
         """Runs a step of the journal: True if it did what it did the first time."""
         self._deliver(delivered)
         self._go()
-        return not self.dead and self.main.coroutine is not None and self._texts() == [tuple(op) for op in ops]
+        if self.dead or self.main.coroutine is None or self._texts() != [tuple(op) for op in ops]:
+            return False
+        self.cells.hold()
+        return True
 
     def _deliver(self, delivered):
         for position, kind, payload in delivered:
@@ -462,6 +468,7 @@ class Run:
             _NO_WAITS,
             self.output and lines(self.output),
             self.doomed,
+            NOTHING_HELD,
         )
 
     def _encode_result(self, value):
@@ -480,7 +487,8 @@ class Run:
             text = f'Traceback (most recent call last):\n  File "{path}", line {line}\n{text}'
         payload = exceptions.encode(problem, text)
         logs = lines(self.output)
-        return (END, self.number, self.invocation, NOT_STORABLE, payload, ([], []), [], [], _NO_WAITS, logs, None)
+        nothing = (([], []), [], [], _NO_WAITS, logs, None, NOTHING_HELD)
+        return (END, self.number, self.invocation, NOT_STORABLE, payload, *nothing)
 
     def _suspend(self):
         try:
@@ -490,6 +498,7 @@ class Run:
         waits = self._waits()
         if not waits[1]:
             return self.end(Raise(RuntimeError(f"{self.target} waits for nothing that could happen")))
+        held = self.cells.hold()
         return (
             END,
             self.number,
@@ -502,6 +511,7 @@ class Run:
             waits,
             self.output and lines(self.output),
             self.doomed,
+            held,
         )
 
     def _waits(self):

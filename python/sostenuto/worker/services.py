@@ -10,7 +10,7 @@ import sys
 
 from sostenuto.errors import CallError
 from sostenuto.worker import codec
-from sostenuto.worker.cells import DictField, ScalarField
+from sostenuto.worker.cells import DictField, Fields, ScalarField
 from sostenuto.worker.operations import Call
 from sostenuto.worker.views import encode_key
 
@@ -28,7 +28,7 @@ class Service:
         self.is_entity = bool(is_entity)
         self.cls = getattr(sys.modules[module], name)
         kinds = {_SCALAR: ScalarField, _DICT: DictField}
-        self.fields = {field: kinds[kind](name, field, initial) for field, kind, initial in fields}
+        self.fields = Fields([kinds[kind](name, field, initial, held) for field, kind, initial, held in fields])
         #: Method name to the name that messages show.
         self.methods = {method: f"{name}.{method}" for method, *_ in methods}
         self.client = _client_class(self)

@@ -14,6 +14,7 @@ from reprlib import recursive_repr
 
 from sostenuto.worker import codec
 from sostenuto.worker.codec import IMMUTABLE, decode, encode, encode_changed, same
+from sostenuto.worker.held import Held
 
 
 class _Sentinel:
@@ -33,7 +34,7 @@ MISSING = _Sentinel("MISSING")
 #: Key of the place where the whole field was assigned.
 _WHOLE = _Sentinel("WHOLE")
 #: In the place of what the store holds under a key that nobody asked for.
-_UNKNOWN = (None, None)
+_UNKNOWN = (None, None, 0)
 #: Shared by all views until they need one of their own.
 _NOTHING = {}
 
@@ -72,7 +73,9 @@ class DictView:
         "_before",
         "_cells",
         "_field",
+        "_given",
         "_gone",
+        "_iterated",
         "_now",
         "_scanned",
         "_seen",
@@ -86,13 +89,15 @@ class DictView:
     def __init__(self, cells, field):
         self._cells = cells
         self._field = field
+        #: Iterators that may go on after a suspension.
+        self._iterated = 0
         self._begin()
 
     # What the cells hold.
 
     def _begin(self):
         """Starts a step that knows nothing yet."""
-        #: Key to (its bytes, value's bytes or None if absent), as far as the store's content is known.
+        #: Key to (its bytes, value's bytes or None if absent, incarnation), as far as the store's content is known.
         self._base = {}
         #: What the field holds, or `PENDING`, as far as it is known; complete and in order if `_whole` or `_adopted`.
         self._now = {}
@@ -100,6 +105,8 @@ class DictView:
         self._gone = _NOTHING
         #: Keys that user code looked at, to their bytes.
         self._seen = {}
+        #: Key to the object that the cell held, if user code may hold it over suspensions.
+        self._given = _NOTHING
         #: Keys that were assigned in this step, to the place of the assignment if the value is mutable.
         self._set = _NOTHING
         #: The store's content is known; user code has seen it; it was replaced altogether in this step.
@@ -107,17 +114,13 @@ class DictView:
         #: The view that this one took the place of in this step; user code may still look at it.
         self._before = None
 
-    def _ship(self, key, value):
-        """Takes a cell from the server."""
-        self._base.setdefault(decode(key), (key, value))
-
     def _ship_whole(self, entries):
         """Takes the whole field from the server, in order; what this step has changed stays changed."""
         changed, gone = self._now, self._gone
         base, now = {}, {}
-        for key_bytes, value in entries:
+        for key_bytes, value, incarnation in entries:
             key = decode(key_bytes)
-            base[key] = (key_bytes, value)
+            base[key] = (key_bytes, value, incarnation)
             if key not in gone:
                 now[key] = changed.pop(key, PENDING) if changed else PENDING
         now.update(changed)
@@ -134,7 +137,15 @@ class DictView:
         if base[1] is None:
             return MISSING
         value = self._now[key] = decode(base[1])
+        if self._field.held:
+            self._give(key, value)
         return value
+
+    def _give(self, key, value):
+        """User code gets the object that the cell holds."""
+        if self._given is _NOTHING:
+            self._given = {}
+        self._given[key] = value
 
     def _ask(self, key):
         hash(key)
@@ -145,7 +156,7 @@ class DictView:
             if base is not None:
                 return base
             self._cells.not_answered(self._field, key_bytes)
-        base = self._base[key] = (key_bytes, None)
+        base = self._base[key] = (key_bytes, None, 0)
         return base
 
     def _scan(self):
@@ -200,7 +211,8 @@ class DictView:
         view = DictView.__new__(DictView)
         view._cells, view._field = self._cells, self._field
         view._base, view._now, view._seen = self._base, value, self._seen
-        view._gone, view._set = _NOTHING, {_WHOLE: where()}
+        view._gone, view._set, view._given = _NOTHING, {_WHOLE: where()}, self._given
+        view._iterated = 0
         view._whole, view._scanned, view._adopted, view._before = True, False, True, self
         return view
 
@@ -225,17 +237,53 @@ class DictView:
                 continue
             base = base_of(key, _UNKNOWN)
             is_fresh = key in gone
+            incarnation = self._assigned(key, value) if self._field.held else None
+            is_other = incarnation is not None and type(value) not in IMMUTABLE
             try:
-                data = encode_changed(value, None if is_fresh else base[1])
+                data = encode_changed(value, None if is_fresh or is_other else base[1])
             except codec.Unstorable as problem:
                 raise self._not_storable(key, problem) from None
             if data is None:
                 continue
             if is_fresh or base[1] is None:
                 key_bytes = self._cells.encode_key(self._field, key)
-                writes.append((field, key_bytes, data, is_fresh and base[1] is not None))
+                writes.append((field, key_bytes, data, is_fresh and base[1] is not None, incarnation))
             else:
-                writes.append((field, base[0], data, False))
+                writes.append((field, base[0], data, False, incarnation))
+
+    def _assigned(self, key, value):
+        """The name of the object that was assigned, or None if the cell holds the one that it held."""
+        if self._given.get(key, MISSING) is value:
+            return None
+        return self._cells.name(self._field, self._cells.encode_key(self._field, key))
+
+    # Objects that are held while the method waits.
+
+    def _candidates(self, candidates):
+        """Appends what user code may hold: `(Held, references of our own)`."""
+        given = self._given
+        for key, value in self._now.items():
+            if value is PENDING or type(value) in IMMUTABLE:
+                continue
+            base = self._base.get(key, _UNKNOWN)
+            named = self._assigned(key, value)
+            key_bytes = base[0] if base[0] is not None else self._cells.encode_key(self._field, key)
+            incarnation = base[2] if named is None else named
+            own = 2 if given.get(key, MISSING) is value else 1
+            candidates.append((Held(self._field, key, key_bytes, value, incarnation), own))
+
+    def _now_holds(self, key):
+        """(value's bytes or None, incarnation) of a cell as it was shipped; None if it was not."""
+        base = self._base.get(key)
+        if base is not None:
+            return base[1], base[2]
+        return (None, 0) if self._whole else None
+
+    def _go_on_with(self, held, data):
+        """The cell holds this object, as `data` says."""
+        self._base.setdefault(held.key, (held.key_bytes, data, held.incarnation))
+        self._now[held.key] = held.value
+        self._give(held.key, held.value)
 
     def _was_scanned(self):
         view = self
@@ -251,20 +299,20 @@ class DictView:
                 continue
             base = self._base.get(key)
             if base is None:
-                writes.append((self._field.name, self._cells.encode_key(self._field, key), None, False))
+                writes.append((self._field.name, self._cells.encode_key(self._field, key), None, False, None))
             elif base[1] is not None:
-                writes.append((self._field.name, base[0], None, False))
+                writes.append((self._field.name, base[0], None, False, None))
 
     def _finish_adopted(self, writes):
         """After the whole field was assigned: deletes what is missing and keeps the new dict's order."""
         field, now = self._field.name, self._now
         order = {}
-        for key, (key_bytes, value) in self._base.items():
+        for key, (key_bytes, value, _) in self._base.items():
             if value is None:
                 continue
             order[key] = len(order)
             if key not in now:
-                writes.append((field, key_bytes, None, False))
+                writes.append((field, key_bytes, None, False, None))
         last, moved = -1, False
         for key, value in now.items():
             try:
@@ -272,15 +320,17 @@ class DictView:
             except codec.Unstorable as problem:
                 raise self._not_storable(key, problem) from None
             place = order.get(key)
+            incarnation = self._assigned(key, value) if self._field.held else None
             if place is None:
                 moved = True
-                writes.append((field, key_bytes, data, False))
+                writes.append((field, key_bytes, data, False, incarnation))
                 continue
             base = self._base[key]
             moved = moved or place < last or key_bytes != base[0]
             last = place
-            if moved or not same(data, base[1]):
-                writes.append((field, key_bytes, data, moved))
+            is_other = incarnation is not None and type(value) not in IMMUTABLE
+            if moved or is_other or not same(data, base[1]):
+                writes.append((field, key_bytes, data, moved, incarnation))
 
     def _not_storable(self, key, problem):
         place = self._set.get(key) or self._set.get(_WHOLE) if self._set else None
@@ -387,23 +437,27 @@ class DictView:
 
     def _over_suspensions(self, keys, order):
         """Iterates; if the step ends meanwhile, goes on if the field has the same keys and raises as dict if not."""
-        now, count = self._now, 0
-        while True:
-            if self._now is not now:
-                before = list(now)
-                self._scan()
-                now = self._now
-                if len(now) != len(before):
-                    raise RuntimeError("dictionary changed size during iteration")
-                if list(now) != before:
-                    raise RuntimeError("dictionary keys changed during iteration")
-                keys = islice(order(now), count, None)
-            for key in keys:
-                break
-            else:
-                return
-            count += 1
-            yield key
+        now, count, size = self._now, 0, len(self._now)
+        self._iterated += 1
+        try:
+            while True:
+                if self._now is not now:
+                    before = list(now)
+                    self._scan()
+                    now = self._now
+                    if len(now) != size:
+                        raise RuntimeError("dictionary changed size during iteration")
+                    if list(now) != before:
+                        raise RuntimeError("dictionary keys changed during iteration")
+                    keys = islice(order(now), count, None)
+                for key in keys:
+                    break
+                else:
+                    return
+                count += 1
+                yield key
+        finally:
+            self._iterated -= 1
 
     def keys(self):
         return _Keys(self)

@@ -158,9 +158,10 @@ impl<'a> Walker<'_, 'a> {
     /// Effects of a call by the callee's summary.
     pub(super) fn apply(&mut self, expr: &'a Expr, callee: FunctionId, bound: &[Bound<'a>]) -> Val {
         for one in bound {
-            let is_borrowed = one.val.sources.keys().any(|s| self.is_borrowed(*s));
-            if is_borrowed && self.shared.borrowed.insert((callee, one.param)) {
-                self.shared.changed = true;
+            let lenders = one.val.sources.iter().flat_map(|(source, borrow)| self.lenders(*source, borrow.level));
+            for lender in lenders.collect::<Vec<_>>() {
+                let known = self.shared.borrowed.entry((callee, one.param)).or_default();
+                self.shared.changed |= known.insert(lender);
             }
         }
         let summary = self.shared.summaries[callee].clone();

@@ -14,11 +14,13 @@ mod tables;
 mod value;
 mod walker;
 
+use std::collections::BTreeSet;
+
 use protocol::manifest::{Foreseen, ForeseenCells, KeyExpr, Mode};
 
 use crate::colour::Colours;
 use crate::diagnostic::{Report, Sink};
-use crate::model::{FunctionId, Model};
+use crate::model::{FunctionId, Model, ServiceId};
 use crate::place;
 use crate::span::Span;
 use summary::{Cells, Summary};
@@ -36,8 +38,17 @@ pub(crate) struct Facts {
     pub(crate) route: Option<KeyExpr>,
 }
 
-/// Facts of every function, by its id.
-pub(crate) fn analyse(model: &Model<'_>, colours: &Colours, sink: &mut Sink<'_>) -> Vec<Facts> {
+/// What the rest must know of how the application uses its fields.
+#[derive(Debug, Default)]
+pub(crate) struct Flow {
+    /// Facts of every function, by its id.
+    pub(crate) facts: Vec<Facts>,
+    /// Fields (service and index) whose objects methods may hold while they wait.
+    pub(crate) held: BTreeSet<(ServiceId, usize)>,
+}
+
+/// Follows all functions that can be reached.
+pub(crate) fn analyse(model: &Model<'_>, colours: &Colours, sink: &mut Sink<'_>) -> Flow {
     let mut shared = Shared { summaries: vec![Summary::default(); model.functions.len()], ..Shared::default() };
     for (id, function) in model.functions.iter().enumerate() {
         if colours.suspends[id] {
@@ -67,7 +78,8 @@ pub(crate) fn analyse(model: &Model<'_>, colours: &Colours, sink: &mut Sink<'_>)
         let (_, reports) = Walker::new(model, &mut shared, *id, true).run();
         reports.into_iter().for_each(|report| sink.add(report));
     }
-    (0..model.functions.len()).map(|id| facts(model, &shared.summaries[id], id)).collect()
+    let facts = (0..model.functions.len()).map(|id| facts(model, &shared.summaries[id], id)).collect();
+    Flow { facts, held: shared.held }
 }
 
 fn settle<'a>(model: &Model<'a>, shared: &mut Shared<'a>, reached: &[FunctionId]) -> bool {

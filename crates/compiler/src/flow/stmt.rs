@@ -328,6 +328,9 @@ impl<'a> Walker<'_, 'a> {
         match entity {
             Entity::Field(service, field) if Some(service) == self.service => {
                 let dict = self.model.services[service].fields[field].kind == protocol::manifest::FieldKind::Dict;
+                if dict && !self.in_place && self.model.functions[self.id].hir.name.name != "__init__" {
+                    self.shared.replaced.insert((service, field), (self.file, target.span));
+                }
                 self.write(field, if dict { Cells::Whole } else { Cells::Scalar });
                 self.publish(val, field);
             }
@@ -392,7 +395,9 @@ impl<'a> Walker<'_, 'a> {
         if !is_plain(&operand.ty) {
             result.absorb(&before);
         }
+        self.in_place = true;
         self.assign(target, result, None);
+        self.in_place = false;
     }
 
     /// What `target` is a part of, if Python keeps hold of it until the part is assigned: not a dict field as a whole,

@@ -20,8 +20,12 @@ const WORK_MAX: u32 = 200_000;
 #[derive(Debug, Default)]
 pub(crate) struct Shared<'a> {
     pub(crate) summaries: Vec<Summary>,
-    /// Parameters that some caller passes an object of a cell.
-    pub(crate) borrowed: BTreeSet<(FunctionId, usize)>,
+    /// Parameters that some caller passes an object of a cell, and whose it may be.
+    pub(crate) borrowed: BTreeMap<(FunctionId, usize), BTreeSet<Lender>>,
+    /// Fields whose objects are used after a suspension: they are brought up to date before the method goes on.
+    pub(crate) held: BTreeSet<(ServiceId, usize)>,
+    /// Dict fields that are assigned as a whole: file and place.
+    pub(crate) replaced: BTreeMap<(ServiceId, usize), (FileId, Span)>,
     /// What locals ever hold, for the functions nested in theirs.
     pub(crate) captured: BTreeMap<Local<'a>, Val>,
     /// Expressions that suspend.
@@ -33,6 +37,15 @@ pub(crate) struct Shared<'a> {
     /// Names of methods of the application's own value classes.
     pub(crate) methods: BTreeSet<String>,
     pub(crate) changed: bool,
+}
+
+/// A field that an object may belong to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Lender {
+    pub(crate) service: ServiceId,
+    pub(crate) field: usize,
+    /// The object may be the dict field itself, or hold it.
+    pub(crate) whole: bool,
 }
 
 pub(crate) struct Walker<'m, 'a> {
@@ -62,6 +75,8 @@ pub(crate) struct Walker<'m, 'a> {
     pub(super) work: u32,
     /// What the user awaits on the spot.
     pub(super) awaited: Option<ExprId>,
+    /// The assignment that is walked belongs to an operator like `+=`.
+    pub(super) in_place: bool,
 }
 
 /// States at the ends of a loop's body.
@@ -91,6 +106,7 @@ impl<'m, 'a> Walker<'m, 'a> {
             suspended: 0,
             work: 0,
             awaited: None,
+            in_place: false,
         }
     }
 
@@ -111,8 +127,23 @@ impl<'m, 'a> Walker<'m, 'a> {
     pub(super) fn is_borrowed(&self, source: Source) -> bool {
         match source {
             Source::Field(_) => true,
-            Source::Param(function, index) => self.shared.borrowed.contains(&(function, index)),
+            Source::Param(function, index) => self.shared.borrowed.contains_key(&(function, index)),
             Source::Fresh(..) => false,
+        }
+    }
+
+    /// The fields that an object of a source may belong to.
+    pub(super) fn lenders(&self, source: Source, level: Level) -> Vec<Lender> {
+        match (source, self.service) {
+            (Source::Field(field), Some(service)) => {
+                let is_dict = self.model.services[service].fields[field].kind == FieldKind::Dict;
+                vec![Lender { service, field, whole: is_dict && level != Level::Part }]
+            }
+            (Source::Param(function, index), _) => {
+                let all = self.shared.borrowed.get(&(function, index)).into_iter().flatten();
+                all.map(|lender| Lender { whole: lender.whole && level != Level::Part, ..*lender }).collect()
+            }
+            (Source::Field(_), None) | (Source::Fresh(..), _) => Vec::new(),
         }
     }
 
@@ -264,10 +295,7 @@ impl<'m, 'a> Walker<'m, 'a> {
     pub(super) fn suspend(&mut self, at: Span) {
         let held = std::mem::take(&mut self.held);
         for val in &held {
-            let place = val.sources.iter().find(|(source, _)| self.is_borrowed(**source));
-            if let Some((source, borrow)) = place {
-                self.tell_held(*source, borrow.span, at);
-            }
+            self.held_over(val, at);
         }
         self.held = held;
         self.suspended += 1;
@@ -286,52 +314,88 @@ impl<'m, 'a> Walker<'m, 'a> {
         }
     }
 
-    /// A local is used: nothing of a cell may be in it from before a suspension.
+    /// A local is used: what is in it from before a suspension must have been brought up to date.
     pub(super) fn used(&mut self, name: &str, span: Span, val: &Val) {
-        let stale = val.sources.iter().find_map(|(source, borrow)| {
-            borrow.stale.filter(|_| self.is_borrowed(*source)).map(|stale| (*source, borrow.span, stale))
-        });
-        if let Some((source, borrowed, suspended)) = stale {
-            self.tell_stale(name, span, source, borrowed, suspended);
+        for (source, borrow) in &val.sources {
+            let Some(suspended) = borrow.stale else { continue };
+            if let Some(refused) = self.hold(*source, borrow.level) {
+                self.tell_stale(name, span, refused, borrow.span, suspended);
+                return;
+            }
+        }
+    }
+
+    /// A value is held in the middle of something that suspends.
+    fn held_over(&mut self, val: &Val, at: Span) {
+        for (source, borrow) in &val.sources {
+            if let Some(refused) = self.hold(*source, borrow.level) {
+                self.tell_held(refused, borrow.span, at);
+                return;
+            }
         }
     }
 
     /// A default value of a nested function keeps an object for as long as the function lives.
     pub(super) fn held_by_default(&mut self, default: &Expr, val: &Val) {
-        if let Some(source) = val.sources.keys().copied().find(|s| self.is_borrowed(*s)) {
-            self.tell_held(source, default.span, default.span);
-        }
+        self.held_over(val, default.span);
     }
 
-    fn what(&self, source: Source) -> String {
-        match (source, self.service) {
-            (Source::Field(field), Some(service)) => {
-                format!("an object of `self.{}`", self.model.services[service].fields[field].name)
-            }
-            (Source::Field(_) | Source::Param(..) | Source::Fresh(..), _) => "an object of a field".to_owned(),
+    /// An object of this source is used after a suspension. Gives the field if that cannot be made right: the mu2sls
+    /// dialect copies values, and a dict field that is assigned as a whole leaves the old dict to those who hold it.
+    fn hold(&mut self, source: Source, level: Level) -> Option<Lender> {
+        let lenders = self.lenders(source, level);
+        if self.model.is_mu2sls(self.id) {
+            return lenders.first().copied();
         }
+        if self.told.is_some() {
+            self.shared.held.extend(lenders.iter().map(|lender| (lender.service, lender.field)));
+        }
+        let replaced =
+            |lender: &&Lender| lender.whole && self.shared.replaced.contains_key(&(lender.service, lender.field));
+        lenders.iter().find(replaced).copied()
     }
 
-    fn tell_stale(&mut self, name: &str, span: Span, source: Source, borrowed: Span, suspended: Span) {
-        let what = self.what(source);
+    /// What is held, and why that is refused.
+    fn refused(&self, lender: Lender) -> (String, Option<Span>, &'static str) {
+        let field = &self.model.services[lender.service].fields[lender.field].name;
+        if self.model.is_mu2sls(self.id) {
+            let advice = "read it again after the call: values are copies in this dialect";
+            return (format!("an object of `self.{field}`"), None, advice);
+        }
+        let place = self.shared.replaced.get(&(lender.service, lender.field));
+        let here = place.filter(|(file, _)| *file == self.file).map(|(_, span)| *span);
+        let advice = "name the field again after the call, or change it in place (`clear()`, `update(…)`)";
+        (format!("`self.{field}` itself, which is assigned as a whole,"), here, advice)
+    }
+
+    fn tell_stale(&mut self, name: &str, span: Span, lender: Lender, borrowed: Span, suspended: Span) {
+        let (what, replaced, advice) = self.refused(lender);
         let lenient = self.model.is_mu2sls(self.id);
         let Some(told) = &mut self.told else { return };
-        let report = Report::error("SOS0510", self.file, span, format!("`{name}` may hold {what} from before a call"))
-            .here("used here, when the stored value may have changed")
-            .label(borrowed, "taken here")
-            .label(suspended, "the method waits here, and others may run")
-            .help("read it again after the call, or copy what you need before it (`copy.deepcopy(…)`, `str(…)`)");
+        let mut report =
+            Report::error("SOS0510", self.file, span, format!("`{name}` may hold {what} from before a call"))
+                .here("used here, when the stored value may have changed")
+                .label(borrowed, "taken here")
+                .label(suspended, "the method waits here, and others may run")
+                .help(advice);
+        if let Some(at) = replaced {
+            report = report.label(at, "assigned as a whole here");
+        }
         told.push(report.lenient(lenient));
     }
 
-    fn tell_held(&mut self, source: Source, borrowed: Span, suspended: Span) {
-        let what = self.what(source);
+    fn tell_held(&mut self, lender: Lender, borrowed: Span, suspended: Span) {
+        let (what, replaced, advice) = self.refused(lender);
         let lenient = self.model.is_mu2sls(self.id);
         let Some(told) = &mut self.told else { return };
-        let report = Report::error("SOS0510", self.file, borrowed, format!("{what} is held while the method waits"))
-            .here("taken here, and used after the call")
-            .label(suspended, "the method waits here, and others may run")
-            .help("make the call first and give its result a name; iterate over a copy (`list(…)` of keys or numbers)");
+        let mut report =
+            Report::error("SOS0510", self.file, borrowed, format!("{what} is held while the method waits"))
+                .here("taken here, and used after the call")
+                .label(suspended, "the method waits here, and others may run")
+                .help(advice);
+        if let Some(at) = replaced {
+            report = report.label(at, "assigned as a whole here");
+        }
         told.push(report.lenient(lenient));
     }
 

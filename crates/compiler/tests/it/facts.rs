@@ -34,6 +34,7 @@ fn service(service: &Service) -> String {
                 format!("{}:{{{key}:{value}}}={initial}", field.name)
             }
         });
+        words.extend(field.held.then(|| "held".to_owned()));
     }
     words.extend(service.clients.iter().map(|(name, target)| format!("{name}->{target}")));
     words.join(" ")

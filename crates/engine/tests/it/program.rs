@@ -223,6 +223,7 @@ fn service_manifest(service: &Svc) -> Service {
     let field = |(name, dict): &(&str, bool)| Field {
         name: (*name).to_owned(),
         kind: if *dict { FieldKind::Dict } else { FieldKind::Scalar },
+        held: false,
         initial: if *dict { msgpack::encode(&Value::Dict(vec![])).unwrap() } else { encode_int(0) },
         ..Field::default()
     };

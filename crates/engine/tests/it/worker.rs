@@ -254,7 +254,8 @@ impl Coroutine {
             run.base.insert((cell.field.clone(), cell.key.clone()), cell.value.clone());
         }
         for (field, entries) in &slice.wholes {
-            run.wholes.insert(field.clone(), entries.clone());
+            let entries = entries.iter().map(|(key, value, _)| (key.clone(), value.clone()));
+            run.wholes.insert(field.clone(), entries.collect());
         }
     }
 
@@ -350,6 +351,7 @@ fn step_end(run: &mut State, start: &Start, status: StepStatus) -> StepEnd {
         waits: if suspended { run.waits.clone() } else { Vec::new() },
         logs: run.logs.clone(),
         doom: run.doom.clone(),
+        ..StepEnd::default()
     }
 }
 
@@ -358,7 +360,7 @@ fn writes(run: &State) -> Vec<StepWrite> {
     let deleted = run.gone.iter().filter(|name| run.changes.iter().all(|(changed, _)| changed != *name));
     for name in deleted {
         if known(run, name) != Some(None) {
-            writes.push(StepWrite { field: name.0.clone(), key: name.1.clone(), value: None, fresh: false });
+            writes.push(StepWrite { field: name.0.clone(), key: name.1.clone(), ..StepWrite::default() });
         }
     }
     for (name, value) in &run.changes {
@@ -367,7 +369,8 @@ fn writes(run: &State) -> Vec<StepWrite> {
             continue;
         }
         let fresh = gone && matches!(base, Some(Some(_)));
-        writes.push(StepWrite { field: name.0.clone(), key: name.1.clone(), value: Some(data), fresh });
+        let (field, key) = name.clone();
+        writes.push(StepWrite { field, key, value: Some(data), fresh, incarnation: None });
     }
     writes
 }

@@ -232,5 +232,5 @@ fn parameter(name: &str, ty: Type, kind: ParameterKind, default: bool) -> Parame
 }
 
 fn field(name: &str, kind: FieldKind, key_type: Type) -> Field {
-    Field { name: name.into(), kind, key_type, value_type: Type::Int, initial: vec![] }
+    Field { name: name.into(), kind, key_type, value_type: Type::Int, ..Field::default() }
 }

@@ -7,7 +7,7 @@ use crate::marshal::read::{Reader, Token, text};
 /// The messages of a frame (without its length) that a worker sent.
 pub fn decode_from_worker(frame: &[u8]) -> Result<Vec<FromWorker>, FrameError> {
     messages(frame, |input, tag, len| match (tag, len) {
-        (tag::END, 11) => Ok(FromWorker::End(Box::new(step_end(input)?))),
+        (tag::END, 12) => Ok(FromWorker::End(Box::new(step_end(input)?))),
         (tag::FETCH, 4) => {
             Ok(FromWorker::Fetch { run: input.run()?, field: input.string()?, what: input.fetch_what()? })
         }
@@ -148,7 +148,17 @@ fn step_end(input: &mut Input<'_>) -> Result<StepEnd, FrameError> {
         waits: input.list(Input::string)?,
         logs: input.list(log)?,
         doom: input.optional_value()?,
+        held: held(input)?,
     })
+}
+
+fn held(input: &mut Input<'_>) -> Result<Held, FrameError> {
+    input.tuple(2)?;
+    let cells = input.list(|input| {
+        input.tuple(2)?;
+        Ok(HeldCell { field: input.string()?, key: input.optional_value()? })
+    })?;
+    Ok(Held { cells, wholes: input.list(Input::string)? })
 }
 
 fn status(input: &mut Input<'_>) -> Result<StepStatus, FrameError> {
@@ -162,12 +172,13 @@ fn status(input: &mut Input<'_>) -> Result<StepStatus, FrameError> {
 }
 
 fn write(input: &mut Input<'_>) -> Result<StepWrite, FrameError> {
-    input.tuple(4)?;
+    input.tuple(5)?;
     Ok(StepWrite {
         field: input.string()?,
         key: input.optional_value()?,
         value: input.optional_value()?,
         fresh: input.boolean()?,
+        incarnation: if input.take_none()? { None } else { Some(input.uint()?) },
     })
 }
 
@@ -348,15 +359,16 @@ impl<'a> Input<'a> {
     fn slice(&mut self) -> Result<Slice, FrameError> {
         self.tuple(2)?;
         let cells = self.list(|input| {
-            input.tuple(3)?;
-            Ok(SliceCell { field: input.string()?, key: input.optional_value()?, value: input.optional_value()? })
+            input.tuple(4)?;
+            let (field, key, value) = (input.string()?, input.optional_value()?, input.optional_value()?);
+            Ok(SliceCell { field, key, value, incarnation: input.uint()? })
         })?;
         let wholes = self.list(|input| {
             input.tuple(2)?;
             let field = input.string()?;
             let entries = input.list(|input| {
-                input.tuple(2)?;
-                Ok((input.value()?, input.value()?))
+                input.tuple(3)?;
+                Ok((input.value()?, input.value()?, input.uint()?))
             })?;
             Ok((field, entries))
         })?;

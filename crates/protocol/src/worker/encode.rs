@@ -22,7 +22,7 @@ pub struct InitOptions {
 /// INIT is `(0, modules, services, records, options)`:
 /// - modules: `(name, path, source, lowered, [(lowered, start, end, verbatim), …], package)`;
 /// - services: `(name, module name, entity, mu2sls, fields, methods, clients)` with
-///   - fields: `(name, kind, initial)`, kind 0 scalar, 1 dict, `initial` marshal bytes,
+///   - fields: `(name, kind, initial, held)`, kind 0 scalar, 1 dict, `initial` marshal bytes,
 ///   - methods: `(name, coloured, read only, [(parameter, kind, type, default), …])`, kind 0 normal, 1 positional only,
 ///     2 keyword only, 3 `*args`, 4 `**kwargs`; type in Python's spelling,
 ///   - clients: `(attribute, service)`;
@@ -97,14 +97,16 @@ fn put_service(out: &mut Vec<u8>, manifest: &Manifest, service: &Service) -> Don
 }
 
 fn put_field(out: &mut Vec<u8>, field: &Field) -> Done {
-    write::tuple(out, 3)?;
+    write::tuple(out, 4)?;
     write::str(out, &field.name)?;
     let kind = match field.kind {
         FieldKind::Scalar => 0,
         FieldKind::Dict => 1,
     };
     write::int(out, kind);
-    value(out, &field.initial)
+    value(out, &field.initial)?;
+    write::boolean(out, field.held);
+    Ok(())
 }
 
 fn put_method(out: &mut Vec<u8>, method: &Method) -> Done {
@@ -200,18 +202,22 @@ fn put_start(out: &mut Vec<u8>, start: &Start) -> Done {
 fn put_slice(out: &mut Vec<u8>, slice: &Slice) -> Done {
     write::tuple(out, 2)?;
     list(out, &slice.cells, |out, cell| {
-        write::tuple(out, 3)?;
+        write::tuple(out, 4)?;
         write::str(out, &cell.field)?;
         optional_value(out, cell.key.as_ref())?;
-        optional_value(out, cell.value.as_ref())
+        optional_value(out, cell.value.as_ref())?;
+        write::uint(out, cell.incarnation);
+        Ok(())
     })?;
     list(out, &slice.wholes, |out, (field, entries)| {
         write::tuple(out, 2)?;
         write::str(out, field)?;
-        list(out, entries, |out, (key, content)| {
-            write::tuple(out, 2)?;
+        list(out, entries, |out, (key, content, incarnation)| {
+            write::tuple(out, 3)?;
             value(out, key)?;
-            value(out, content)
+            value(out, content)?;
+            write::uint(out, *incarnation);
+            Ok(())
         })
     })
 }
@@ -300,7 +306,7 @@ fn put_from_worker(out: &mut Vec<u8>, message: &FromWorker) -> Done {
 }
 
 fn put_end(out: &mut Vec<u8>, end: &StepEnd) -> Done {
-    write::tuple(out, 11)?;
+    write::tuple(out, 12)?;
     write::int(out, tag::END);
     write::uint(out, end.run.0);
     write::bytes(out, &end.invocation.0)?;
@@ -323,7 +329,14 @@ fn put_end(out: &mut Vec<u8>, end: &StepEnd) -> Done {
         write::int(out, i64::from(*stream));
         Ok(write::str(out, text)?)
     })?;
-    optional_value(out, end.doom.as_ref())
+    optional_value(out, end.doom.as_ref())?;
+    write::tuple(out, 2)?;
+    list(out, &end.held.cells, |out, cell| {
+        write::tuple(out, 2)?;
+        write::str(out, &cell.field)?;
+        optional_value(out, cell.key.as_ref())
+    })?;
+    list(out, &end.held.wholes, |out, field| Ok(write::str(out, field)?))
 }
 
 fn put_reads(out: &mut Vec<u8>, end: &StepEnd) -> Done {
@@ -337,11 +350,15 @@ fn put_reads(out: &mut Vec<u8>, end: &StepEnd) -> Done {
 }
 
 fn put_write(out: &mut Vec<u8>, cell: &StepWrite) -> Done {
-    write::tuple(out, 4)?;
+    write::tuple(out, 5)?;
     write::str(out, &cell.field)?;
     optional_value(out, cell.key.as_ref())?;
     optional_value(out, cell.value.as_ref())?;
     write::boolean(out, cell.fresh);
+    match cell.incarnation {
+        Some(incarnation) => write::uint(out, incarnation),
+        None => write::none(out),
+    }
     Ok(())
 }
 

@@ -16,10 +16,10 @@ fn packed(value: Value) -> Vec<u8> {
 fn slice() -> Slice {
     Slice {
         cells: vec![
-            SliceCell { field: "n".into(), key: None, value: Some(packed(Value::Int(1))) },
-            SliceCell { field: "d".into(), key: Some(packed(Value::None)), value: None },
+            SliceCell { field: "n".into(), key: None, value: Some(packed(Value::Int(1))), incarnation: u64::MAX },
+            SliceCell { field: "d".into(), key: Some(packed(Value::None)), ..SliceCell::default() },
         ],
-        wholes: vec![("w".into(), vec![(packed(Value::Int(1)), packed(Value::Decimal("1.10".into())))])],
+        wholes: vec![("w".into(), vec![(packed(Value::Int(1)), packed(Value::Decimal("1.10".into())), 7)])],
     }
 }
 
@@ -105,14 +105,27 @@ fn step_end() -> StepEnd {
         reads: vec![("n".into(), None), ("d".into(), Some(packed(Value::Int(1))))],
         whole_reads: vec!["w".into()],
         writes: vec![
-            StepWrite { field: "n".into(), key: None, value: Some(packed(Value::Int(2))), fresh: false },
-            StepWrite { field: "d".into(), key: Some(packed(Value::Int(1))), value: None, fresh: true },
+            StepWrite { field: "n".into(), key: None, value: Some(packed(Value::Int(2))), ..StepWrite::default() },
+            StepWrite {
+                field: "d".into(),
+                key: Some(packed(Value::Int(1))),
+                value: None,
+                fresh: true,
+                incarnation: Some(u64::MAX),
+            },
         ],
         ops: ops.into_iter().enumerate().map(|(i, kind)| Op { position: format!("2.{i}"), kind }).collect(),
         wait_all: true,
         waits: vec!["2.0".into(), "2.2".into()],
         logs: vec![(0, "hello\n".into()), (2, "logged".into())],
         doom: Some(packed(Value::None)),
+        held: Held {
+            cells: vec![
+                HeldCell { field: "n".into(), key: None },
+                HeldCell { field: "d".into(), key: Some(packed(Value::Int(1))) },
+            ],
+            wholes: vec!["w".into()],
+        },
     }
 }
 
@@ -173,8 +186,8 @@ assert (tag, run, invocation, service, method) == (1, 2**64 - 1, b'\\7' * 16, 'H
 assert marshal.loads(key) == 'k' and marshal.loads(args) == ([1], {}) and seed == b'\\t' * 32
 assert (flags, clock) == (1, 1_700_000_000_000_000)
 cells, wholes = slice
-assert cells == [('n', None, marshal.dumps(1, 2)), ('d', marshal.dumps(None, 2), None)]
-assert wholes == [('w', [(marshal.dumps(1, 2), marshal.dumps((..., 4, '1.10'), 2))])]
+assert cells == [('n', None, marshal.dumps(1, 2), 2**64 - 1), ('d', marshal.dumps(None, 2), None, 0)]
+assert wholes == [('w', [(marshal.dumps(1, 2), marshal.dumps((..., 4, '1.10'), 2), 7)])]
 assert journal == [(5, slice, delivered, [('0', 'call Hotel.reserve')])]
 assert delivered == [('0', 0, marshal.dumps(None, 2)), ('1.0', 1, marshal.dumps((), 2))]
 print('ok')
@@ -192,8 +205,8 @@ ops = [('2.0', 0, 'Flight', None, 'reserve', args), ('2.1', 1, 'Flight', v(1), '
        ('2.3', 3), ('2.4', 4), ('2.5', 5, v('no')),
        ('2.6', 6, 'app.fetch', args, 3, None, 500000, 60000000, 1), ('2.7', 7, '2.0')]
 end = (10, 1, b'\\1' * 16, 2, None, ([('n', None), ('d', v(1))], ['w']),
-       [('n', None, v(2), False), ('d', v(1), None, True)], ops, (1, ['2.0', '2.2']),
-       [(0, 'hello\\n'), (2, 'logged')], v(None))
+       [('n', None, v(2), False, None), ('d', v(1), None, True, 2**64 - 1)], ops, (1, ['2.0', '2.2']),
+       [(0, 'hello\\n'), (2, 'logged')], v(None), ([('n', None), ('d', v(1))], ['w']))
 print(marshal.dumps([end], 2).hex())
 print(marshal.dumps([(14, 17, '3.11.7', None), (11, 4, 'f', ...), (13, 1, bytes(16), 0, '\\ud800', 'b')], 2).hex())
 ";
@@ -242,7 +255,7 @@ import marshal
 [message] = marshal.loads(bytes.fromhex(input()))
 assert message == (0,
     [('app', 'app.py', 'x', 'yy', [(0, 0, 1, True)], False)],
-    [('Hotel', 'app', True, False, [('h', 1, marshal.dumps({}, 2))],
+    [('Hotel', 'app', True, False, [('h', 1, marshal.dumps({}, 2), False)],
       [('reserve', True, False, [('id', 0, 'str', False), ('rest', 4, 'Any', False)])], [('flight', 'Flight')])],
     [('app.Room', True)], {'strike_file': 's'}), message
 print('ok')

@@ -7,7 +7,7 @@ use protocol::record::{
     Accepted, Body, CellPut, CellWrite, Commit, Deploy, Done, Forgotten, InvocationRow, JournalRow, OpRow, OpRowKind,
     Parked, PreparedRow, Record, Resolved, StatusChange, Step, TaskResult, decode, encode,
 };
-use protocol::worker::{Delivered, Outcome, Slice, SliceCell};
+use protocol::worker::{Delivered, Held, HeldCell, Outcome, Slice, SliceCell};
 
 fn id(byte: u8) -> InvocationId {
     InvocationId::new(Slot(7), [byte; 16])
@@ -26,8 +26,9 @@ fn write() -> CellWrite {
         value: vec![0xc3],
         key: Some(vec![0xa1, b'k']),
         inserted: Some(Stamp { time: 5, counter: 6 }),
-        assigned: 7,
+        updates: 7,
         counter: 8,
+        incarnation: 9,
     };
     CellWrite { cell: cell(), put: Some(put) }
 }
@@ -48,8 +49,8 @@ fn call() -> Call {
 
 fn journal() -> JournalRow {
     let reads = Slice {
-        cells: vec![SliceCell { field: "f".into(), key: Some(vec![1]), value: None }],
-        wholes: vec![("g".into(), vec![(vec![1], vec![2])])],
+        cells: vec![SliceCell { field: "f".into(), key: Some(vec![1]), value: None, incarnation: 13 }],
+        wholes: vec![("g".into(), vec![(vec![1], vec![2], 14)])],
     };
     let op = |position: &str, kind| OpRow { position: position.into(), kind };
     JournalRow {
@@ -66,6 +67,10 @@ fn journal() -> JournalRow {
         ],
         wait_all: true,
         waits: vec!["1".into()],
+        held: Held {
+            cells: vec![HeldCell { field: "f".into(), key: Some(vec![1]) }, HeldCell::default()],
+            wholes: vec!["g".into()],
+        },
     }
 }
 
@@ -169,7 +174,8 @@ fn golden() {
         key: Some(vec![0xa1]),
         inserted: Stamp { time: 1, counter: 2 },
         written: Stamp { time: 3, counter: 4 },
-        assigned: 5,
+        updates: 5,
+        incarnation: 6,
     };
     actual += &format!("cell {} {}\n", hex(&cell().row()), hex(&encode(&row)));
     assert_eq!(expected, actual);

@@ -233,7 +233,7 @@ pub(super) fn increment(start: &Start) -> FromWorker {
         invocation: start.invocation,
         status: StepStatus::Returned(int(hits)),
         reads: vec![("hits".into(), None)],
-        writes: vec![StepWrite { field: "hits".into(), key: None, value: Some(int(hits)), fresh: false }],
+        writes: vec![StepWrite { field: "hits".into(), key: None, value: Some(int(hits)), ..StepWrite::default() }],
         logs: vec![(0, format!("hits {hits}"))],
         ..StepEnd::default()
     }))
