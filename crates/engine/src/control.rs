@@ -238,6 +238,8 @@ impl Partition {
             return self.kill(id, turn);
         }
         if live.cancel != Cancel::No {
+            // Asked again, because a crash took the acknowledgement: its next record takes this one in.
+            live.consumed.extend(source);
             return;
         }
         live.cancel = Cancel::Asked;

@@ -125,7 +125,9 @@ impl Partition {
             let message = "the invocation was cancelled";
             // It waits for nothing that it asked for before; a transaction that has not begun never does.
             live.pending.retain(|_, pending| *pending != Pending::Begin);
-            live.ready.push(decided("", Some(Exception::encode("asyncio.exceptions.CancelledError", message))));
+            // First: a task that ends with it is not a second cancellation of who waits for it.
+            let cancelled = decided("", Some(Exception::encode("asyncio.exceptions.CancelledError", message)));
+            live.ready.insert(0, cancelled);
         }
         let waits: BTreeSet<&str> = live.waits.iter().map(String::as_str).collect();
         let answers = || live.ready.iter().filter(|ready| waits.contains(ready.delivered.position.as_str()));

@@ -135,8 +135,8 @@ fn a_cancelled_invocation_ends_its_tasks() {
         world.cancel(0, seed % 3 == 0);
         world.run();
         assert_eq!(world.tasks_running(), 0);
-        if world.result(0) == Ok(-9) {
-            assert_eq!(notes(&world, -9), 1, "the method has caught it once");
+        if notes(&world, -9) > 0 {
+            assert_eq!((world.result(0), notes(&world, -9)), (Ok(-9), 1), "the method has caught it");
         }
     });
 }
@@ -155,7 +155,7 @@ fn a_task_in_a_transaction_is_refused() {
 
 #[test]
 fn races_have_one_outcome() {
-    for_seeds("races", 30, |seed| {
+    for_seeds("races", 60, |seed| {
         let mut world = World::new(errands(), troubled(seed));
         let wins = [(10, LONG), (LONG, 10), (1_000, 1_000)][(seed % 3) as usize];
         world.request(ask("Job", 1, "races", &[wins.0, wins.1]).keyed("races"));
