@@ -1,6 +1,8 @@
 //! Where calls that suspend stand, and what must be done there: an `await` put around them in a plain `def`, nothing
 //! where the user awaits or gathers them, a refusal where Python has no way to suspend.
 
+mod in_task;
+
 use std::collections::BTreeSet;
 
 use crate::colour::{CallKind, Colours, Primitive, RUNTIME, classify};
@@ -27,7 +29,7 @@ pub(crate) struct Placed {
 pub(crate) fn function(model: &Model<'_>, colours: &Colours, id: FunctionId) -> Placed {
     let info = &model.functions[id];
     if colours.outside[id] {
-        return Placed { reports: in_task(model, colours, id), ..Placed::default() };
+        return Placed { reports: in_task::reports(model, colours, id), ..Placed::default() };
     }
     let mut placer = Placer::new(model, colours, info.file, Some(id));
     placer.signature(info.hir);
@@ -36,34 +38,6 @@ pub(crate) fn function(model: &Model<'_>, colours: &Colours, id: FunctionId) -> 
     }
     placer.block(&info.hir.body);
     placer.placed
-}
-
-/// What runs in task workers may do whatever Python can, but is no part of an invocation.
-fn in_task(model: &Model<'_>, colours: &Colours, id: FunctionId) -> Vec<Report> {
-    let info = &model.functions[id];
-    let mut reports = Vec::new();
-    expressions(&info.hir.body, &mut |expr| {
-        let ExprKind::Call(call) = &expr.kind else { return };
-        let what = match classify(model, info.file, call) {
-            CallKind::Remote(service, method) => format!("`{}.{method}`", model.services[service].name),
-            CallKind::Helper(callee) if colours.suspends[callee] => format!("`{}`", model.function_name(callee)),
-            CallKind::Sleep { asyncio: false } => "`sleep` of sostenuto".to_owned(),
-            CallKind::Transaction => "`transaction`".to_owned(),
-            CallKind::Send => "`send`".to_owned(),
-            CallKind::Abort => "`abort`".to_owned(),
-            CallKind::Primitive(_) => "this".to_owned(),
-            CallKind::Helper(_)
-            | CallKind::Sleep { asyncio: true }
-            | CallKind::Gather
-            | CallKind::WaitFor
-            | CallKind::Task(_)
-            | CallKind::Other => return,
-        };
-        let report = Report::error("SOS0703", info.file, expr.span, format!("a task cannot use {what}"));
-        let report = report.note("a task runs outside of its invocation, and may run more than once");
-        reports.push(report.help("do it in the method that calls the task, before or after it"));
-    });
-    reports
 }
 
 /// Places what stands outside of all functions: module and class bodies.
