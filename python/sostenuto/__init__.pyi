@@ -16,6 +16,7 @@ from sostenuto.errors import InternalError as InternalError
 from sostenuto.errors import NotStorable as NotStorable
 from sostenuto.errors import NotSupported as NotSupported
 from sostenuto.errors import RemoteTraceback as RemoteTraceback
+from sostenuto.errors import TaskLost as TaskLost
 from sostenuto.errors import TransactionError as TransactionError
 from sostenuto.errors import UnawaitedCall as UnawaitedCall
 
@@ -46,5 +47,12 @@ def send(call: object, /) -> Awaitable[None]: ...
 @overload
 def task(function: Callable[_P, _R], /) -> Callable[_P, _R]: ...
 @overload
-def task(**options: Any) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]: ...
+def task(
+    *,
+    retries: int = 0,
+    timeout: float | None = 60,
+    backoff: float = 1,
+    backoff_max: float = 60,
+    pure: bool = False,
+) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]: ...
 def wait_for(*arguments: Any, **named: Any) -> Any: ...
