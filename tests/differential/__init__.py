@@ -15,4 +15,5 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 for _place in (ROOT / "python", ROOT / "python" / "tests"):
     if str(_place) not in sys.path:
-        sys.path.insert(0, str(_place))
+        # Behind this folder, which has tests of the same names.
+        sys.path.append(str(_place))
