@@ -3,6 +3,7 @@
 
 use super::{root, targets};
 use crate::diagnostic::{Report, Sink};
+use crate::flow::tables;
 use crate::hir::*;
 use crate::model::{Binding, Entity, FileId, FunctionId, Model, ScopeId, ScopeKind};
 use crate::span::Span;
@@ -55,27 +56,7 @@ impl<'a> Checker<'_, 'a, '_> {
 
     fn call(&mut self, call: &'a Call) {
         let ExprKind::Attribute(base, name) = &call.func.kind else { return };
-        const CHANGES: [&str; 18] = [
-            "append",
-            "appendleft",
-            "extend",
-            "insert",
-            "add",
-            "update",
-            "remove",
-            "discard",
-            "clear",
-            "sort",
-            "reverse",
-            "pop",
-            "popitem",
-            "popleft",
-            "setdefault",
-            "difference_update",
-            "intersection_update",
-            "symmetric_difference_update",
-        ];
-        if CHANGES.contains(&name.name.as_str()) {
+        if tables::changes(&name.name) {
             self.changed(base, call.func.span);
         }
     }

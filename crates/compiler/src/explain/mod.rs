@@ -10,6 +10,7 @@ use protocol::manifest::{FieldKind, Foreseen, ForeseenCells, KeyExpr, Manifest, 
 
 use crate::colour::{self, CallKind, Colours, classify};
 use crate::diagnostic::{Diagnostic, Sink};
+use crate::flow::tables;
 use crate::hir::*;
 use crate::model::{self, Entity, FunctionId, Model, ServiceId};
 use crate::place;
@@ -192,7 +193,9 @@ impl<'a> Explainer<'_, 'a> {
             ExprKind::Compare(_, rest) => {
                 entries.extend(rest.iter().filter(|(op, _)| *op == CompareOp::In).map(|(_, right)| right.id));
             }
-            ExprKind::Attribute(base, name) if ENTRY.contains(&name.name.as_str()) => _ = entries.insert(base.id),
+            ExprKind::Attribute(base, name) if tables::takes_key(&name.name) || name.name == "update" => {
+                _ = entries.insert(base.id);
+            }
             _ => {}
         });
         let mut scans = Vec::new();
@@ -205,9 +208,6 @@ impl<'a> Explainer<'_, 'a> {
         scans
     }
 }
-
-/// Methods of a dict that look at one entry.
-const ENTRY: [&str; 4] = ["get", "pop", "setdefault", "update"];
 
 /// The stretches of lines between waits.
 fn atomic(first: u32, last: u32, waits: &[(u32, String)]) -> Vec<(u32, u32)> {

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use protocol::manifest::FieldKind;
 
 use crate::diagnostic::Report;
+use crate::flow::tables;
 use crate::hir::*;
 use crate::model::{Entity, FileId, FunctionId, Model, ServiceId};
 use crate::span::Span;
@@ -283,33 +284,13 @@ impl<'a> Walk<'_, 'a> {
         };
         arguments(self);
         let cell = match self.field(base) {
-            Some(field) => self.cell(field, call.args.first().filter(|_| KEYED.contains(&method.name.as_str()))),
+            Some(field) => self.cell(field, call.args.first().filter(|_| tables::takes_key(&method.name))),
             None => holder,
         };
-        match method.name.as_str() {
-            name if CHANGES.contains(&name) => self.write(cell, expr.span),
-            _ => self.read(cell, expr.span),
+        if tables::changes(&method.name) {
+            self.write(cell, expr.span);
+        } else {
+            self.read(cell, expr.span);
         }
     }
 }
-
-/// Methods of a dict whose first argument is a key.
-const KEYED: [&str; 3] = ["get", "pop", "setdefault"];
-
-/// Methods that change their object.
-const CHANGES: [&str; 14] = [
-    "append",
-    "extend",
-    "insert",
-    "add",
-    "update",
-    "remove",
-    "discard",
-    "clear",
-    "sort",
-    "reverse",
-    "pop",
-    "popitem",
-    "setdefault",
-    "appendleft",
-];

@@ -10,7 +10,7 @@ mod keys;
 mod state;
 mod stmt;
 mod summary;
-mod tables;
+pub(crate) mod tables;
 mod value;
 mod walker;
 

@@ -112,6 +112,16 @@ pub(crate) enum Method {
     Unknown,
 }
 
+/// True for a method that changes its object, whatever its type is.
+pub(crate) fn changes(name: &str) -> bool {
+    matches!(method(name), Method::Changes | Method::Takes | Method::SetDefault)
+}
+
+/// True for a method of a dict whose first argument is a key.
+pub(crate) fn takes_key(name: &str) -> bool {
+    matches!(method(name), Method::Get | Method::SetDefault) || name == "pop"
+}
+
 /// A method of a built-in type by its name.
 pub(crate) fn method(name: &str) -> Method {
     match name {

@@ -1,12 +1,12 @@
 //! Runs the Markdown files of `spec/`. A `python` block is an application (`# file: name.py` begins another module);
 //! `# error: CODE "part of the message"` and `# warning: …` at the end of a line expect a diagnostic there, and no
-//! others may come. A `lowered` block after it is the expected text (of the file that it names in the same way), a
+//! others may come; with `# lint: …` somewhere, what `check --explain` warns of is expected too. A `lowered` block after it is the expected text (of the file that it names in the same way), a
 //! `facts` block what the manifest says, line by line.
 
 use std::fmt::Write as _;
 use std::path::Path;
 
-use compiler::{App, Compiled, Severity, SourceFile, compile, render};
+use compiler::{App, Compiled, Severity, SourceFile, compile, explain_methods, render};
 
 use crate::facts;
 
@@ -85,13 +85,20 @@ pub(crate) fn modules(text: &str) -> Vec<SourceFile> {
 fn specifications_hold() {
     let mut failures = String::new();
     for case in cases() {
-        let compiled = compile(&case.app);
+        let mut compiled = compile(&case.app);
+        if let Some(manifest) = compiled.manifest.as_ref().filter(|_| lints(&case.app)) {
+            compiled.diagnostics.extend(explain_methods(&case.app, manifest).1);
+        }
         let problems = judge(&case, &compiled);
         if !problems.is_empty() {
             writeln!(failures, "\n==== {}\n{problems}", case.name).unwrap();
         }
     }
     assert!(failures.is_empty(), "{failures}");
+}
+
+fn lints(app: &App) -> bool {
+    app.files.iter().any(|file| file.source.contains("# lint: "))
 }
 
 fn judge(case: &Case, compiled: &Compiled) -> String {
@@ -152,7 +159,9 @@ fn expectations(app: &App) -> Vec<Expected> {
     let mut list = Vec::new();
     for file in &app.files {
         for (number, line) in file.source.lines().enumerate() {
-            for (marker, severity) in [("# error: ", Severity::Error), ("# warning: ", Severity::Warning)] {
+            let markers =
+                [("# error: ", Severity::Error), ("# warning: ", Severity::Warning), ("# lint: ", Severity::Warning)];
+            for (marker, severity) in markers {
                 for (at, _) in line.match_indices(marker) {
                     let rest = &line[at + marker.len()..];
                     let rest = rest.split(" # ").next().unwrap();
