@@ -13,6 +13,7 @@ import functools
 import inspect
 import sys
 import time
+import types
 import typing
 
 from sostenuto.errors import Aborted, TransactionError
@@ -186,6 +187,7 @@ def _call(method, *args, **named):
 
 
 async def _call_async(method, args, named):
+    await _after_what_was_sent()
     result = method(*args, **named)
     if inspect.iscoroutine(result):
         result = await result
@@ -226,13 +228,17 @@ class transaction:
             scope.doomed = scope.doomed or error is not None
             return False
         _transaction.reset(self._token)
-        if error is not None or scope.doomed:
-            scope.roll_back()
-        if error is None and scope.doomed:
+        if error is None and not scope.doomed:
+            for call in scope.sends:
+                _carry_out(call)
+            return False
+        scope.roll_back()
+        if error is None:
             raise Aborted("a part of the transaction was aborted")
         return False
 
     async def __aenter__(self):
+        await _after_what_was_sent()
         return self.__enter__()
 
     async def __aexit__(self, kind, error, trace):
@@ -244,11 +250,15 @@ class _Scope:
 
     def __init__(self):
         self.doomed = False
+        #: Calls whose results nobody waits for; they happen if it commits.
+        self.sends = []
         self.instances = [*_services.values(), *_entities.values()]
         self.saved = [copy.deepcopy(instance.__dict__) for instance in self.instances]
         self.services, self.entities = dict(_services), dict(_entities)
 
     def roll_back(self):
+        for call in self.sends:
+            call.close()
         for instance, state in zip(self.instances, self.saved, strict=True):
             instance.__dict__.clear()
             instance.__dict__.update(state)
@@ -346,16 +356,47 @@ class _Done:
 
 
 def send(call):
-    """Carries the call out at once."""
+    """Carries the call out before those that the caller makes later, inside a transaction when that has committed.
+
+    A caller that is a plain function has carried it out by then.
+    """
     if inspect.iscoroutine(call):
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            asyncio.run(call)
+        scope = _transaction.get()
+        if scope is None:
+            _carry_out(call)
         else:
-            _sends.add(task := loop.create_task(call))
-            task.add_done_callback(_sends.discard)
+            scope.sends.append(call)
     return _Done()
 
 
+def _carry_out(call):
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        asyncio.run(call)
+        return
+    task = loop.create_task(call)
+    for tasks in (_sends, _starting):
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+
+async def _after_what_was_sent():
+    """Calls begin in the order of the program, also those that run beside it."""
+    if _starting:
+        task = asyncio.current_task()
+        if task in _starting:
+            _starting.discard(task)
+        else:
+            await _turn()
+
+
+@types.coroutine
+def _turn():
+    """Lets the loop begin what it was given before."""
+    yield
+
+
+#: Calls that were sent and have not ended; those of them that have not begun.
 _sends = set()
+_starting = set()

@@ -64,6 +64,27 @@ class Front:
     def pay(self):
         send(Account("ann").deposit(1))
 
+    async def sends_before(self):
+        account = Account("ann")
+        send(account.deposit(1))
+        first = await account.deposit(10)
+        send(account.deposit(100))
+        send(account.deposit(1000))
+        return first[1], (await account.deposit(0))[1]
+
+    async def sends_outside(self):
+        send(Account("ann").deposit(1))
+        async with transaction():
+            abort("only this")
+
+    async def sends_if_committed(self, fails):
+        async with transaction():
+            send(Account("ann").deposit(1))
+            seen = await Account("ann").deposit(10)
+            if fails:
+                abort("not sent")
+        return seen[1], (await Account("ann").deposit(0))[1]
+
     def sleeps(self):
         with transaction():
             sleep(1)
@@ -107,6 +128,20 @@ class Memory(unittest.TestCase):
         with self.assertRaises(Aborted):
             asyncio.run(self.front.nested())
         self.assertEqual(Account("ann").balance, 0)
+
+    def test_what_was_sent_happens_before_later_calls(self):
+        self.assertEqual(asyncio.run(self.front.sends_before()), (11, 1111))
+        self.front.pay()
+        self.assertEqual(Account("ann").balance, 1112)
+
+    def test_what_a_transaction_sends_happens_when_it_has_committed(self):
+        self.assertEqual(asyncio.run(self.front.sends_if_committed(False)), (10, 11))
+        with self.assertRaises(Aborted):
+            asyncio.run(self.front.sends_if_committed(True))
+        self.assertEqual(Account("ann").balance, 11)
+        with self.assertRaises(Aborted):
+            asyncio.run(self.front.sends_outside())
+        self.assertEqual(Account("ann").balance, 12)
 
     def test_one_instance_per_key(self):
         Account("ann").deposit(5)
