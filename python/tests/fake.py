@@ -224,6 +224,8 @@ class Server:
         self.fetches = []
         self.invocations = 0
         self.sent = []
+        #: Calls that were sent in a transaction, until it ends.
+        self.deferred = None
         #: Gives the result of a task: called with what follows the kind of its operation, gives (kind, payload).
         self.task = None
         self.cancelled = []
@@ -391,7 +393,10 @@ class Server:
             invocation.pending[position] = lambda: self.child(invocation, rest)
         elif kind == 1:
             self.sent.append(tuple(rest[:3]))
-            self.child(invocation, rest)
+            if self.deferred is None:
+                self.child(invocation, rest)
+            else:
+                self.deferred.append(rest)
         elif kind == 2:
             invocation.pending[position] = lambda: self.wake(rest[0])
         elif kind == 6:
@@ -401,6 +406,7 @@ class Server:
             self.cancelled.append(rest[0])
         elif kind == 3:
             invocation.snapshot = marshal.dumps(self.freeze(), 2)
+            self.deferred = []
             invocation.pending[position] = lambda: (0, dumps(None))
         else:
             invocation.pending[position] = lambda: self.finish(invocation, kind)
@@ -424,8 +430,12 @@ class Server:
     def finish(self, invocation, kind):
         snapshot, invocation.snapshot = invocation.snapshot, None
         doom, invocation.doom = invocation.doom, None
+        deferred, self.deferred = self.deferred, None
         if kind == 5 or doom:
             self.thaw(snapshot)
+        else:
+            for target in deferred:
+                self.child(invocation, target)
         if kind == 4 and doom:
             return (1, codec.encode(("sostenuto.Aborted", (DOOMED,), {}, [], "", DOOMED)))
         return (0, dumps(None))

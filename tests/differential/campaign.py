@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from differential import ways
 from differential.catalogue import NAMES
 from differential.compiling import compile_all
+from differential.plain import plain
 from differential.program import Program, make
 
 #: Programs that are compiled and loaded together.
@@ -82,7 +83,7 @@ def judge(programs, plant=None):
     tally = Tally(programs=len(programs))
     compiled = compile_all(programs)
     accepted = [program for program in programs if not _is_refused(tally, program, compiled)]
-    oracle = {program.module: ways.plain(program) for program in accepted}
+    oracle = {program.module: plain(program) for program in accepted}
     for program in accepted:
         _count(tally, program, oracle[program.module])
     if compiled.init is None:
@@ -120,11 +121,14 @@ def _count(tally, program, outcome):
 
 
 def _compare(worker, program, init, oracle):
+    drawn = None
     for way in ways.WAYS:
-        found = oracle.difference(ways.on_worker(worker, program, init, way))
+        outcome = ways.on_worker(worker, program, init, way)
+        found = oracle.difference(outcome, drawn)
         if found:
             yield Failure(program, way, found)
             return
+        drawn = outcome.drawn
 
 
 def run(seed, first, count, jobs=1, told=lambda tally: None):
@@ -164,27 +168,44 @@ def shrink(failure, plant=None):
 
 
 def _smaller(failure, plant):
-    candidates = list(_candidates(failure.program))
+    candidates = [each for each in _candidates(failure.program) if _is_python(each[0])]
     for start in range(0, len(candidates), CANDIDATES_MAX):
-        part = [_numbered(text, script, index + 1, failure.program)
-                for index, (text, script) in enumerate(candidates[start : start + CANDIDATES_MAX])]  # fmt: skip
+        part = [_numbered(*candidate, index + 1, failure.program)
+                for index, candidate in enumerate(candidates[start : start + CANDIDATES_MAX])]  # fmt: skip
         failures = [each for each in judge(part, plant).failures if each.way == failure.way]
         if failures:
-            return min(failures, key=lambda each: (len(each.program.script), len(each.program.text)))
+            return min(failures, key=lambda each: _size(each.program))
     return None
 
 
-def _numbered(text, script, number, original):
+def _size(program):
+    return len(program.meanwhile), len(program.script), len(program.text)
+
+
+def _is_python(text):
+    try:
+        compile(text, "", "exec", dont_inherit=True)
+    except SyntaxError:
+        return False
+    return True
+
+
+def _numbered(text, script, meanwhile, number, original):
     """The program under another number: the names of services are unique in an application."""
-    text = re.sub(rf"\b(Main|Other|Item){original.number}\b", rf"\g<1>{number}", text)
-    return Program(original.seed, number, text, script)
+    text = re.sub(rf"\b(Main|Other|Item|Ledger|Desk){original.number}\b", rf"\g<1>{number}", text)
+    return Program(original.seed, number, text, script, meanwhile)
 
 
 def _candidates(program):
-    """Texts and scripts with something left out, most of it first."""
+    """Texts, scripts and others' calls with something left out, most of it first."""
+    others = program.meanwhile
+    if len(others) > 1:
+        yield program.text, program.script, {}
+    for left_out in others:
+        yield program.text, program.script, {count: call for count, call in others.items() if count != left_out}
     for index in range(len(program.script)):
-        yield program.text, program.script[:index] + program.script[index + 1 :]
-    called = {method for method, _ in program.script}
+        yield program.text, program.script[:index] + program.script[index + 1 :], others
+    called = _called(program)
     count = sum(1 for _ in _blocks(ast.parse(program.text), called))
     for size in (8, 4, 2, 1):
         for which in range(count):
@@ -202,12 +223,16 @@ def _without(program, called, which, size):
             block.append(ast.Pass())
         text = ast.unparse(tree)
         if text != program.text:
-            yield text, program.script
+            yield text, program.script, program.meanwhile
         if size == 1 and _inside(removed[0]):
             tree = ast.parse(program.text)
             block = list(_blocks(tree, called))[which]
             block[start : start + 1] = [] if len(block) > 1 else [ast.Pass()]
-            yield ast.unparse(tree), program.script
+            yield ast.unparse(tree), program.script, program.meanwhile
+
+
+def _called(program):
+    return {method for method, _ in [*program.script, *program.meanwhile.values()]}
 
 
 def _inside(statement):
@@ -222,7 +247,7 @@ def _blocks(tree, called):
     for node in tree.body:
         if not (isinstance(node, ast.ClassDef) and node.name.startswith("Main")):
             continue
-        node.body[:] = [each for each in node.body if not re.fullmatch(r"m\d+|setup", getattr(each, "name", ""))
+        node.body[:] = [each for each in node.body if not re.fullmatch(r"[mw]\d+|setup", getattr(each, "name", ""))
                         or each.name in called]  # fmt: skip
         for method in node.body:
             if getattr(method, "name", None) in called:
@@ -236,7 +261,7 @@ def _blocks(tree, called):
 def shown(program):
     """The part of a program's text that is its own: the fields that it uses and the methods that are called."""
     lines = program.text.splitlines()
-    called = {method for method, _ in program.script}
+    called = _called(program)
     (main,) = [each for each in ast.parse(program.text).body if getattr(each, "name", "") == f"Main{program.number}"]
     own = [each for each in main.body if getattr(each, "name", None) in called]
     text = "\n".join("\n".join(lines[each.lineno - 1 : each.end_lineno]) for each in own)

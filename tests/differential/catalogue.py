@@ -1,4 +1,4 @@
-"""Every operation that the generator knows, by name: what is asked of a value, what changes it, how control flows.
+"""Every operation that the generator knows, by name: what is asked of a value and what changes it; `flow` has the others.
 
 A template's holes: `{x}` a place of the row's type, `{y}` any expression of it, `{Y}` a new object of it; `{e}` `{E}`
 an element (`{E}` new, so that no object is stored twice), `{k}` a key, `{v}` `{V}` a value; `{i}` `{j}` small indices,
@@ -6,6 +6,8 @@ an element (`{E}` new, so that no object is stored twice), `{k}` a key, `{v}` `{
 that begins with `?` is an expression whose value is shown, any other is one or more statements. A condition after `;`
 in the name: `flat` wants immutable elements or values, `ordered` ones that can be sorted, `int` and `str` these.
 """
+
+from differential.flow import TABLES as FLOW
 
 LIST = r"""
 getitem | ?{x}[{i}]
@@ -267,6 +269,8 @@ aug.get;int | {x}[{k}] = {x}.get({k}, 0) + 1
 aug.str;str | {x}[{k}] += {str}
 move | {x}[{k}] = {x}.pop({k})
 reinsert | {a} = {k}\n{x}[{a}] = {x}.pop({a})
+reinsert.all | for {a} in list({x})[:-1]:\n    {x}[{a}] = {x}.pop({a})
+reinsert.first | for {a} in list({x})[:1]:\n    {b} = {x}.pop({a})\n    {x}[{k}] = {V}\n    {x}[{a}] = {b}
 reinsert.new | {a} = {k}\n{x}.pop({a}, None)\n{x}[{a}] = {V}
 swap;flat | {x}[{k}], {x}[{k}] = {x}[{k}], {x}[{k}]
 target.tuple | {x}[{k}], {a} = {V}, {int}\nout.append(show({a}))
@@ -742,117 +746,94 @@ sorted | ?sorted([{x}, {y}])
 assign | {x} = {y}
 """
 
-#: Statements with bodies: `{body}` is filled with other statements.
-CONTROL = r"""
-if | if {cond}:\n    {body}
-if.else | if {cond}:\n    {body}\nelse:\n    {body}
-if.elif | if {cond}:\n    {body}\nelif {cond}:\n    {body}\nelse:\n    {body}
-for.range | for {a} in range({n}):\n    {body}
-for.else | for {a} in range(3):\n    if {a} == {n}:\n        break\n    {body}\nelse:\n    out.append("no break")
-for.continue | for {a} in range(3):\n    if {a} == {n}:\n        continue\n    {body}
-while | {a} = 0\nwhile {a} < {n}:\n    {a} += 1\n    {body}
-while.else | {a} = 3\nwhile {a} := {a} - 1:\n    if {cond}:\n        break\n    {body}\nelse:\n    out.append("done")
-try.except | try:\n    {body}\nexcept (KeyError, IndexError) as error:\n    out.append(show(error.args))\nexcept Exception as error:\n    out.append(type(error).__name__)
-try.else | try:\n    {body}\nexcept Exception as error:\n    out.append(told(error))\nelse:\n    {body}
-try.finally | try:\n    {body}\nfinally:\n    out.append("finally")
-try.finally.body | try:\n    try:\n        {body}\n    finally:\n        {body}\nexcept Exception as error:\n    out.append(told(error))
-try.reraise | try:\n    try:\n        {body}\n    except Exception as error:\n        raise Oops("again", str(error)) from error\nexcept Oops as error:\n    out.append(told(error))\n    out.append(told(error.__cause__))
-try.bare | try:\n    {body}\nexcept:\n    out.append("anything")
-try.return | def {a}():\n    try:\n        return 1\n    finally:\n        out.append("left")\nout.append(show({a}()))
-raise.own | try:\n    {body}\n    raise Oops({int}, {str})\nexcept Oops as error:\n    out.append(show(error.args))
-raise.uncaught | if {cond}:\n    raise Oops("uncaught", {int})
-assert | assert {cond}, {str}
-with | with noted(out, {str}):\n    {body}
-with.suppress | with contextlib.suppress(KeyError, IndexError):\n    {body}
-nested.def | def {a}(one, two=2, *rest, three=3, **more):\n    return show((one, two, rest, three, more))\nout.append({a}(1))\nout.append({a}(1, 2, 3, three=4, five=5))
-nested.nonlocal | {a} = 0\ndef {b}():\n    nonlocal {a}\n    {a} += 1\n    return {a}\n{b}()\nout.append(show({b}()))
-recursion | def {a}(depth):\n    return [] if depth == 0 else [depth, *{a}(depth - 1)]\nout.append(show({a}({n})))
-generator | def {a}():\n    for each in range(3):\n        yield each\n        out.append(show(each))\nout.append(show(list({a}())))
-generator.send | def {a}():\n    got = yield 1\n    yield got\n{b} = {a}()\nout.append(show((next({b}), {b}.send(7))))
-generator.from | def {a}():\n    yield from [1, 2]\n    return 3\nout.append(show([*{a}()]))
-lambda.default | {a} = [lambda each=each: each for each in range(3)]\nout.append(show([call() for call in {a}]))
-global.constant | out.append(show((LIMIT, NAMES[{n}], TABLE["a"])))
-method.helper | out.append(show(self._next()))
-method.order | out.append(show((self._next(), self._next() - self._next())))
-method.static | out.append(show(self._double({int})))
-method.property | out.append(show(self._ahead))
-method.alias | {a} = self._held({str})\n{a}.append({int})\nout.append(show(self.lists))
-function.default | out.append(show(defaulted({int})))
-return.field | if {cond}:\n    return {field}
-return.early | if {cond}:\n    return out
-del.local | {a} = {int}\ndel {a}\ntry:\n    out.append(show({a}))\nexcept NameError as error:\n    out.append(type(error).__name__)
-walrus | if ({a} := {int}) > 1:\n    out.append(show({a}))
-fstring.nested | out.append(f"{f'{self._ticks:>{5}}'!r:<{{n} + 9}}|{self._ticks + 1=}")
-print | print("printed", {int})
-pass | pass
+DECIMAL = r"""
+add | ?({x} + {y}, {x} - {y})
+mul | ?{x} * {y}
+truediv | ?{x} / {y}
+floordiv | ?({x} // {y}, {x} % {y})
+pow | ?{x} ** {n}
+neg | ?(-{x}, +{x}, abs({x}))
+eq | ?({x} == {y}, {x} != {y}, {x} == 1)
+lt | ?({x} < {y}, {x} <= {y}, {x} > {y}, {x} >= {int})
+bool | ?(bool({x}), not {x})
+hash | ?hash({x})
+str | ?(str({x}), repr({x}))
+format | ?f"{{x}:.3f}|{{x}:>9}"
+quantize | ?{x}.quantize(Decimal("0.1"))
+int | ?(int({x}), float({x}), round({x}, 1))
+as_tuple | ?tuple({x}.as_tuple())
+methods | ?({x}.is_zero(), {x}.is_signed(), {x}.normalize(), {x}.copy_abs())
+mixed | ?{x} * {int}
+wrong | ?{x} + 0.5
+key | ?{{x}: 1}.get({y})
+isinstance | ?isinstance({x}, Decimal)
+iadd | {x} += {y}
+imul | {x} *= {n}
+isub | {x} -= {int}
+assign | {x} = {y}
+assign.int | {x} = Decimal({int}) / 4
 """
 
-#: What suspends: `{aw}` is `await` in an `async def` and nothing in a `def`; a `*` in the name wants `async def`.
-CALLS = r"""
-call | ?{aw}self.other.add({int})
-call.named | ?{aw}self.other.add(x={int})
-call.default | ?{aw}self.other.add()
-call.copies | {a} = [{int}]\n{b} = {aw}self.other.changed({a})\nout.append(show(({a}, {b})))
-call.echo | ?{aw}self.other.echo({any})
-call.result | {a} = {aw}self.other.table_copy()\n{a}["new"] = []\nout.append(show({a}))
-call.fails | try:\n    {aw}self.other.fail({n})\nexcept Exception as error:\n    out.append(told(error))
-call.fails.own | try:\n    {aw}self.other.fail(3)\nexcept Oops as error:\n    out.append(show(error.args))
-call.fails.uncaught | if {cond}:\n    {aw}self.other.fail({n})
-call.finally | try:\n    {aw}self.other.add({int})\nfinally:\n    out.append(show({aw}self.other.add(1)))
-call.slow | ?{aw}self.other.slow({int})
-call.back | ?{aw}self.other.back({int})
-call.entity | ?{aw}Item{number}({str}).add({int})
-call.entity.variable | {a} = Item{number}({str})\nout.append(show({aw}{a}.add({int})))\nout.append(show({aw}{a}.add({int})))
-call.entity.key | ?{aw}Item{number}({str}).name()
-call.nested | ?{aw}self.other.add({aw}self.other.add({int}))
-call.order | ?({aw}self.other.add(1), tick(out, self._next()), {aw}self.other.add(2))
-call.comprehension | ?[{aw}self.other.add(each) for each in range({n})]
-call.condition | if {aw}self.other.add({int}) % 2:\n    {body}\nelse:\n    out.append("even")
-call.while | {a} = 0\nwhile {aw}self.other.add(1) % 3:\n    {a} += 1\nout.append(show({a}))
-call.for | for {a} in range({n}):\n    out.append(show({aw}self.other.add({a})))
-call.for.break | for {a} in range(3):\n    if {aw}self.other.add(1) % 2:\n        break\nelse:\n    out.append("all")
-call.boolean | ?({cond}) and {aw}self.other.add({int})
-call.ternary | ?{aw}self.other.add(1) if {cond} else {aw}self.other.add(2)
-call.fstring | out.append(f"<{{aw}self.other.add({int})}>")
-call.walrus | if ({a} := {aw}self.other.add({int})) > 0:\n    out.append(show({a}))
-call.match | match {aw}self.other.add({int}):\n    case 0:\n        out.append("zero")\n    case {a}:\n        out.append(show({a}))
-call.tuple | {a}, {b} = {aw}self.other.add(1), {aw}self.other.add(2)\nout.append(show(({a}, {b})))
-call.lambda.key | out.append(show(sorted({aw}self.other.echo([3, 1, 2]), key=lambda each: -each)))
-call.aug | self._ticks += {aw}self.other.add({int})
-call.aug.back | self._ticks += {aw}self.other.back({int})
-call.aug.item | {intdict}["a"] = {aw}self.other.add({int})
-call.store | {listdict}[{str}] = {aw}self.other.changed([{int}])
-call.setitem.order | {intdict}[tick(out, {str})] = {aw}self.other.add({int})
-call.argument | push([], {aw}self.other.add({int}))
-call.star | ?gathered(*{aw}self.other.echo([1, 2]))
-call.helper* | ?{aw}self._work({int})
-call.helper.function* | ?{aw}worked(self.other, {int})
-call.assert | assert {aw}self.other.add(1) is not None
-call.return | if {cond}:\n    return {aw}self.other.add({int})
-call.client | {a} = self.other\nout.append(show({aw}{a}.add({int})))
-call.iterate | for {a} in {aw}self.other.echo([1, 2]):\n    out.append(show({a}))
-borrowed.iterating | for {a} in {intdict}:\n    out.append(show({a}))\n    {aw}self.other.add(1)
-borrowed.inserting | for {a} in {intdict}:\n    {aw}self.other.back(1)\n    {intdict}[{str}] = 1
-call.between | {intdict}["a"] = 1\n{aw}self.other.back(1)\n{intdict}["a"] += 1\nout.append(show({intdict}))
-call.between.list | {intlist}.append(1)\n{aw}self.other.back(1)\n{intlist}.append(2)\nout.append(show({intlist}))
-borrowed.alias | {a} = {intlist}\n{aw}self.other.add(1)\n{a}.append(3)\nout.append(show({intlist}))
-borrowed.back | {a} = {intlist}\n{aw}self.other.back(1)\nout.append(show({a}))
-borrowed.aug | {intlist}[0] += {aw}self.other.add(1)
-borrowed.append | {intlist}.append({aw}self.other.add(1))
-borrowed.dict | {a} = {intdict}\n{aw}self.other.add(1)\nout.append(show({a}))
-sleep* | await asyncio.sleep(0)
-sleep.own | {aw}sleep(0)
-gather* | ?await asyncio.gather(self.other.add(1), self.other.add(x={n}))
-gather.star* | ?await asyncio.gather(*[self.other.add(each) for each in range({n})])
-gather.entities* | ?await asyncio.gather(Item{number}("a").add(1), Item{number}("b").add(2))
-gather.exceptions* | ?[told(each) for each in await asyncio.gather(self.other.add(1), self.other.fail(0), return_exceptions=True)]
-gather.fails* | try:\n    await asyncio.gather(self.other.fail(1), self.other.add(1))\nexcept Exception as error:\n    out.append(told(error))
-gather.helper* | ?await asyncio.gather(self._work(1), self.other.add(1))
-transaction* | async with transaction():\n    {body}\n    out.append(show(await self.other.add(1)))
-transaction.abort* | try:\n    async with transaction():\n        {body}\n        await self.other.add(5)\n        abort({str})\nexcept Aborted as error:\n    out.append(show(error.args))
-transaction.raise* | try:\n    async with transaction():\n        await self.other.add(5)\n        {body}\n        raise Oops("rolled back")\nexcept Oops as error:\n    out.append(show(error.args))
-transaction.child* | try:\n    async with transaction():\n        await self.other.fail({n})\nexcept Exception as error:\n    out.append(told(error))
-transaction.caught* | async with transaction():\n    try:\n        await self.other.fail({n})\n    except Exception as error:\n        out.append(told(error))
+WHEN = r"""
+attributes | ?({x}.year, {x}.month, {x}.day, {x}.hour, {x}.microsecond, {x}.tzinfo, {x}.fold)
+add | ?({x} + timedelta(hours={int}), {x} - timedelta(days=1))
+sub | ?{x} - {y}
+eq | ?({x} == {y}, {x} != {y})
+lt | ?({x} < {y}, {x} >= {y})
+hash | ?hash({x}) == hash({x})
+repr | ?(repr({x}), str({x}), {x}.isoformat())
+format | ?f"{{x}:%Y-%m-%d %H:%M}"
+strftime | ?{x}.strftime("%d.%m.%y")
+replace | ?{x}.replace(year=2020, minute={n})
+date | ?({x}.date(), {x}.time(), {x}.timetz())
+utc | ?{x}.astimezone(timezone.utc) if {x}.tzinfo else None
+offset | ?({x}.utcoffset(), {x}.tzname())
+key | ?{{x}: 1}.get({y})
+isinstance | ?(isinstance({x}, moment), isinstance({x}, date))
+iadd | {x} += timedelta(minutes={n})
+assign | {x} = {y}
+assign.zone | {x} = {x}.replace(tzinfo=timezone(timedelta(hours=2)))
+"""
+
+DAY = r"""
+attributes | ?({x}.year, {x}.month, {x}.day, {x}.weekday(), {x}.isocalendar()[:2])
+add | ?({x} + timedelta(days={int}), {x} - timedelta(days=1))
+sub | ?{x} - {y}
+lt | ?({x} < {y}, {x} == {y}, {x} >= {y})
+hash | ?hash({x}) == hash({x})
+repr | ?(repr({x}), str({x}), f"{{x}:%d.%m.}")
+replace | ?{x}.replace(day=1)
+key | ?{{x}: 1}.get({y})
+type | ?(type({x}) is date, isinstance({x}, moment))
+iadd | {x} += timedelta(days={n})
+assign | {x} = {y}
+"""
+
+SPAN = r"""
+attributes | ?({x}.days, {x}.seconds, {x}.microseconds, {x}.total_seconds())
+add | ?({x} + {y}, {x} - {y})
+mul | ?({x} * {n}, {x} * 0.5)
+truediv | ?({x} / {y}, {x} // timedelta(hours=1))
+neg | ?(-{x}, abs({x}))
+lt | ?({x} < {y}, {x} == {y}, {x} >= {y})
+bool | ?bool({x})
+hash | ?hash({x}) == hash({x})
+repr | ?(repr({x}), str({x}), f"{{x}}")
+iadd | {x} += {y}
+imul | {x} *= {n}
+assign | {x} = {y}
+"""
+
+UID = r"""
+attributes | ?({x}.int, {x}.hex, {x}.bytes, {x}.version)
+eq | ?({x} == {y}, {x} < {y})
+hash | ?hash({x}) == hash({x})
+repr | ?(repr({x}), str({x}), f"{{x}}")
+key | ?{{x}: 1}.get({y})
+wrong | ?{x} + 1
+frozen | {x}.int = 1
+isinstance | ?isinstance({x}, UUID)
+assign | {x} = {y}
 """
 
 
@@ -876,8 +857,8 @@ class Operation:
 
 TABLES = {
     "list": LIST, "dict": DICT, "set": SET, "int": INT, "float": FLOAT, "str": STR, "bytes": BYTES, "tuple": TUPLE,
-    "bool": BOOL, "none": NONE, "point": POINT, "enum": ENUM, "frozen": FROZEN, "key": KEY, "control": CONTROL,
-    "calls": CALLS,
+    "bool": BOOL, "none": NONE, "point": POINT, "enum": ENUM, "frozen": FROZEN, "key": KEY, "decimal": DECIMAL,
+    "when": WHEN, "day": DAY, "span": SPAN, "uid": UID, **FLOW,
 }  # fmt: skip
 
 #: Group to its operations.

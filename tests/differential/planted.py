@@ -1,11 +1,13 @@
 """Mistakes made on purpose, in the lowered text or in the worker, to show that the differential test finds such."""
 
 import contextlib
+import hashlib
 import re
 
 from differential import campaign
 from differential.program import make
-from sostenuto.worker import cells, run, views
+from sostenuto.worker import cells, draws, operations, run, views
+from sostenuto.worker.current import current
 
 
 class Plant:
@@ -25,7 +27,7 @@ class Plant:
 
 
 class Patch(Plant):
-    """Replaces an attribute of a class of the worker."""
+    """Replaces an attribute of a class or module of the worker."""
 
     def __init__(self, owner, name, make):
         self.owner, self.name, self.make = owner, name, make
@@ -79,7 +81,7 @@ def _order_lost(original):
     def finish(self, reads, wholes, writes):
         mine = []
         original(self, reads, wholes, mine)
-        writes.extend((field, key, value, False) for field, key, value, _ in mine)
+        writes.extend((field, key, value, False, name) for field, key, value, _, name in mine)
 
     return finish
 
@@ -117,6 +119,70 @@ def _results_in_reverse(original):
     return deliver
 
 
+def _sent_once(original):
+    """A call that the run before had sent, which was lost, is not sent again."""
+    sent = {}
+
+    def send(self, run):
+        count = len(run.ops)
+        original(self, run)
+        which = (run.invocation, self.position)
+        if sent.get(which) == run.number - 1:
+            del run.ops[count:]
+        sent[which] = run.number
+
+    return send
+
+
+def _by_run(original):
+    """Draws depend on which run of a step it is."""
+
+    def draw(count):
+        drawn, run = original(count), current.run
+        if run is None:
+            return drawn
+        return hashlib.blake2b(drawn, digest_size=count, key=b"%d" % run.number).digest()
+
+    return draw
+
+
+def _clock_of_now(original):
+    """A replay reads the clock of its own time."""
+
+    def begin_step(self, clock, shipped):
+        original(self, clock + self.number, shipped)
+
+    return begin_step
+
+
+def _kept_by_abort(_):
+    """An exception that leaves a transaction ends it as if there were none."""
+
+    async def roll_back(run, error):
+        await operations.commit(run)
+
+    return roll_back
+
+
+def _nothing(_):
+    """Does nothing."""
+    return lambda *args: None
+
+
+def _as_it_was(_):
+    """Objects that are held over a suspension keep the value that they had."""
+    return lambda held, data: True
+
+
+def _let_go(original):
+    """Objects that are held over a suspension do not belong to their cells any more."""
+
+    def go_on(self):
+        self.held = ()
+
+    return go_on
+
+
 PLANTS = {
     "values changed in place in a dict field are not written back": Patch(views.DictView, "_finish", _only_assigned),
     "scalar fields changed in place are not written back": Patch(cells.Cells, "_finish_scalars", _scalars_only_assigned),
@@ -124,6 +190,14 @@ PLANTS = {
     "an alias is a copy": Patch(views.DictView, "__getitem__", _afresh_each_time),
     "scalar fields are not read again after a suspension": Patch(cells.Cells, "begin", _stale),
     "the results of gather change places": Patch(run.Run, "_deliver", _results_in_reverse),
+    "what is sent by a run that is lost is lost": Patch(operations.Call, "send", _sent_once),
+    "draws are numbered by attempt": Patch(draws, "draw", _by_run),
+    "a replay reads the clock of its own time": Patch(run.Run, "begin_step", _clock_of_now),
+    "an abort keeps what was written": Patch(operations, "roll_back", _kept_by_abort),
+    "a joined transaction that fails does not doom the whole": Patch(run.Run, "doom", _nothing),
+    "what others changed in a held object is not seen": Patch(cells, "update", _as_it_was),
+    "what is changed in a held object is lost": Patch(cells.Cells, "_go_on_with_held", _let_go),
+    "what is late is not told so": Patch(run.Run, "cancel_part", _nothing),
     "the key is evaluated before the value": Lowering(
         r"^( *)(\S+)\[(tick\(out, .+)\] = (tick\(out, .+\))$", r"\1\2.__setitem__(\3, \4)"
     ),
@@ -132,11 +206,18 @@ PLANTS = {
 }
 
 
+#: A plant that ends so does not do what it says.
+_MISTAKEN = ("TypeError", "ValueError", "AttributeError", "NameError")
+
+
 def found_within(plant, seed, batch=10):
     """(number of programs until the mistake was found, the failure), or (programs_max, None)."""
     for first in range(0, plant.programs_max, batch):
         tally = campaign.judge([make(seed, number) for number in range(first, first + batch)], plant)
         if tally.failures:
             failure = tally.failures[0]
+            shown = str(failure)
+            if any(f"the machinery failed: {error}" in shown for error in _MISTAKEN):
+                raise AssertionError(f"the plant itself is wrong: {shown}")
             return failure.program.number + 1, failure
     return plant.programs_max, None

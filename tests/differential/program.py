@@ -8,16 +8,23 @@ import random
 import re
 from dataclasses import dataclass, field
 
+from differential.application import HEADER, SERVICE
 from differential.catalogue import OPERATIONS
+from differential.flow import DRAWING, DRAWING_KEPT, READING, READING_KEPT
+from differential.flow import TABLES as FLOW
 
-STATEMENTS_MAX = 9
+STATEMENTS_MAX = 11
 DEPTH_MAX = 2
 #: How often an operation is on a name rather than on a field, if there is one for it.
 NAMED = 0.4
 #: How often a key or value tells when it is evaluated.
 TICKED = 0.08
 #: How often a program keeps an object of a field in a name over a suspension.
-BORROWED = 0.1
+BORROWED = 0.4
+#: How often a statement draws or reads the clock.
+DRAWN = 0.08
+#: How often another client comes in between, after each of the first calls.
+MEANWHILE, CALLS_MAX = 0.25, 60
 
 #: Attribute and type of the dataclasses' fields.
 ATTRIBUTES = {
@@ -29,7 +36,8 @@ ATTRIBUTES = {
 FIELDS = {
     "n": ("int", "0"), "r": ("float", "0.5"), "s": ("str", '"ab"'), "b": ("bytes", 'b"ab"'), "flag": ("bool", "False"),
     "maybe": ("none", "None"), "t": ("tuple", '(0, "a", 1.5)'), "colour": ("enum", None), "fz": ("frozen", None),
-    "code": ("key", None), "point": ("point", None), "box": ("box", None),
+    "code": ("key", None), "price": ("decimal", None), "at": ("when", None), "day": ("day", None),
+    "span": ("span", None), "uid": ("uid", None), "point": ("point", None), "box": ("box", None),
     "nums": (("list", "int"), "[3, 1, 2]"), "names": (("list", "str"), '["b", "a"]'),
     "rows": (("list", ("list", "int")), "[[1], [2, 3]]"), "points": (("list", "point"), "[]"),
     "recs": (("list", ("dict", "str", ("list", "int"))), "[]"), "tuples": (("list", "tuple"), "[]"),
@@ -39,6 +47,8 @@ FIELDS = {
     "byid": (("dict", "int", "box"), "{}"), "mixed": (("dict", "any", ("list", "int")), "{}"),
     "sets": (("dict", "str", ("set", "int")), "{}"), "pairs": (("dict", "tuple", "str"), "{}"),
     "colours": (("dict", "enum", "float"), "{}"), "codes": (("dict", "key", "str"), "{}"),
+    "prices": (("dict", "decimal", "decimal"), "{}"), "days": (("dict", "day", ("list", "span")), "{}"),
+    "times": (("dict", "when", "int"), "{}"), "uids": (("dict", "uid", ("list", "str")), "{}"),
 }  # fmt: skip
 #: Every program has these: its own methods use them.
 ALWAYS = ("n", "counts", "lists", "nums")
@@ -46,6 +56,7 @@ ALWAYS = ("n", "counts", "lists", "nums")
 ANNOTATIONS = {
     "int": "int", "float": "float", "str": "str", "bytes": "bytes", "bool": "bool", "none": "int | None",
     "tuple": "tuple", "enum": "Color", "frozen": "frozenset", "key": "Key", "point": "Point", "box": "Box",
+    "decimal": "Decimal", "when": "datetime.datetime", "day": "date", "span": "timedelta", "uid": "UUID",
 }  # fmt: skip
 
 #: What literals and keys of a type are drawn from.
@@ -60,237 +71,22 @@ POOLS = {
     "enum": ["Color.RED", "Color.GREEN", "Color.BLUE"],
     "frozen": ["frozenset()", "frozenset({1})", "frozenset({1, 2})"],
     "key": ["Key(1, 'a')", "Key(1, 'b')", "Key(0, 'a')"],
+    "decimal": ["Decimal('1.50')", "Decimal('1.5')", "Decimal(0)", "Decimal('-2E+3')", "Decimal('0.1')"],
+    "when": [
+        "moment(2024, 2, 29, 12, 30, 0, 5)", "moment(2024, 2, 29)", "moment(2024, 1, 1, tzinfo=timezone.utc)",
+        "moment(2024, 1, 1, 2, tzinfo=timezone(timedelta(hours=2)))", "moment(1999, 12, 31, 23, 59, fold=1)",
+    ],
+    "day": ["date(2024, 2, 29)", "date(1999, 12, 31)", "date(2024, 1, 1)"],
+    "span": ["timedelta(days=1)", "timedelta(0)", "timedelta(seconds=-1, microseconds=7)", "timedelta(hours=24)"],
+    "uid": ["UUID(int=1)", "UUID('12345678-1234-4234-8234-123456789abc')", "UUID(int=2**128 - 1)"],
 }
 ANY_KEYS = [
     "'a'", "'b'", "1", "True", "1.0", "0", "False", "None", "(1, 'x')", "(1.0, 'x')", "b'a'", "frozenset({1})",
     "-(2**70)", "Color.RED", "Key(1, 'a')", "2.5", "''",
+    "Decimal(1)", "Decimal('2.50')", "UUID(int=1)", "date(2024, 1, 1)", "moment(2024, 1, 1, tzinfo=timezone.utc)",
+    "moment(2024, 1, 1, 2, tzinfo=timezone(timedelta(hours=2)))", "moment(2024, 1, 1)", "timedelta(1)", "Size.BIG",
 ]  # fmt: skip
 MUTABLE = ("list", "dict", "set", "point", "box")
-
-HEADER = '''\
-import asyncio, bisect, contextlib, copy, dataclasses, enum, functools, heapq, itertools, json, math, re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-
-from sostenuto import Aborted, Persistent, abort, entity, service, sleep, transaction
-
-LIMIT = 5
-NAMES = ("p", "q", "r")
-TABLE = {"a": 1}
-
-
-class Color(enum.Enum):
-    RED = "red"
-    GREEN = 2
-    BLUE = (3, "b")
-
-    def darker(self):
-        return f"dark {self.name}"
-
-
-class Size(str, enum.Enum):
-    BIG = "big"
-
-
-@dataclass
-class Point:
-    x: int = 0
-    y: float = 0.5
-    tags: list[str] = field(default_factory=list)
-    near: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def size(self):
-        return abs(self.x) + len(self.tags)
-
-    def moved(self, by):
-        return Point(self.x + by, self.y)
-
-    def move(self, by):
-        self.x += by
-
-
-@dataclass
-class Box:
-    name: str
-    point: Point
-    rows: list[list[int]]
-
-
-@dataclass(frozen=True, order=True)
-class Key:
-    a: int
-    b: str
-
-
-class Oops(Exception):
-    pass
-
-
-def show(value):
-    if isinstance(value, (set, frozenset)):
-        return f"{type(value).__name__}{sorted([show(each) for each in value])}"
-    if isinstance(value, Mapping):
-        return "{" + ", ".join([f"{show(key)}: {show(each)}" for key, each in value.items()]) + "}"
-    if isinstance(value, (list, tuple)):
-        return type(value).__name__ + "(" + ", ".join([show(each) for each in value]) + ")"
-    return repr(value)
-
-
-def told(value):
-    if isinstance(value, BaseException):
-        return f"{type(value).__name__}({show(value.args)})"
-    return show(value)
-
-
-def tick(out, value):
-    out.append(show(value))
-    return value
-
-
-def gathered(*args):
-    return show(args)
-
-
-def named(first, **more):
-    return show((first, more))
-
-
-def defaulted(value, held=(1, 2)):
-    return (value, *held)
-
-
-def push(target, value):
-    target.append(value)
-
-
-def put(target, key, value):
-    target[key] = value
-
-
-def rename(target, name):
-    target.tags.append(name)
-
-
-def doubled(values):
-    for each in values:
-        yield each
-        yield show(each)
-
-
-@contextlib.contextmanager
-def noted(out, name):
-    out.append(f"enter {name}")
-    try:
-        yield
-    finally:
-        out.append(f"exit {name}")
-
-
-@service
-class Other{number}:
-    main: "Main{number}"
-    total: Persistent[int] = 0
-    log: Persistent[list[str]] = []
-    table: Persistent[dict[str, list[int]]] = {}
-
-    def add(self, x: int = 1) -> int:
-        self.total += x
-        self.log.append(f"add {x}")
-        self.table.setdefault("a", []).append(x)
-        return self.total
-
-    def changed(self, values: list[int]) -> list[int]:
-        values.append(len(values))
-        return values
-
-    def echo(self, value):
-        return value
-
-    def table_copy(self) -> dict[str, list[int]]:
-        return self.table
-
-    def fail(self, how: int):
-        self.log.append(f"fail {how}")
-        if how == 0:
-            raise ValueError("zero", [1, 2])
-        if how == 1:
-            return self.table["nothing"]
-        if how == 2:
-            return [][5]
-        raise Oops("other", how)
-
-    async def slow(self, x: int) -> int:
-        self.total += x
-        await asyncio.sleep(0)
-        self.total += 1
-        self.log.append("slow")
-        return self.total
-
-    async def back(self, x: int) -> int:
-        self.total += 1
-        got = await self.main.touched(x)
-        self.total += 1
-        return got
-
-
-@entity
-class Item{number}:
-    count: Persistent[int] = 0
-    notes: Persistent[dict[str, int]] = {}
-
-    def add(self, x: int) -> int:
-        self.count += x
-        self.notes[str(self.count)] = x
-        return self.count
-
-    def name(self) -> str:
-        return f"{self.key}:{self.count}"
-
-
-async def worked(other: Other{number}, x: int) -> int:
-    return await other.add(x) * 2
-
-
-'''
-
-SERVICE = '''\
-@service
-class Main{number}:
-    other: Other{number}
-    _ticks: Persistent[int] = 0
-{fields}
-
-    def _next(self) -> int:
-        self._ticks += 1
-        return self._ticks
-
-    @staticmethod
-    def _double(value):
-        return value * 2
-
-    @property
-    def _ahead(self):
-        return self._ticks + 100
-
-    def _held(self, key):
-        return self.lists.setdefault(key, [])
-
-    async def _work(self, x: int) -> int:
-        self.n += x
-        got = await self.other.add(x)
-        self.nums.append(got)
-        return got + len(self.nums)
-
-    def touched(self, x: int) -> int:
-        self.n += x
-        self.nums.append(x)
-        self.counts["a"] = x
-        self.lists.setdefault("back", []).append(x)
-        return len(self.nums)
-
-{methods}'''
-
 
 @dataclass
 class Program:
@@ -301,6 +97,8 @@ class Program:
     text: str
     #: (method, text of the arguments' tuple)
     script: list
+    #: What another client calls: after which call of the program, to (method, text of the arguments' tuple).
+    meanwhile: dict = field(default_factory=dict)
     #: Line to names of the operations on it.
     operations: dict = field(default_factory=dict)
 
@@ -348,9 +146,14 @@ def annotation(kind):
 
 
 #: The operations on values.
-_ON_VALUES = [each for group, found in OPERATIONS.items() if group not in ("control", "calls") for each in found]
+_ON_VALUES = [each for group, found in OPERATIONS.items() if group not in FLOW for each in found]
 
 _HOLE = re.compile(r"\{(x|y|Y|e|E|k|v|V|i|j|n|s|a|b|c|int|str|any|cond|body|aw|field|number|intdict|intlist|listdict)\}")
+
+
+_REPEATS = re.compile(r"\b(for|while|lambda|def)\b")
+#: What a transaction does not allow.
+_WAITS = re.compile(r"sleep|slow|wait_for|outside|refused")
 
 
 class Maker:
@@ -367,6 +170,10 @@ class Maker:
         self.names = 0
         self.level = 1
         self.is_async = self.suspends = self.in_transaction = False
+        #: The template may store an object more than once.
+        self.repeats = False
+        #: What another client calls is being made.
+        self.is_other = False
         self.used = []
 
     # Text.
@@ -421,7 +228,7 @@ class Maker:
         """Text of what may be stored: a new object, or a new one under a name that then goes on to show it."""
         if not is_mutable(kind):
             return self.any_of(kind)
-        for local in self.locals:
+        for local in [] if self.repeats else self.locals:
             if local.type == kind and local.is_new and local.level == self.level and self.dice.random() < 0.5:
                 local.is_new, local.is_borrowed = False, True
                 return local.name
@@ -463,6 +270,7 @@ class Maker:
     def fill(self, template, kind=None):
         """The template with its holes filled. All `{x}` are the same place."""
         values, x = {}, None
+        self.repeats = _REPEATS.search(template) is not None
         if "{x}" in template:
             x = self.place(kind)
 
@@ -536,11 +344,13 @@ class Maker:
 
     def attempt(self, depth):
         roll = self.dice.random()
-        if self.suspends and roll < 0.35:
+        if roll > 1 - DRAWN and not self.is_other:
+            return self.draw()
+        if self.suspends and roll < 0.5:
             return self.compound(self.dice.choice(OPERATIONS["calls"]), depth)
-        if depth < DEPTH_MAX and roll < 0.5:
+        if depth < DEPTH_MAX and roll < 0.6:
             return self.compound(self.dice.choice(OPERATIONS["control"]), depth)
-        if roll < 0.6:
+        if roll < 0.7:
             return self.bind()
         self.simple()
 
@@ -551,6 +361,20 @@ class Maker:
         is_new = self.dice.random() < 0.5
         self.emit(f"{name} = {self.new(kind) if is_new else self.place(kind)}")
         self.locals.append(Local(name, kind, is_new, not is_new, self.level))
+
+    def draw(self):
+        """A draw or a reading of the clock, now and then kept over a suspension."""
+        group, hole, once, kept = self.pick(
+            ("draws", "{draw}", DRAWING, DRAWING_KEPT), ("clocks", "{read}", READING, READING_KEPT)
+        )
+        operation = self.dice.choice(OPERATIONS[group])
+        keeps = self.suspends and not self.in_transaction and self.dice.random() < 0.5
+        if keeps:
+            self.forget()
+        template = self.dice.choice(kept if keeps else once)
+        text = self.fill(template).replace(hole, operation.template)
+        self.used = [*self.used, operation.name]
+        self.emit(text)
 
     def simple(self):
         """An operation on a value, most often guarded against its exception."""
@@ -583,11 +407,11 @@ class Maker:
         suspends = operation.name.startswith("calls.")
         if suspends and operation.name.endswith("*") and not self.is_async:
             raise Impossible
-        if self.in_transaction and ("sleep" in operation.template or "slow" in operation.template):
+        if self.in_transaction and _WAITS.search(operation.template):
             raise Impossible
         if suspends and "borrowed" in operation.name and self.dice.random() > BORROWED:
             raise Impossible
-        keeps = suspends and self.dice.random() < BORROWED
+        keeps = suspends and "transaction" not in operation.name and self.dice.random() < BORROWED
         if suspends and not keeps:
             self.forget()
         text = self.fill(operation.template)
@@ -626,7 +450,7 @@ class Maker:
     # The whole.
 
     def method(self, name):
-        self.suspends = self.dice.random() < 0.5
+        self.suspends = not self.is_other and self.dice.random() < 0.6
         self.is_async = self.suspends and self.dice.random() < 0.7
         self.locals = [Local("items", ("list", "int"), True, False, 1)]
         self.level = 0
@@ -637,6 +461,18 @@ class Maker:
             self.statement(0)
         self.emit("return out")
         self.lines.append((0, "", []))
+
+    def others(self):
+        """Methods for other clients: they change whole cells, and containers of what cannot be changed."""
+        fields, kinds = self.fields, self.kinds
+        self.fields = {name: kind for name, kind in fields.items() if not _is_nested(kind)}
+        self.kinds = _kinds(self.fields.values())
+        self.is_other = True
+        names = [f"w{index}" for index in range(self.dice.randrange(1, 3))]
+        for name in names:
+            self.method(name)
+        self.fields, self.kinds, self.is_other = fields, kinds, False
+        return names
 
     def setup(self):
         self.level = 0
@@ -654,23 +490,30 @@ class Maker:
         methods = [f"m{index}" for index in range(self.dice.randrange(1, 4))]
         for name in methods:
             self.method(name)
+        others = self.others()
         fields = []
         for name, kind in self.fields.items():
             initial = FIELDS[name][1]
             hint = annotation(kind) if initial else f"{annotation(kind)} | None"
             fields.append(f"    {name}: Persistent[{hint}] = {initial}")
-        filled = {"{number}": str(self.number), "{fields}": "\n".join(fields)}
+        shown = ", ".join(f"self.{name}" for name in self.fields)
+        filled = {"{number}": str(self.number), "{fields}": "\n".join(fields), "{shown}": shown}
         head, _, tail = (HEADER + SERVICE).partition("{methods}")
         for hole, value in filled.items():
             head = head.replace(hole, value)
         first = head.count("\n") + 1
         operations = {first + index: names for index, (_, _, names) in enumerate(self.lines) if names}
         text = head + "\n".join(f"{'    ' * level}{line}".rstrip() for level, line, _ in self.lines) + tail + "\n"
-        script = [("setup", "()")]
-        for _ in range(self.dice.randrange(2, 5)):
-            items = self.new(("list", "int"))
-            script.append((self.dice.choice(methods), f"({self.new('int')}, {self.new('str')}, {items})"))
-        return Program(seed, self.number, text, script, operations)
+        script = [("setup", "()")] + [self.call(methods) for _ in range(self.dice.randrange(2, 5))]
+        meanwhile = {}
+        if self.dice.random() < 0.7:
+            meanwhile = {count: self.call(others) for count in range(1, CALLS_MAX) if self.dice.random() < MEANWHILE}
+        return Program(seed, self.number, text, script, meanwhile, operations)
+
+    def call(self, methods):
+        """A call of one of the methods: (its name, text of the arguments' tuple)."""
+        items = self.new(("list", "int"))
+        return self.dice.choice(methods), f"({self.new('int')}, {self.new('str')}, {items})"
 
 
 def make(seed, number):
@@ -706,6 +549,14 @@ def _kinds(roots):
             todo.append(kind[-1])
         todo.extend(ATTRIBUTES.get(kind, {}).values())
     return [kind for kind in found if group_of(kind) in OPERATIONS]
+
+
+def _is_nested(kind):
+    """True if a cell of such a field holds containers within its value."""
+    if kind in ATTRIBUTES:
+        return True
+    inner = kind[-1] if isinstance(kind, tuple) and kind[0] == "dict" else kind
+    return isinstance(inner, tuple) and is_mutable(inner[-1]) or inner in ATTRIBUTES
 
 
 def _fits(condition, kind):

@@ -1,21 +1,22 @@
-"""Random services behave the same in all four ways, and mistakes that are planted are found.
+"""Random services behave the same in all four ways and on a server that is killed; mistakes that are planted are found.
 
-CI repeats one seed, so that what it finds is the change's; `SOSTENUTO_SEED=new` draws another (printed), as does
-`cargo xtask differential`. `SOSTENUTO_PROGRAMS` sets how many programs.
+The programs are drawn anew each time. The seed is printed and `SOSTENUTO_SEED` repeats it, as do the commands that a
+failure prints; `SOSTENUTO_PROGRAMS` and `SOSTENUTO_PROGRAMS_KILLED` set how many programs.
 """
 
 import os
 import random
 import unittest
 
-from differential import campaign, compiling, planted
-from differential.__main__ import REFUSED_MAX, report, show_failure
+from differential import campaign, compiling, planted, real
+from differential.__main__ import REFUSED_MAX, report, show_differences, show_failure
 from differential.catalogue import NAMES
 from differential.program import make
+from harness import EndToEnd
 from sostenuto import memory, use
 
 PROGRAMS = 1000
-SEED = "1"
+PROGRAMS_KILLED = 30
 #: Each planted mistake is looked for in the same programs each time.
 PLANTED_SEED = "9"
 FAILURES_SHOWN_MAX = 3
@@ -23,8 +24,7 @@ FAILURES_SHOWN_MAX = 3
 
 def seed():
     """The run's seed."""
-    chosen = os.environ.get("SOSTENUTO_SEED", SEED)
-    return str(random.SystemRandom().randrange(10**9)) if chosen == "new" else chosen
+    return os.environ.get("SOSTENUTO_SEED", str(random.SystemRandom().randrange(10**9)))
 
 
 class Differential(unittest.TestCase):
@@ -67,6 +67,17 @@ class Differential(unittest.TestCase):
         small = campaign.shrink(failure, plant)
         self.assertLess(len(campaign.shown(small.program)), len(campaign.shown(failure.program)))
         self.assertEqual(small.way, failure.way)
+
+
+class Killed(EndToEnd):
+    def test_random_services_on_a_server_that_is_killed(self):
+        chosen, count = seed(), int(os.environ.get("SOSTENUTO_PROGRAMS_KILLED", PROGRAMS_KILLED))
+        print(f"differential: seed {chosen}, {count} programs on a server that is killed", flush=True)
+        seen = real.run(chosen, 0, count, lambda name: self.server("", name, program=compiling.binary()))
+        show_differences(seen, chosen)
+        self.assertEqual(len(seen.differences), 0)
+        self.assertGreater(seen.workers_killed, 0)
+        self.assertGreater(seen.servers_killed, 0)
 
 
 if __name__ == "__main__":

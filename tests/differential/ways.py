@@ -1,80 +1,25 @@
-"""Runs one program in one way and says what came of it, as text that can be compared.
-
-`plain` is the oracle: the class in this process, in memory. The others run what the compiler made on the worker
-package, over a server in miniature (`python/tests/fake.py`) that evicts, loses runs and holds cells back.
+"""Runs what the compiler made of one program on the worker package, over a server in miniature that evicts, loses runs
+and holds cells back (`python/tests/fake.py`). What comes of it is compared with what `plain` gives.
 """
 
 import asyncio
 import contextlib
-import copy
-import dataclasses
-import enum
 import inspect
-import io
 import random
 import re
 import sys
-import types
-from dataclasses import dataclass, field
+from unittest import mock
 
 import fake
-import sostenuto
-from sostenuto import memory
-from sostenuto.worker import codec
+from differential.outcome import Outcome, form
+from differential.plain import SENT, arguments
+from sostenuto.worker import codec, exceptions, loader
 from sostenuto.worker.output import StepStream
 
 #: The ways that are compared with plain Python.
 WAYS = ("compiled", "interrupted", "missing")
 #: How often an interrupted program loses a run, is evicted, or does not get a cell at once.
 LOST, EVICTED, HELD_BACK = 0.15, 0.4, 0.15
-
-
-@dataclass
-class Outcome:
-    """Results of all calls, the final state by service, key and field, what was printed."""
-
-    results: list = field(default_factory=list)
-    state: dict = field(default_factory=dict)
-    printed: str = ""
-    #: Lines of the module that were executed (plain only).
-    lines: set = field(default_factory=set)
-
-    def difference(self, other):
-        """The first difference: (what, this, the other), or None."""
-        for index, (ours, theirs) in enumerate(zip(self.results, other.results, strict=True)):
-            if ours != theirs:
-                return f"result of call {index}", ours, theirs
-        for name in sorted({*self.state, *other.state}):
-            ours, theirs = self.state.get(name), other.state.get(name)
-            if ours != theirs:
-                return f"state of {name}", ours, theirs
-        if self.printed != other.printed:
-            return "output", self.printed, other.printed
-        return None
-
-
-def form(value):
-    """A value with its types as text, in order; sets sorted."""
-    kind = type(value)
-    name = kind.__qualname__
-    if isinstance(value, enum.Enum):
-        return f"{name}.{value.name}"
-    if dataclasses.is_dataclass(value):
-        parts = [f"{each.name}={form(getattr(value, each.name))}" for each in dataclasses.fields(value)]
-        return f"{name}({', '.join(parts)})"
-    if kind is dict:
-        return "{" + ", ".join([f"{form(key)}: {form(part)}" for key, part in value.items()]) + "}"
-    if kind in (set, frozenset):
-        return f"{name}({', '.join(sorted(map(form, value)))})"
-    if kind in (list, tuple):
-        return f"{name}({', '.join(map(form, value))})"
-    return f"{name}:{value!r}"
-
-
-def failure(error):
-    """An exception as text."""
-    return f"raise {type(error).__module__}.{type(error).__qualname__} {form(error.args)}"
-
 
 #: A dict field's class has a name of its own, which Python's messages show (a stated difference).
 _NAMES = {"DictView": "dict", "_Keys": "dict_keys", "_Values": "dict_values", "_Items": "dict_items"}
@@ -83,88 +28,6 @@ _OURS = re.compile(r"(?<!\w)(" + "|".join(_NAMES) + r")\b")
 
 def _as_builtin(text):
     return _OURS.sub(lambda match: _NAMES[match.group(1)], text)
-
-
-def _arguments(text, scope):
-    return eval(text, scope)  # noqa: S307 (a literal of the generator)
-
-
-# Plain Python.
-
-
-def plain(program):
-    """Runs the program in memory."""
-    outcome = Outcome()
-    module = types.ModuleType(program.module)
-    path = f"{program.module}.py"
-    sys.modules[program.module] = module
-    sostenuto.use(memory)
-    memory.reset()
-    output = io.StringIO()
-    try:
-        with contextlib.redirect_stdout(output):
-            exec(compile(program.text, path, "exec", dont_inherit=True), module.__dict__)
-            _run_plain(program, module, path, outcome)
-        outcome.printed = output.getvalue()
-    finally:
-        sys.modules.pop(program.module, None)
-        memory.reset()
-    return outcome
-
-
-def _run_plain(program, module, path, outcome):
-    other = getattr(module, f"Other{program.number}")()
-    main = getattr(module, f"Main{program.number}")()
-    for method, arguments in program.script:
-        values = _arguments(arguments, module.__dict__)
-        sys.settrace(_tracer(path, outcome.lines))
-        try:
-            result = getattr(main, method)(*values)
-            if inspect.iscoroutine(result):
-                result = _loop().run_until_complete(result)
-            sys.settrace(None)
-            outcome.results.append(form(copy.deepcopy(result)))
-        except Exception as error:
-            sys.settrace(None)
-            outcome.results.append(failure(error))
-    _plain_state(outcome, other)
-    _plain_state(outcome, main)
-    for (_, key), item in memory._entities.items():
-        _plain_state(outcome, item, key)
-
-
-def _plain_state(outcome, instance, key=None):
-    shown = "" if key is None else f"({key!r})"
-    cls = type(instance)
-    for name in memory._fields(cls):
-        _keep(outcome, f"{cls.__name__}{shown}.{name}", form(getattr(instance, name)), form(getattr(cls, name)))
-
-
-def _keep(outcome, name, value, initial):
-    """Notes a field's value, unless nobody changed it: where an entity was looked at makes no difference."""
-    if value != initial:
-        outcome.state[name] = value
-
-
-_loops = []
-
-
-def _loop():
-    if not _loops:
-        _loops.append(asyncio.new_event_loop())
-    return _loops[0]
-
-
-def _tracer(path, lines):
-    def local(frame, event, _):
-        if event == "line":
-            lines.add(frame.f_lineno)
-        return local
-
-    return lambda frame, event, _: local if frame.f_code.co_filename == path else None
-
-
-# On the worker.
 
 
 class Trouble:
@@ -210,8 +73,15 @@ class Server(fake.Server):
         mine = [each for each in init[1] if each[1] == program.module]
         trouble = Trouble(worker, dice, way)
         super().__init__(trouble, [], mine)
+        self.program = program
+        self.scope = sys.modules[program.module].__dict__
         self.dice = dice
         self.way = way
+        self.task = self.carried_out
+        #: Calls that have been carried out outside of transactions.
+        self.calls = 0
+        #: What other clients saw.
+        self.meanwhile = []
         if way == "missing":
             self.ship_nothing = True
         if way != "compiled":
@@ -228,6 +98,57 @@ class Server(fake.Server):
             if type(value) is dict and value:
                 self.put(service, name, value)
 
+    def client(self, method, text):
+        """What a client sees of a call."""
+        call = codec.encode((list(arguments(text, self.scope)), {}))
+        return _as_builtin(_ended(self.invoke(f"Main{self.program.number}", None, method, call)))
+
+    def child(self, parent, target):
+        outcome = super().child(parent, target)
+        is_in_transaction = parent.snapshot is not None or bool(parent.flags)
+        if not is_in_transaction and target[2] != SENT:
+            self.calls += 1
+            found = self.program.meanwhile.get(self.calls)
+            if found is not None:
+                self.meanwhile.append(self.client(*found))
+        return outcome
+
+    def carried_out(self, name, args, retries, *_):
+        """The result of a task, which is tried as often as it may be."""
+        function = self.scope[name.rpartition(".")[2]].__wrapped__
+        for left in range(retries, -1, -1):
+            positional, named = codec.decode(args)
+            try:
+                result = function(*positional, **named)
+                if inspect.iscoroutine(result):
+                    result = asyncio.run(result)
+                return 0, codec.encode(result)
+            except Exception as error:
+                if not left:
+                    return 1, exceptions.encode(error)
+
+    def operate(self, invocation, op):
+        if op[1] == 2:
+            invocation.due[op[0]] = op[2]
+        super().operate(invocation, op)
+
+    def new(self, *args):
+        invocation = super().new(*args)
+        #: When sleeps end, by position.
+        invocation.due = {}
+        return invocation
+
+    def deliver(self, invocation):
+        """First what needs no waiting, then the timers that end first."""
+        mode, positions = invocation.waits
+        ready = [position for position in invocation.pending if position in positions]
+        at_once = [position for position in ready if position not in invocation.due]
+        if not at_once:
+            first = min(invocation.due[position] for position in ready)
+            at_once = [position for position in ready if invocation.due[position] == first]
+        invocation.waits = (mode, at_once)
+        super().deliver(invocation)
+
     def step(self, invocation):
         self.ship_wholes = self.dice.random() < 0.3
         self.evict_always = self.way == "interrupted" and self.dice.random() < EVICTED
@@ -238,16 +159,13 @@ def on_worker(worker, program, init, way):
     """Runs the program as it was compiled."""
     outcome = Outcome()
     server = Server(worker, program, init, way)
-    scope = sys.modules[program.module].__dict__
-    for method, arguments in program.script:
-        call = codec.encode((list(_arguments(arguments, scope)), {}))
+    for method, text in program.script:
         try:
             with contextlib.redirect_stdout(StepStream(0, sys.stdout)):
-                done = server.invoke(f"Main{program.number}", None, method, call)
-            outcome.results.append(_ended(done))
+                outcome.results.append(server.client(method, text))
         except Exception as error:
             outcome.results.append(f"the machinery failed: {type(error).__name__}: {error}")
-    outcome.results = [_as_builtin(each) for each in outcome.results]
+    outcome.meanwhile = server.meanwhile
     for (service, key), _ in list(server.state.items()):
         _worker_state(outcome, server, service, key)
     outcome.printed = "".join(text for _, text in server.logs)
@@ -263,14 +181,15 @@ def _ended(done):
 def _worker_state(outcome, server, service, key):
     shown = "" if key is None else f"({codec.decode(key)!r})"
     for name, _, initial, _ in server.services[service][4]:
-        value = server.get(service, name, key)
         absent = server.cells(service, key)[name] is None
-        initial = form(codec.decode(initial))
-        _keep(outcome, f"{service}{shown}.{name}", initial if absent else form(value), initial)
+        initial = codec.decode(initial)
+        outcome.keep(f"{service}{shown}.{name}", initial if absent else server.get(service, name, key), initial)
 
 
 def load(init):
     """A worker in this process that holds these programs."""
     worker = fake.Inside()
-    worker.load(*init)
+    with mock.patch.object(loader, "relocate"):
+        # Moving positions back takes most of the time; that tracebacks show them is tested elsewhere.
+        worker.load(*init)
     return worker

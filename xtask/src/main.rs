@@ -19,8 +19,9 @@ usage: cargo xtask <command>
                   tidy fmt clippy unit build fault python e2e
                   (rust: tidy fmt clippy unit; examples: the end-to-end tests of the examples)
   tidy            the rules that no other tool checks
-  differential [--programs N] [--seed S]
-                  random services as plain Python and compiled, in all ways; 10,000 unless told otherwise
+  differential [--programs N] [--seed S] [--killed]
+                  random services as plain Python and compiled, in all ways, 10,000 unless told otherwise;
+                  or on the real server, which is killed meanwhile
   fuzz [--seconds N] [--seed S]
                   compile mutated sources for so long; a failure names the text
   bench [OPTION…] build for release and measure; options are the load generator's, see --help
