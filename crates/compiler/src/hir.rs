@@ -1,5 +1,5 @@
 //! Our own tree of a Python module, with byte spans. Only [`crate::parse`] builds it, so that nothing else depends on
-//! the parser. Literal text that no analysis needs (of f-strings, for instance) is not kept: the source has it.
+//! the parser. Text that no analysis needs is not kept: the source has it.
 
 use crate::span::Span;
 
@@ -61,8 +61,8 @@ pub(crate) enum ExprKind {
     Bool(bool),
     None,
     Ellipsis,
-    /// The interpolated expressions of an f-string or t-string, format specifications included.
-    Format(Vec<Interpolation>),
+    /// An f-string or t-string.
+    Format(Format),
     List(Vec<Expr>),
     Tuple(Vec<Expr>),
     Set(Vec<Expr>),
@@ -87,10 +87,20 @@ pub(crate) enum ExprKind {
 }
 
 #[derive(Debug)]
+pub(crate) struct Format {
+    /// The interpolated expressions, those of format specifications after the one that they are for.
+    pub(crate) parts: Vec<Interpolation>,
+    /// The literal texts before the parts and after the last, if all parts are plain `{value}`.
+    pub(crate) texts: Option<Vec<String>>,
+}
+
+#[derive(Debug)]
 pub(crate) struct Interpolation {
     pub(crate) value: Expr,
     /// `{value=}`: the text of the expression is part of the result.
     pub(crate) debug: bool,
+    /// It stands in the format specification of the one before.
+    pub(crate) in_spec: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

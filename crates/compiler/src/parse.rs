@@ -406,8 +406,8 @@ impl Builder<'_> {
             ast::Expr::FString(e) => self.fstring(e),
             ast::Expr::TString(e) => {
                 let mut parts = Vec::new();
-                e.value.iter().for_each(|t| self.interpolations(&t.elements, &mut parts));
-                ExprKind::Format(parts)
+                e.value.iter().for_each(|t| self.interpolations(&t.elements, false, &mut parts));
+                ExprKind::Format(Format { parts, texts: None })
             }
             ast::Expr::StringLiteral(e) => ExprKind::Str(e.value.to_str().to_owned()),
             ast::Expr::BytesLiteral(e) => ExprKind::Bytes(e.value.bytes().collect()),
@@ -465,20 +465,52 @@ impl Builder<'_> {
 
     fn fstring(&mut self, e: &ast::ExprFString) -> ExprKind {
         let mut parts = Vec::new();
+        let mut texts = Some(vec![String::new()]);
         for part in e.value.iter() {
-            if let ast::FStringPart::FString(f) = part {
-                self.interpolations(&f.elements, &mut parts);
+            match part {
+                ast::FStringPart::Literal(literal) => push_text(&mut texts, &literal.value),
+                ast::FStringPart::FString(f) => {
+                    f.elements.iter().for_each(|element| next_text(element, &mut texts));
+                    self.interpolations(&f.elements, false, &mut parts);
+                }
             }
         }
-        ExprKind::Format(parts)
+        ExprKind::Format(Format { parts, texts })
     }
 
-    fn interpolations(&mut self, elements: &ast::InterpolatedStringElements, into: &mut Vec<Interpolation>) {
+    fn interpolations(
+        &mut self,
+        elements: &ast::InterpolatedStringElements,
+        in_spec: bool,
+        into: &mut Vec<Interpolation>,
+    ) {
         for element in elements.iter() {
             let ast::InterpolatedStringElement::Interpolation(part) = element else { continue };
-            into.push(Interpolation { value: self.expr(&part.expression), debug: part.debug_text.is_some() });
+            into.push(Interpolation { value: self.expr(&part.expression), debug: part.debug_text.is_some(), in_spec });
             if let Some(spec) = &part.format_spec {
-                self.interpolations(&spec.elements, into);
+                self.interpolations(&spec.elements, true, into);
+            }
+        }
+    }
+}
+
+fn push_text(texts: &mut Option<Vec<String>>, text: &str) {
+    if let Some(last) = texts.as_mut().and_then(|texts| texts.last_mut()) {
+        last.push_str(text);
+    }
+}
+
+/// The literal texts of an f-string, as long as all its parts are plain.
+fn next_text(element: &ast::InterpolatedStringElement, texts: &mut Option<Vec<String>>) {
+    match element {
+        ast::InterpolatedStringElement::Literal(literal) => push_text(texts, &literal.value),
+        ast::InterpolatedStringElement::Interpolation(part) => {
+            let plain = part.debug_text.is_none()
+                && part.format_spec.is_none()
+                && matches!(part.conversion, ast::ConversionFlag::None);
+            match texts.as_mut().filter(|_| plain) {
+                Some(texts) => texts.push(String::new()),
+                None => *texts = None,
             }
         }
     }

@@ -328,8 +328,8 @@ impl<'m, 'a> Placer<'m, 'a> {
                 self.expr(index, value);
             }
             ExprKind::Name(_) => self.value_of_function(expr, place),
-            ExprKind::Format(parts) => {
-                for part in parts {
+            ExprKind::Format(format) => {
+                for part in &format.parts {
                     let before = self.placed.edits.len();
                     self.expr(&part.value, value);
                     if part.debug && self.placed.edits.len() > before {

@@ -31,7 +31,7 @@ impl Expr {
                 call.args.iter().for_each(&mut *f);
                 call.keywords.iter().for_each(|k| f(&k.value));
             }
-            ExprKind::Format(parts) => parts.iter().for_each(|p| f(&p.value)),
+            ExprKind::Format(format) => format.parts.iter().for_each(|p| f(&p.value)),
             ExprKind::List(items) | ExprKind::Tuple(items) | ExprKind::Set(items) | ExprKind::Bool2(items) => {
                 items.iter().for_each(f);
             }

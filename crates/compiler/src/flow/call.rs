@@ -174,7 +174,7 @@ impl<'a> Walker<'_, 'a> {
         for (source, deep) in &summary.mutates {
             let mut val = self.seen_from_here(*source, callee, bound, expr);
             if *deep {
-                val = val.part();
+                val = val.any_part();
             }
             self.mutate(&val);
             bound.iter().for_each(|other| self.contain(&val, &other.val));
@@ -190,7 +190,9 @@ impl<'a> Walker<'_, 'a> {
                 match level {
                     Level::Inside => result.hold(&val),
                     Level::Itself => result.absorb(&val),
-                    Level::Part => result.absorb(&val.part()),
+                    Level::Within if types::holds_immutable(self.model, &val.ty) => {}
+                    Level::Within => result.absorb(&val.part()),
+                    Level::Part => result.absorb(&val.any_part()),
                 }
             }
         }
@@ -204,8 +206,11 @@ impl<'a> Walker<'_, 'a> {
     fn seen_from_here(&self, source: Source, callee: FunctionId, bound: &[Bound<'a>], expr: &Expr) -> Val {
         match source {
             Source::Param(owner, index) if owner == callee => {
-                let mut val = Val::default();
-                bound.iter().filter(|b| b.param == index).for_each(|b| val.absorb(&b.val));
+                let mut matching = bound.iter().filter(|b| b.param == index);
+                let mut val = matching.next().map(|b| b.val.clone()).unwrap_or_default();
+                for other in matching {
+                    val = val.join(&other.val);
+                }
                 val
             }
             Source::Field(_) | Source::Param(..) => Val::from(source, expr.span, Type::Any),
@@ -276,7 +281,7 @@ impl<'a> Walker<'_, 'a> {
     fn unknown(&mut self, expr: &'a Expr, callee: &Val, vals: &[Val]) -> Val {
         let mut all = callee.clone().typed(Type::Any);
         vals.iter().for_each(|val| all.absorb(val));
-        let all = all.part();
+        let all = all.any_part();
         self.mutate(&all);
         for val in vals {
             self.contain(&all, val);
@@ -316,7 +321,7 @@ impl<'a> Walker<'_, 'a> {
             }
             Some(Known::Within) => {
                 let mut result = self.fresh(expr, Type::Any);
-                vals.iter().for_each(|val| result.absorb(&val.clone().part()));
+                vals.iter().for_each(|val| result.absorb(&val.clone().any_part()));
                 result
             }
             Some(Known::Elements) => {
@@ -332,9 +337,16 @@ impl<'a> Walker<'_, 'a> {
                 vals.iter().skip(1).for_each(|val| result.hold(val));
                 result
             }
+            Some(Known::Lazy) => self.lazily(expr, call, path, &vals),
             Some(Known::Element) => {
-                let mut result = if vals.len() == 1 { self.element(&first) } else { first.clone() };
-                vals.iter().skip(1).for_each(|val| result = std::mem::take(&mut result).join(val));
+                let starred = call.args.iter().any(|a| matches!(a.kind, ExprKind::Starred(_)));
+                let one = !starred && (call.args.len() == 1 || path == "builtins.next");
+                let mut result = if one { self.element(&first) } else { first.clone() };
+                let judges = call.keywords.iter().map(|k| k.name.as_ref().is_some_and(|n| n.name == "key"));
+                let judges = call.args.iter().map(|_| false).chain(judges);
+                for (val, _) in vals.iter().zip(judges).skip(1).filter(|(_, judges)| !judges) {
+                    result = std::mem::take(&mut result).join(val);
+                }
                 result
             }
             Some(Known::Changes) => {
@@ -343,6 +355,22 @@ impl<'a> Walker<'_, 'a> {
             }
             None => self.unknown(expr, &Val::default(), &vals),
         }
+    }
+
+    /// An iterator over its arguments, which reads them when it is consumed.
+    fn lazily(&mut self, expr: &'a Expr, call: &'a Call, path: &str, vals: &[Val]) -> Val {
+        let mut result = self.fresh(expr, Type::Any);
+        vals.iter().for_each(|val| result.hold(val));
+        let computes = |function: &'a Expr| match self.model.resolve(self.file, function) {
+            Entity::Path(path) => tables::function(&path) == Some(Known::Clean),
+            _ => false,
+        };
+        let bare = match (path, call.args.as_slice()) {
+            ("builtins.map", [function, ..]) => computes(function),
+            ("builtins.filter", [..]) => vals.iter().skip(1).all(|val| self.element(val).sources.is_empty()),
+            _ => vals.iter().all(|val| self.element(val).sources.is_empty()),
+        };
+        if bare { result.shaped(Shape::Bare) } else { result }
     }
 
     /// A new object of a class of the application, built around its arguments.
@@ -474,15 +502,19 @@ impl<'a> Walker<'_, 'a> {
                 vals.iter().skip(1).for_each(|val| self.publish(val, field));
                 item
             }
-            "keys" | "values" | "items" | "copy" => {
+            "keys" | "values" | "items" => {
                 self.read(field, Cells::Whole);
-                let shape = match name {
+                holder.clone().shaped(match name {
                     "keys" => Shape::Keys,
                     "values" => Shape::Values,
-                    "items" => Shape::Items,
-                    _ => Shape::Plain,
-                };
-                holder.clone().shaped(shape)
+                    _ => Shape::Items,
+                })
+            }
+            "copy" => {
+                self.read(field, Cells::Whole);
+                let mut result = self.fresh(expr, holder.ty.clone());
+                result.hold(&item);
+                result
             }
             "update" => {
                 self.summary.writes.insert(field);

@@ -33,10 +33,7 @@ impl<'a> Walker<'_, 'a> {
             ExprKind::Bool(_) => Val::clean(Type::Bool),
             ExprKind::None => Val::clean(Type::None),
             ExprKind::Complex(..) | ExprKind::Ellipsis => Val::clean(Type::Int),
-            ExprKind::Format(parts) => {
-                self.parts(parts.iter().map(|p| &p.value));
-                Val::clean(Type::Str)
-            }
+            ExprKind::Format(format) => self.format(format),
             ExprKind::List(items) => self.display(expr, items, Type::List(Box::new(Type::Any))),
             ExprKind::Set(items) => self.display(expr, items, Type::Set(Box::new(Type::Any))),
             ExprKind::Tuple(items) => self.tuple(items),
@@ -85,12 +82,29 @@ impl<'a> Walker<'_, 'a> {
                 self.summary.returned(&val.part());
                 Val::default()
             }
-            ExprKind::Starred(inner) => self.value(inner),
+            ExprKind::Starred(inner) => {
+                let val = self.value(inner);
+                self.element(&val)
+            }
             ExprKind::Slice(parts) => {
                 self.parts(parts.iter().flatten().map(|p| &**p));
                 Val::clean(Type::Any)
             }
         }
+    }
+
+    /// Each part becomes text at once, except that its format is evaluated in between.
+    fn format(&mut self, format: &'a Format) -> Val {
+        let before = self.held.len();
+        for part in &format.parts {
+            if !part.in_spec {
+                self.held.truncate(before);
+            }
+            let val = self.value(&part.value);
+            self.held.push(val);
+        }
+        self.held.truncate(before);
+        Val::clean(Type::Str)
     }
 
     /// Evaluates in order, holding each while the next is evaluated; gives all that they refer to.
@@ -244,7 +258,16 @@ impl<'a> Walker<'_, 'a> {
     }
 
     fn dict(&mut self, expr: &'a Expr, items: &'a [(Option<Expr>, Expr)]) -> Val {
-        let parts = self.parts(items.iter().flat_map(|(key, value)| key.iter().chain([value])));
+        let before = self.held.len();
+        for (key, value) in items {
+            let keys = self.parts(key.iter());
+            self.held.extend(keys);
+            let val = self.value(value);
+            // What `**value` holds is copied on the spot.
+            let val = if key.is_some() { val } else { self.item(&val) };
+            self.held.push(val);
+        }
+        let parts = self.held.split_off(before);
         let mut all = self.fresh(expr, Type::Dict(Box::new(Type::Any), Box::new(Type::Any)));
         parts.iter().for_each(|part| all.hold(part));
         all
@@ -291,8 +314,16 @@ impl<'a> Walker<'_, 'a> {
         }
         let ty = if one.ty == other.ty { one.ty.clone() } else { Type::Any };
         let mut all = self.fresh(expr, ty);
-        all.hold(one);
-        all.hold(other);
+        for operand in [one, other] {
+            match &operand.ty {
+                // A new collection of what they hold.
+                Type::Dict(..) => all.hold(&self.item(operand)),
+                Type::List(_) | Type::Set(_) | Type::Tuple(_) | Type::TupleOf(_) => {
+                    all.hold(&self.element(operand));
+                }
+                _ => all.hold(operand),
+            }
+        }
         all
     }
 
@@ -360,6 +391,8 @@ impl<'a> Walker<'_, 'a> {
             iterated.iter().for_each(|val| result.hold(val));
             if !element_changes {
                 result.ty = Type::TupleOf(Box::new(all.ty));
+            } else if all.sources.is_empty() {
+                result.shape = Shape::Bare;
             }
         }
         result

@@ -235,7 +235,7 @@ impl<'a> Walker<'_, 'a> {
             case.pattern.values.iter().for_each(|v| _ = self.value(v));
             let scope = self.model.functions[self.id].scope;
             for bound in &case.pattern.binds {
-                self.bind(scope, &bound.name, val.clone().typed(Type::Any).part());
+                self.bind(scope, &bound.name, val.clone().typed(Type::Any).any_part());
             }
             case.guard.iter().for_each(|g| _ = self.value(g));
             self.block(&case.body);

@@ -70,7 +70,7 @@ impl Summary {
     pub(crate) fn returned(&mut self, val: &Val) {
         for (source, borrow) in &val.sources {
             let level = self.returns.entry(*source).or_insert(borrow.level);
-            *level = borrow.level.max(*level);
+            *level = borrow.level.join(*level);
         }
     }
 

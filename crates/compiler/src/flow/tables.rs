@@ -11,6 +11,8 @@ pub(crate) enum Known {
     Within,
     /// Reads them; the result is a new collection of their elements.
     Elements,
+    /// Reads them; the result is an iterator over them.
+    Lazy,
     /// The result is an element.
     Element,
     /// May change them; the result may refer to them.
@@ -51,7 +53,7 @@ fn builtin(name: &str) -> Option<Known> {
         | "object" => Known::Clean,
         "dict" | "frozenset" | "list" | "set" | "sorted" | "tuple" => Known::Elements,
         "max" | "min" | "next" => Known::Element,
-        "enumerate" | "filter" | "iter" | "map" | "reversed" | "zip" => Known::Keeps,
+        "enumerate" | "filter" | "iter" | "map" | "reversed" | "zip" => Known::Lazy,
         "getattr" => Known::Within,
         _ if name.starts_with("__sos__.") => Known::Clean,
         _ if name.ends_with("Error") || name.ends_with("Exception") || name == "StopIteration" => Known::Keeps,

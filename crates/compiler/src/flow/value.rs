@@ -26,8 +26,33 @@ pub(crate) enum Level {
     Inside,
     /// The value may be the object.
     Itself,
+    /// The value may be something in it, however deep.
+    Within,
     /// The value may be the object, or something in it, however deep.
     Part,
+}
+
+impl Level {
+    /// Either level.
+    pub(crate) fn join(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Itself, Self::Within) | (Self::Within, Self::Itself) => Self::Part,
+            _ => self.max(other),
+        }
+    }
+
+    /// True if changing the value may change what the object holds.
+    pub(crate) fn is_deep(self) -> bool {
+        self >= Self::Within
+    }
+
+    /// The level of something that a value of this level holds.
+    fn inner(self) -> Self {
+        match self {
+            Self::Inside | Self::Part => Self::Part,
+            Self::Itself | Self::Within => Self::Within,
+        }
+    }
 }
 
 /// How a name came to hold an object of a source.
@@ -53,6 +78,8 @@ pub(crate) enum Shape {
     Items,
     /// An element of `.items()`.
     Item,
+    /// An iterator whose elements refer to nothing.
+    Bare,
 }
 
 /// A value, abstractly.
@@ -80,7 +107,7 @@ impl Val {
         for (source, borrow) in &other.sources {
             let own = self.sources.entry(*source).or_insert(*borrow);
             own.stale = own.stale.or(borrow.stale);
-            own.level = own.level.max(borrow.level);
+            own.level = own.level.join(borrow.level);
         }
     }
 
@@ -94,6 +121,12 @@ impl Val {
 
     /// Something that this value holds.
     pub(crate) fn part(mut self) -> Self {
+        self.sources.values_mut().for_each(|borrow| borrow.level = borrow.level.inner());
+        self
+    }
+
+    /// The value, or something that it holds.
+    pub(crate) fn any_part(mut self) -> Self {
         self.sources.values_mut().for_each(|borrow| borrow.level = Level::Part);
         self
     }

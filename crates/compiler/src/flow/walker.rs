@@ -137,11 +137,11 @@ impl<'m, 'a> Walker<'m, 'a> {
         match (source, self.service) {
             (Source::Field(field), Some(service)) => {
                 let is_dict = self.model.services[service].fields[field].kind == FieldKind::Dict;
-                vec![Lender { service, field, whole: is_dict && level != Level::Part }]
+                vec![Lender { service, field, whole: is_dict && !level.is_deep() }]
             }
             (Source::Param(function, index), _) => {
                 let all = self.shared.borrowed.get(&(function, index)).into_iter().flatten();
-                all.map(|lender| Lender { whole: lender.whole && level != Level::Part, ..*lender }).collect()
+                all.map(|lender| Lender { whole: lender.whole && !level.is_deep(), ..*lender }).collect()
             }
             (Source::Field(_), None) | (Source::Fresh(..), _) => Vec::new(),
         }
@@ -229,7 +229,7 @@ impl<'m, 'a> Walker<'m, 'a> {
     /// The value is changed in place; what it holds stays as it is.
     pub(super) fn mutate(&mut self, val: &Val) {
         for (source, borrow) in val.sources.iter().filter(|(_, b)| b.level != Level::Inside) {
-            self.mutated(*source, borrow.level == Level::Part);
+            self.mutated(*source, borrow.level.is_deep());
         }
     }
 
@@ -427,6 +427,9 @@ impl<'m, 'a> Walker<'m, 'a> {
 
     /// An element of a value: by iteration.
     pub(super) fn element(&mut self, val: &Val) -> Val {
+        if val.shape == Shape::Bare {
+            return Val::clean(Type::Any);
+        }
         let ty = match (&val.ty, val.shape) {
             (Type::Dict(key, _), Shape::View(_) | Shape::Keys | Shape::Plain) => return Val::clean((**key).clone()),
             (_, Shape::Keys) => return Val::clean(Type::Any),
@@ -445,6 +448,9 @@ impl<'m, 'a> Walker<'m, 'a> {
 
     /// An element of a value: by index or key.
     pub(super) fn item(&mut self, val: &Val) -> Val {
+        if val.shape == Shape::Bare {
+            return Val::clean(Type::Any);
+        }
         let ty = match &val.ty {
             Type::Dict(_, value) => (**value).clone(),
             Type::List(item) | Type::TupleOf(item) => (**item).clone(),

@@ -101,7 +101,7 @@ impl<'a> Finder<'_, 'a> {
                 self.import = import;
                 return;
             }
-            ExprKind::Format(parts) => return parts.iter().for_each(|part| self.interpolation(part)),
+            ExprKind::Format(format) => return format.parts.iter().for_each(|part| self.interpolation(part)),
             _ => {}
         }
         expr.children(&mut |child| self.expr(child, false));

@@ -20,6 +20,18 @@ pub(crate) fn immutable(model: &Model<'_>, ty: &Type) -> bool {
     immutable_within(model, ty, DEPTH_MAX)
 }
 
+/// True if a collection of this type holds nothing that can be changed in place.
+pub(crate) fn holds_immutable(model: &Model<'_>, ty: &Type) -> bool {
+    match ty {
+        // What can be a key cannot be changed.
+        Type::Dict(_, item) | Type::List(item) | Type::Set(item) | Type::FrozenSet(item) | Type::TupleOf(item) => {
+            immutable(model, item)
+        }
+        Type::Tuple(items) => items.iter().all(|item| immutable(model, item)),
+        _ => immutable(model, ty),
+    }
+}
+
 fn immutable_within(model: &Model<'_>, ty: &Type, depth: u32) -> bool {
     let Some(depth) = depth.checked_sub(1) else { return false };
     match ty {
