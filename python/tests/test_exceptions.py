@@ -24,6 +24,10 @@ class Outer:
         pass
 
 
+class Several(ExceptionGroup):
+    pass
+
+
 class Awkward(Exception):
     def __str__(self):
         raise RuntimeError("no text")
@@ -33,7 +37,7 @@ class Awkward(Exception):
 SOURCE = '''\
 import asyncio
 import json
-from shop.errors import Awkward, Outer, SoldOut
+from shop.errors import Awkward, Outer, Several, SoldOut
 
 
 class Hotel:
@@ -65,7 +69,20 @@ class Hotel:
         if name == "cancelled":
             raise asyncio.CancelledError("why")
         if name == "group":
-            raise ExceptionGroup("several", [ValueError(1)])
+            inner = ExceptionGroup("inner", [SoldOut("Ritz", 1), OSError(2, "x")])
+            inner.add_note("of two")
+            raise ExceptionGroup("several", [ValueError(1), inner])
+        if name == "own group":
+            raise Several("own", [KeyError("k")])
+        if name == "base group":
+            raise BaseExceptionGroup("base", [KeyboardInterrupt(), ValueError(2)])
+        if name == "long group":
+            raise ExceptionGroup("long", [ValueError(n) for n in range(1000)])
+        if name == "deep group":
+            error = ValueError("deepest")
+            for level in range(30):
+                error = ExceptionGroup(str(level), [error])
+            raise error
         if name == "surrogate":
             raise ValueError("\\ud800")
         if name == "awkward":
@@ -158,7 +175,35 @@ class OverCalls(ExceptionCase):
         self.assertEqual((type(error).__name__, error.type), ("CallError", "json.decoder.JSONDecodeError"))
         self.assertIn("Expecting property name", str(error))
         self.assertEqual(self.failure("builtin", "local").type, "shop.hotel.Hotel.builtin.<locals>.Local")
-        self.assertEqual(self.failure("builtin", "group").type, "builtins.ExceptionGroup")
+
+    def test_groups_come_with_their_exceptions(self):
+        import shop.errors
+
+        error = self.failure("builtin", "group")
+        self.assertIs(type(error), ExceptionGroup)
+        self.assertEqual((error.message, str(error)), ("several", "several (2 sub-exceptions)"))
+        first, inner = error.exceptions
+        self.assertEqual((type(first), first.args), (ValueError, (1,)))
+        self.assertEqual((type(inner), inner.message, inner.__notes__), (ExceptionGroup, "inner", ["of two"]))
+        sold_out, missing = inner.exceptions
+        self.assertEqual((type(sold_out), sold_out.hotel), (shop.errors.SoldOut, "Ritz"))
+        self.assertEqual((type(missing), missing.errno), (FileNotFoundError, 2))
+        found, rest = error.split(shop.errors.SoldOut)
+        self.assertEqual(len(found.exceptions), 1)
+        self.assertIn("SoldOut: Ritz has 1", error.__cause__.args[0])
+        own = self.failure("builtin", "own group")
+        self.assertEqual((type(own), own.exceptions[0].args), (shop.errors.Several, ("k",)))
+        base = self.failure("builtin", "base group")
+        self.assertEqual([type(part) for part in base.exceptions], [KeyboardInterrupt, ValueError])
+
+    def test_groups_are_bounded(self):
+        error = self.failure("builtin", "long group")
+        self.assertEqual((type(error).__name__, error.type), ("CallError", "builtins.ExceptionGroup"))
+        error = self.failure("builtin", "deep group")
+        for level in range(29, 21, -1):
+            self.assertEqual((type(error), error.message), (ExceptionGroup, str(level)))
+            error = error.exceptions[0]
+        self.assertEqual((type(error).__name__, error.type), ("CallError", "builtins.ExceptionGroup"))
 
     def test_text_that_cannot_be_sent(self):
         self.assertEqual(self.failure("builtin", "surrogate").args, ("'\\ud800'",))

@@ -1,7 +1,8 @@
 """Exceptions to and from values, with tracebacks at the user's lines.
 
 An exception travels as the tuple (qualified class, args, attributes, notes, traceback text, str). It comes back as that
-class if Python or the application defines it, else as `CallError`. Frames of this package are in no traceback.
+class if Python or the application defines it, else as `CallError`. An exception group's second argument is its
+exceptions in this form. Frames of this package are in no traceback.
 """
 
 import asyncio
@@ -18,6 +19,9 @@ _PACKAGE = os.path.dirname(os.path.abspath(errors.__file__)) + os.sep
 _IMPORTLIB = importlib.__file__
 #: A traceback longer than this loses its middle: chains grow with every call they pass.
 _TEXT_MAX = 32 * 1024
+#: Groups within groups beyond this depth, and exceptions of one group beyond this number, come back as their text.
+_GROUPS_MAX = 8
+_PARTS_MAX = 100
 
 #: Classes outside of builtins that come back as themselves.
 _KNOWN = {f"sostenuto.{name}": getattr(errors, name) for name in errors.NAMES}
@@ -27,15 +31,19 @@ _KNOWN["asyncio.exceptions.CancelledError"] = asyncio.CancelledError
 app_modules = set()
 
 
-def encode(error, text=None):
-    """The bytes of an exception. `text` replaces its traceback."""
+def encode(error, text=None, groups=_GROUPS_MAX):
+    """The bytes of an exception. `text` replaces its traceback; `groups` may be nested in it."""
     kind = type(error)
     name = clean(f"{kind.__module__}.{kind.__qualname__}")
     notes = [clean(note) for note in getattr(error, "__notes__", None) or () if isinstance(note, str)]
     text = user_traceback(error) if text is None else text
     told = message(error)
+    if groups and isinstance(error, BaseExceptionGroup) and len(error.exceptions) <= _PARTS_MAX:
+        args = (clean(error.message), [encode(part, "", groups - 1) for part in error.exceptions])
+    else:
+        args = tuple(map(_sendable, _args(error)))
     try:
-        return codec.encode((name, tuple(map(_sendable, _args(error))), _attributes(error), notes, text, told))
+        return codec.encode((name, args, _attributes(error), notes, text, told))
     except codec.Unstorable:
         # Each part could be sent; together they are nested too deeply.
         return codec.encode((name, tuple(map(short_repr, _args(error))), {}, notes, text, told))
@@ -137,6 +145,8 @@ def _build(name, args, told):
     error = None
     if cls is not None:
         try:
+            if issubclass(cls, BaseExceptionGroup):
+                args = (args[0], [decode(part) for part in args[1]])
             error = _instance(cls, args)
         except Exception:
             error = None
