@@ -14,10 +14,10 @@ use protocol::worker::{FetchWhat, Held, HeldCell, JournalStep, Resume, Slice, Sl
 
 use crate::deployment::{is_dict, mode_of};
 use crate::io::{Effect, Query, Submit, Token, Turn};
+use crate::keys;
 use crate::live::{Phase, StepContext, TurnState, Want};
 use crate::locks::Verdict;
 use crate::partition::Partition;
-use crate::routing;
 
 /// Why rows are read.
 #[derive(Debug)]
@@ -180,16 +180,17 @@ impl Partition {
         let call = &live.row.call;
         let Some((_, method)) = self.deployment.method(&call.service, &call.method) else { return };
         for foreseen in &method.foreseen {
-            let what = match &foreseen.what {
-                ForeseenCells::Scalar => FetchWhat::Scalar,
-                ForeseenCells::Whole => FetchWhat::Whole,
-                ForeseenCells::Entry(expression) => match routing::evaluate(expression, method, &call.args) {
-                    Some(key) => FetchWhat::Entry(key),
-                    None => continue,
-                },
+            let parts = match &foreseen.what {
+                ForeseenCells::Scalar => vec![FetchWhat::Scalar],
+                ForeseenCells::Whole => vec![FetchWhat::Whole],
+                ForeseenCells::Entry(expression) => {
+                    keys::evaluate_all(expression, method, &call.args).into_iter().map(FetchWhat::Entry).collect()
+                }
             };
-            for (partition, cell, lock) in self.locks_for(id, &foreseen.field, &what).unwrap_or_default() {
-                want(wants, partition, cell, lock);
+            for what in parts {
+                for (partition, cell, lock) in self.locks_for(id, &foreseen.field, &what).unwrap_or_default() {
+                    want(wants, partition, cell, lock);
+                }
             }
         }
     }

@@ -20,6 +20,7 @@ mod deployment;
 mod end;
 mod inspect;
 mod io;
+mod keys;
 mod limits;
 mod live;
 mod locks;

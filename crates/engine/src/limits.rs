@@ -20,5 +20,7 @@ pub(crate) const FORGET_BATCH_MAX: usize = 256;
 pub(crate) const FORGET_PERIOD: u64 = 1_000_000;
 /// Tasks of one partition that the runtime is given at once; further ones wait here, in order.
 pub(crate) const TASKS_IN_FLIGHT_MAX: usize = 1_000;
+/// Elements of a list argument whose cells are foreseen; of a longer one none is, the step fetches what it needs.
+pub(crate) const KEYS_FORESEEN_MAX: usize = 256;
 /// Calls and sends that one step may start; beyond, the step fails.
 pub(crate) const OPS_PER_STEP_MAX: usize = 10_000;

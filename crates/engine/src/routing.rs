@@ -1,11 +1,11 @@
 //! Where an invocation lives: from service, key, method and arguments to its id, whose slot names the home.
 
 use protocol::ids::{InvocationId, SLOTS, Slot, digest};
-use protocol::manifest::{FieldKind, KeyExpr, Manifest, Method, ParameterKind, Service};
+use protocol::manifest::{FieldKind, Manifest, Method, Service};
 use protocol::record::Dedup;
-use protocol::{Value, msgpack};
 
 use crate::deployment::{canonical, service_slot};
+use crate::keys;
 
 /// Why a call cannot be routed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,43 +56,12 @@ pub(crate) fn slot(
     }
     if let Some(expression) = &method.route {
         // A key that cannot be computed or hashed fails in the method, where Python would raise.
-        let encoded = evaluate(expression, method, args);
+        let encoded = keys::evaluate(expression, method, args);
         return Ok(encoded.and_then(|key| canonical(&key).ok()).map(|canonical| Slot::of(&canonical)));
     }
     let only_scalars = !method.modes.is_empty()
         && method.modes.iter().all(|(name, _)| service.field(name).is_some_and(|f| f.kind == FieldKind::Scalar));
     Ok(only_scalars.then(|| service_slot(&service.name)))
-}
-
-/// The encoded key that an expression gives for these arguments; `None` if it cannot be known before the method runs.
-pub(crate) fn evaluate(expression: &KeyExpr, method: &Method, args: &[u8]) -> Option<Vec<u8>> {
-    let value = match expression {
-        KeyExpr::Constant(encoded) => return Some(encoded.clone()),
-        KeyExpr::Parameter(index) => argument(method, *index, args)?,
-        KeyExpr::Item(index, name) => match argument(method, *index, args)? {
-            Value::Dict(items) => items.into_iter().find(|(k, _)| *k == Value::Str(name.clone()))?.1,
-            Value::Record(_, fields) => fields.into_iter().find(|(k, _)| k == name)?.1,
-            _ => return None,
-        },
-        KeyExpr::Str(index) => match argument(method, *index, args)? {
-            Value::Str(text) => Value::Str(text),
-            Value::Int(number) => Value::Str(number.to_string()),
-            _ => return None,
-        },
-    };
-    msgpack::encode(&value).ok()
-}
-
-fn argument(method: &Method, index: u32, args: &[u8]) -> Option<Value> {
-    let index = index as usize;
-    let parameter = method.parameters.get(index)?;
-    let (mut positional, named) = msgpack::decode_args(args).ok()?;
-    let by_position = matches!(parameter.kind, ParameterKind::Normal | ParameterKind::PositionalOnly);
-    if by_position && index < positional.len() {
-        return Some(positional.swap_remove(index));
-    }
-    let name = &parameter.name;
-    named.into_iter().find(|(given, _)| given == name).map(|(_, value)| value)
 }
 
 /// Where a client's `Idempotency-Key` is remembered: scoped by service, method and routing key.

@@ -5,6 +5,8 @@ use minicbor::{Decode, Encode};
 
 use crate::ids::DeploymentId;
 use crate::schema::Type;
+use crate::value::Value;
+use crate::{json, msgpack};
 
 /// One compiled application.
 #[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
@@ -236,6 +238,62 @@ pub enum KeyExpr {
     /// A constant, as canonical msgpack.
     #[n(3)]
     Constant(#[cbor(n(0), with = "minicbor::bytes")] Vec<u8>),
+    /// `str(…)` of a `str` or an `int`.
+    #[n(4)]
+    Text(#[n(0)] Box<KeyExpr>),
+    /// An item or field, by its name, of what another gives.
+    #[n(5)]
+    Part(#[n(0)] Box<KeyExpr>, #[n(1)] String),
+    /// An f-string of plain parts, each a `str` or an `int`.
+    #[n(6)]
+    Join(#[n(0)] Vec<KeyExpr>),
+    /// `a + b` of texts.
+    #[n(7)]
+    Concat(#[n(0)] Vec<KeyExpr>),
+    /// A tuple.
+    #[n(8)]
+    Tuple(#[n(0)] Vec<KeyExpr>),
+    /// A key for each element of a collection: the collection, and the key in terms of [`KeyExpr::Element`].
+    #[n(9)]
+    Each(#[n(0)] Box<KeyExpr>, #[n(1)] Box<KeyExpr>),
+    /// The element, in a key of [`KeyExpr::Each`].
+    #[n(10)]
+    Element,
+}
+
+impl KeyExpr {
+    /// As the program writes it, for people.
+    pub fn text(&self, method: &Method) -> String {
+        self.within(method, "")
+    }
+
+    fn within(&self, method: &Method, list: &str) -> String {
+        let parameter = |index: &u32| method.parameters.get(*index as usize).map_or("?", |p| p.name.as_str());
+        let all =
+            |keys: &[Self], between| keys.iter().map(|k| k.within(method, list)).collect::<Vec<_>>().join(between);
+        match self {
+            Self::Parameter(index) => parameter(index).to_owned(),
+            Self::Item(index, item) => format!("{}.{item}", parameter(index)),
+            Self::Str(index) => format!("str({})", parameter(index)),
+            Self::Constant(bytes) => json::write_msgpack(bytes, json::Form::Natural).unwrap_or_default(),
+            Self::Text(key) => format!("str({})", key.within(method, list)),
+            Self::Part(key, item) => format!("{}.{item}", key.within(method, list)),
+            Self::Join(keys) => {
+                let part = |key: &Self| match key {
+                    Self::Constant(bytes) => match msgpack::decode(bytes) {
+                        Ok(Value::Str(text)) => text,
+                        _ => String::new(),
+                    },
+                    other => format!("{{{}}}", other.within(method, list)),
+                };
+                format!("f\"{}\"", keys.iter().map(part).collect::<String>())
+            }
+            Self::Concat(keys) => all(keys, " + "),
+            Self::Tuple(keys) => format!("({})", all(keys, ", ")),
+            Self::Each(elements, key) => key.within(method, &elements.within(method, list)),
+            Self::Element => format!("each of {list}"),
+        }
+    }
 }
 
 /// Cells that a method is expected to touch.

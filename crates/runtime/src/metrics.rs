@@ -69,6 +69,7 @@ pub(crate) fn collect(shared: &Shared) -> Vec<Metric> {
         counter("sostenuto_requests_total", "Requests that reached the driver.", get(&c.requests)),
         counter("sostenuto_requests_refused_total", "Requests refused before the driver.", get(&c.refused)),
         counter("sostenuto_steps_total", "Steps that workers ended.", get(&c.steps)),
+        counter("sostenuto_fetches_total", "Cells that steps asked for, not foreseen.", get(&c.fetches)),
         counter("sostenuto_records_total", "Records appended to the log.", get(&c.records)),
         counter("sostenuto_record_bytes_total", "Bytes of records appended to the log.", get(&c.record_bytes)),
         counter("sostenuto_rounds_total", "Rounds of the driver.", get(&c.rounds)),

@@ -47,6 +47,7 @@ pub(crate) struct Counters {
     pub(crate) requests: AtomicU64,
     pub(crate) refused: AtomicU64,
     pub(crate) steps: AtomicU64,
+    pub(crate) fetches: AtomicU64,
     pub(crate) records: AtomicU64,
     pub(crate) record_bytes: AtomicU64,
     pub(crate) rounds: AtomicU64,

@@ -5,8 +5,7 @@ mod stale;
 
 use std::collections::BTreeSet;
 
-use protocol::json::{Form, write_msgpack};
-use protocol::manifest::{FieldKind, Foreseen, ForeseenCells, KeyExpr, Manifest, Method, Mode};
+use protocol::manifest::{FieldKind, Foreseen, ForeseenCells, Manifest, Method, Mode};
 
 use crate::colour::{self, CallKind, Colours, classify};
 use crate::diagnostic::{Diagnostic, Sink};
@@ -98,7 +97,7 @@ impl<'a> Explainer<'_, 'a> {
             lines: (first, last),
             cells: method.modes.clone(),
             foreseen: method.foreseen.iter().map(|cells| foreseen(method, cells)).collect(),
-            route: method.route.as_ref().map(|key| key_text(method, key)),
+            route: method.route.as_ref().map(|key| key.text(method)),
             read_only: method.read_only,
             atomic: atomic(first, last, &waits),
             waits,
@@ -225,17 +224,7 @@ fn atomic(first: u32, last: u32, waits: &[(u32, String)]) -> Vec<(u32, u32)> {
 fn foreseen(method: &Method, foreseen: &Foreseen) -> String {
     match &foreseen.what {
         ForeseenCells::Scalar => foreseen.field.clone(),
-        ForeseenCells::Entry(key) => format!("{}[{}]", foreseen.field, key_text(method, key)),
+        ForeseenCells::Entry(key) => format!("{}[{}]", foreseen.field, key.text(method)),
         ForeseenCells::Whole => format!("{}[*]", foreseen.field),
-    }
-}
-
-fn key_text(method: &Method, key: &KeyExpr) -> String {
-    let parameter = |index: &u32| method.parameters.get(*index as usize).map_or("?", |p| p.name.as_str());
-    match key {
-        KeyExpr::Parameter(index) => parameter(index).to_owned(),
-        KeyExpr::Item(index, item) => format!("{}.{item}", parameter(index)),
-        KeyExpr::Str(index) => format!("str({})", parameter(index)),
-        KeyExpr::Constant(bytes) => write_msgpack(bytes, Form::Natural).unwrap_or_default(),
     }
 }

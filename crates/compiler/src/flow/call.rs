@@ -91,6 +91,11 @@ impl<'a> Walker<'_, 'a> {
         let vals = self.arguments(call);
         let bound = self.bound(call, callee, skips, &vals, receiver);
         if self.suspends(expr) {
+            // What it touches before it suspends for the first time is touched before we do.
+            if self.model.service_of(callee) == self.service {
+                let summary = self.shared.summaries[callee].clone();
+                self.foresee(&summary, &bound);
+            }
             self.summary.acts = true;
             self.suspend(expr.span);
         }
@@ -227,7 +232,7 @@ impl<'a> Walker<'_, 'a> {
                 Cells::Scalar => Some(Cells::Scalar),
                 Cells::Whole => Some(Cells::Whole),
             };
-            if let Some(cells) = cells.filter(|_| self.is_foreseen()) {
+            if let Some(cells) = cells.filter(|cells| self.is_foreseen(cells)) {
                 self.summary.foresee(*field, cells);
             }
         }
@@ -245,18 +250,7 @@ impl<'a> Walker<'_, 'a> {
             let key = super::keys::key(self.model, self.id, expr, &self.shared.summaries[self.id])?;
             matching.next().is_none().then_some(key)
         };
-        match (key, key) {
-            (Key::Constant(_), key) => Some(key.clone()),
-            (Key::Param(index), _) => argument(*index),
-            (Key::Item(index, name), _) => match argument(*index)? {
-                Key::Param(own) => Some(Key::Item(own, name.clone())),
-                Key::Item(..) | Key::Str(_) | Key::Constant(_) => None,
-            },
-            (Key::Str(index), _) => match argument(*index)? {
-                Key::Param(own) => Some(Key::Str(own)),
-                Key::Item(..) | Key::Str(_) | Key::Constant(_) => None,
-            },
-        }
+        key.seen_by(&argument)
     }
 
     // ---- everything else ----

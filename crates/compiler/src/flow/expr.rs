@@ -363,6 +363,11 @@ impl<'a> Walker<'_, 'a> {
     }
 
     fn comp(&mut self, expr: &'a Expr, comp: &'a Comp) -> Val {
+        let always = comp.clauses.iter().all(|clause| clause.conditions.is_empty());
+        self.for_each(always, |walker| walker.collected(expr, comp))
+    }
+
+    fn collected(&mut self, expr: &'a Expr, comp: &'a Comp) -> Val {
         self.depth += 1;
         let lazy = matches!(comp.kind, CompKind::Generator { .. });
         let before = self.held.len();

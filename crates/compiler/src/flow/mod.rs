@@ -121,6 +121,11 @@ fn facts(model: &Model<'_>, summary: &Summary, id: FunctionId) -> Facts {
         read_only: summary.writes.is_empty() && !summary.acts,
         modes: modes.collect(),
         foreseen: foreseen.collect(),
-        route: summary.keys.iter().find_map(|k| k.expr()).filter(|_| service.entity_key.is_none()),
+        route: summary
+            .keys
+            .iter()
+            .filter(|k| !k.is_each())
+            .find_map(|k| k.expr())
+            .filter(|_| service.entity_key.is_none()),
     }
 }

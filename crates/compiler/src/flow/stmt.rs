@@ -173,19 +173,16 @@ impl<'a> Walker<'_, 'a> {
         let iter = self.value(&s.iter);
         let element = self.element(&iter);
         self.held.push(iter);
-        self.rounds(
-            |walker| {
-                // What is iterated may meanwhile hold what the body has put into it.
-                let mut element = element.clone();
-                let iter = walker.held.last().cloned().unwrap_or_default();
-                if !element.sources.is_empty() {
-                    element.absorb(&iter.part());
-                }
-                walker.assign(&s.target, element, None);
-            },
-            &s.body,
-            &[],
-        );
+        let head = |walker: &mut Self| {
+            // What is iterated may meanwhile hold what the body has put into it.
+            let mut element = element.clone();
+            let iter = walker.held.last().cloned().unwrap_or_default();
+            if !element.sources.is_empty() {
+                element.absorb(&iter.part());
+            }
+            walker.assign(&s.target, element, None);
+        };
+        self.for_each(true, |walker| walker.rounds(head, &s.body, &[]));
         self.held.pop();
         self.depth += 1;
         self.block(&s.orelse);

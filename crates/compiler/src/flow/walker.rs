@@ -67,6 +67,8 @@ pub(crate) struct Walker<'m, 'a> {
     /// Whether this pass reports.
     pub(super) told: Option<Vec<Report>>,
     pub(super) lambda_depth: u32,
+    /// How many of these are loops that stand where everything runs.
+    pub(super) each: u32,
     /// Lexical depth of transactions.
     pub(super) transactions: u32,
     /// Suspensions seen so far.
@@ -102,6 +104,7 @@ impl<'m, 'a> Walker<'m, 'a> {
             depth: 0,
             told: report.then(Vec::new),
             lambda_depth: 0,
+            each: 0,
             transactions: 0,
             suspended: 0,
             work: 0,
@@ -192,9 +195,29 @@ impl<'m, 'a> Walker<'m, 'a> {
 
     // ---- events ----
 
-    /// Code before the first suspension that always runs.
-    pub(super) fn is_foreseen(&self) -> bool {
-        self.depth == 0 && self.lambda_depth == 0 && self.state.as_ref().is_some_and(|s| s.suspended.is_none())
+    /// Code before the first suspension that always runs, or that runs for each element of what the key is made of.
+    pub(super) fn is_foreseen(&self, cells: &Cells) -> bool {
+        let sure = if matches!(cells, Cells::Entry(key) if key.is_each()) { self.each } else { 0 };
+        self.depth == sure && self.lambda_depth == 0 && self.state.as_ref().is_some_and(|s| s.suspended.is_none())
+    }
+
+    /// Walks the body of a loop or comprehension that runs for each element, if `always` holds.
+    pub(super) fn for_each<T>(&mut self, always: bool, walk: impl FnOnce(&mut Self) -> T) -> T {
+        let (each, suspended, known) = (self.each, self.suspended, self.summary.first.len());
+        if always && self.depth == self.each {
+            self.each += 1;
+        }
+        let result = walk(self);
+        self.each = each;
+        if self.suspended > suspended {
+            // Only the first element's cells are touched before that.
+            let mut index = 0;
+            self.summary.first.retain(|(_, cells)| {
+                index += 1;
+                index <= known || !matches!(cells, Cells::Entry(key) if key.is_each())
+            });
+        }
+        result
     }
 
     pub(super) fn read(&mut self, field: usize, cells: Cells) {
@@ -211,7 +234,7 @@ impl<'m, 'a> Walker<'m, 'a> {
         if let Cells::Entry(key) = &cells {
             self.summary.key(key.clone());
         }
-        if self.is_foreseen() {
+        if self.is_foreseen(&cells) {
             self.summary.foresee(field, cells);
         }
     }

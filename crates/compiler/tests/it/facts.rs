@@ -2,7 +2,7 @@
 
 use compiler::compile;
 use protocol::json::{Form, type_name, write_msgpack};
-use protocol::manifest::{FieldKind, Foreseen, ForeseenCells, KeyExpr, Manifest, Method, Mode, Service};
+use protocol::manifest::{FieldKind, Foreseen, ForeseenCells, Manifest, Method, Mode, Service};
 
 /// The line about `name`: `Hotel`, `Hotel.reserve`, `modules`, `records`.
 pub(crate) fn line(manifest: &Manifest, name: &str) -> String {
@@ -45,7 +45,7 @@ fn method(method: &Method) -> String {
     words.extend(method.coloured.then(|| "coloured".to_owned()));
     words.extend(method.read_only.then(|| "read_only".to_owned()));
     words.extend((!method.public).then(|| "private".to_owned()));
-    words.extend(method.route.as_ref().map(|key| format!("route={}", key_text(method, key))));
+    words.extend(method.route.as_ref().map(|key| format!("route={}", key.text(method))));
     words.extend(method.modes.iter().map(|(field, mode)| match mode {
         Mode::Shared => format!("{field}=shared"),
         Mode::Exclusive => format!("{field}=exclusive"),
@@ -59,18 +59,8 @@ fn method(method: &Method) -> String {
 fn cells(method: &Method, foreseen: &Foreseen) -> String {
     match &foreseen.what {
         ForeseenCells::Scalar => foreseen.field.clone(),
-        ForeseenCells::Entry(key) => format!("{}[{}]", foreseen.field, key_text(method, key)),
+        ForeseenCells::Entry(key) => format!("{}[{}]", foreseen.field, key.text(method)),
         ForeseenCells::Whole => format!("{}[*]", foreseen.field),
-    }
-}
-
-fn key_text(method: &Method, key: &KeyExpr) -> String {
-    let parameter = |index: &u32| method.parameters[*index as usize].name.as_str();
-    match key {
-        KeyExpr::Parameter(index) => parameter(index).to_owned(),
-        KeyExpr::Item(index, item) => format!("{}.{item}", parameter(index)),
-        KeyExpr::Str(index) => format!("str({})", parameter(index)),
-        KeyExpr::Constant(bytes) => write_msgpack(bytes, Form::Natural).unwrap(),
     }
 }
 

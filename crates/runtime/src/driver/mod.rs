@@ -413,6 +413,7 @@ impl Driver {
         let (counters, pool) = (&shared.counters, self.parts.pool.stats());
         add(&counters.rounds, 1);
         set(&counters.steps, pool.steps);
+        set(&counters.fetches, pool.fetches);
         set(&counters.workers_ready, pool.ready as u64);
         set(&counters.worker_starts, pool.started);
         set(&counters.worker_deaths, pool.deaths);

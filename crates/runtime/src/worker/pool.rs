@@ -50,6 +50,8 @@ pub(crate) struct PoolStats {
     pub(crate) started: u64,
     pub(crate) deaths: u64,
     pub(crate) steps: u64,
+    /// Answers to steps that asked for cells.
+    pub(crate) fetches: u64,
 }
 
 /// All workers of a node.
@@ -236,6 +238,7 @@ impl Pool {
     pub(crate) fn fetched(&mut self, partition: PartitionId, run: RunNumber, slice: Option<Slice>) {
         let Some(&number) = self.by_number.get(&(partition, run)) else { return };
         if let Some(worker) = self.runs.get(&number).and_then(|run| run.worker) {
+            self.stats.fetches += 1;
             self.say(worker, ToWorker::Fetched { run: RunNumber(number), slice });
         }
     }
