@@ -22,6 +22,7 @@ from sostenuto.errors import Aborted, TransactionError
 PERSISTENT = "sostenuto.Persistent"
 
 _MARK = "__sostenuto_service__"
+_COUNTED = "__sostenuto_counted__"
 _IS_COROUTINE = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.CO_ITERABLE_COROUTINE
 _INLINE = {"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>", "<lambda>"}
 
@@ -52,13 +53,26 @@ def entity(cls):
 
 def _prepare(cls, is_entity):
     setattr(cls, _MARK, is_entity)
-    for name, member in list(cls.__dict__.items()):
-        if inspect.isfunction(member) and not name.startswith("__"):
-            setattr(cls, name, _counted(member))
+    for base in cls.__mro__:
+        if base.__module__ not in _WITHOUT_METHODS:
+            _count_methods(base)
     cls.__new__ = _new_entity if is_entity else _new_service
-    cls.__init__ = _without_arguments(cls.__dict__.get("__init__"))
+    initialize = cls.__init__
+    cls.__init__ = _without_arguments(None if initialize is object.__init__ else initialize)
     cls.__getattr__ = _late_client
     return cls
+
+
+#: Modules of base classes that have no methods of a service.
+_WITHOUT_METHODS = ("builtins", "abc", "typing", "typing_extensions")
+
+
+def _count_methods(cls):
+    for name, member in list(cls.__dict__.items()):
+        if inspect.isfunction(member) and not name.startswith("__") and not hasattr(member, _COUNTED):
+            method = _counted(member)
+            setattr(method, _COUNTED, True)
+            setattr(cls, name, method)
 
 
 def _without_arguments(original):

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::hir::{Call, Expr, ExprId, ExprKind, StmtKind};
-use crate::model::{Entity, FileId, FunctionId, Model, Role, ServiceId};
+use crate::model::{ClassId, Entity, FileId, FunctionId, Model, Role, ServiceId};
 use crate::walk::{expressions, statements};
 
 /// What a call means to us.
@@ -129,23 +129,47 @@ pub(crate) fn compute(model: &Model<'_>) -> Colours {
         // What waits there waits outside of the system.
         *of = Own { mentions: std::mem::take(&mut of.mentions), ..Own::default() };
     }
-    let spread = |start: fn(&Own) -> bool| {
+    let spread = |start: fn(&Own) -> bool, relatives: &[Vec<FunctionId>]| {
         let mut marked: Vec<bool> = own.iter().map(start).collect();
         while own.iter().enumerate().any(|(id, o)| {
-            let new = !marked[id] && o.calls.iter().any(|callee| marked[*callee]);
+            let mut same = o.calls.iter().chain(relatives.get(id).into_iter().flatten());
+            let new = !marked[id] && same.any(|callee| marked[*callee]);
             marked[id] |= new;
             new
         }) {}
         marked
     };
     Colours {
-        suspends: spread(|o| o.suspends),
-        transacts: spread(|o| o.transacts),
-        sleeps: spread(|o| o.sleeps),
-        runs_tasks: spread(|o| o.runs_tasks),
+        suspends: spread(|o| o.suspends, &relatives(model)),
+        transacts: spread(|o| o.transacts, &[]),
+        sleeps: spread(|o| o.sleeps, &[]),
+        runs_tasks: spread(|o| o.runs_tasks, &[]),
         reached,
         outside,
     }
+}
+
+/// The functions that must have the colour of each: its text is theirs, or one overrides the other, so that a call may
+/// reach any of them.
+fn relatives(model: &Model<'_>) -> Vec<Vec<FunctionId>> {
+    if model.files.len() == model.modules {
+        return Vec::new();
+    }
+    let mut relatives = vec![Vec::new(); model.functions.len()];
+    let mut by_text: BTreeMap<*const crate::hir::Function, Vec<FunctionId>> = BTreeMap::new();
+    let mut by_name: BTreeMap<(ClassId, &str), Vec<FunctionId>> = BTreeMap::new();
+    for (id, function) in model.functions.iter().enumerate() {
+        by_text.entry(std::ptr::from_ref(function.hir)).or_default().push(id);
+        if let Some(class) = function.class.filter(|c| model.classes[*c].service.is_some()) {
+            by_name.entry((class, &function.hir.name.name)).or_default().push(id);
+        }
+    }
+    for family in by_text.into_values().chain(by_name.into_values()).filter(|family| family.len() > 1) {
+        for id in &family {
+            relatives[*id].extend(family.iter().filter(|other| *other != id));
+        }
+    }
+    relatives
 }
 
 /// What a function does itself.
@@ -163,7 +187,7 @@ struct Own {
 fn value_methods<'a>(model: &Model<'a>) -> BTreeMap<&'a str, Vec<FunctionId>> {
     let mut methods: BTreeMap<&str, Vec<FunctionId>> = BTreeMap::new();
     for (id, function) in model.functions.iter().enumerate() {
-        if function.class.is_some_and(|c| model.classes[c].service.is_none()) {
+        if !function.template && function.class.is_some_and(|c| model.classes[c].service.is_none()) {
             methods.entry(&function.hir.name.name).or_default().push(id);
         }
     }
@@ -193,7 +217,8 @@ fn own(model: &Model<'_>, id: FunctionId, methods: &BTreeMap<&str, Vec<FunctionI
     });
     statements(&function.hir.body, &mut |stmt| {
         if let StmtKind::Function(nested) = &stmt.kind
-            && let Some(inner) = model.functions.iter().position(|f| std::ptr::eq(f.hir, &**nested))
+            && let Some(inner) =
+                model.functions.iter().position(|f| f.file == function.file && std::ptr::eq(f.hir, &**nested))
         {
             own.mentions.push(inner);
         }

@@ -137,7 +137,8 @@ impl<'a> Sink<'a> {
 
     /// Takes a finished report. The same code at the same place is told once.
     pub(crate) fn add(&mut self, report: Report) {
-        let file = &self.app.files[report.file];
+        // Repeated files stand after all others, in their order.
+        let file = &self.app.files[report.file % self.app.files.len()];
         let (line, column) = line_column(&file.source, report.span.start);
         let known = |d: &&Diagnostic| d.code == report.code && d.span == report.span && d.file == file.path;
         if self.list.iter().any(|d| known(&d)) {

@@ -131,7 +131,7 @@ impl Writer<'_, '_> {
             returns: ty(info.hir.returns.as_ref()),
             doc: doc.trim().lines().next().unwrap_or_default().trim().to_owned(),
             example: example(doc, name),
-            digest: self.digests[info.file],
+            digest: self.digests[self.model.origin(info.file)],
             line: line_column(source, info.hir.def).0,
             public: mu2sls || !name.starts_with('_'),
         }

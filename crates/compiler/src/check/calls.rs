@@ -42,6 +42,11 @@ impl<'a> Checker<'_, 'a, '_> {
                     self.sink.add(Report::error("SOS0203", self.file, call.func.span, message));
                 }
             }
+            CallKind::Helper(callee) if self.model.functions[callee].template => {
+                let message = format!("`{}` is called without an object", self.model.function_name(callee));
+                let report = Report::error("SOS0124", self.file, call.func.span, message);
+                self.sink.add(report.help("write `super().method(…)`, or `self.method(…)`"));
+            }
             CallKind::Helper(callee) => {
                 self.without_client(call);
                 self.own_method(call, callee);
@@ -53,6 +58,11 @@ impl<'a> Checker<'_, 'a, '_> {
     /// `Account(key)`, `Hotel()`.
     fn client(&mut self, call: &'a Call) {
         let Entity::Class(class) = self.model.resolve(self.file, &call.func) else { return };
+        if self.model.classes[class].is_base {
+            let message = format!("`{}` is a base class of a service", self.model.classes[class].hir.name.name);
+            let report = Report::error("SOS0124", self.file, call.func.span, message).here("made on its own here");
+            return self.sink.add(report.help("make a service of it, or give values a class of their own"));
+        }
         let Some(service) = self.model.classes[class].service else { return };
         let name = self.model.services[service].name;
         let given = call.args.len() + call.keywords.len();

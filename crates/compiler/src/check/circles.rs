@@ -25,7 +25,7 @@ pub(crate) fn order(model: &Model<'_>) -> (Vec<FileId>, Vec<Report>) {
     let usual = load_order(model);
     let (told, circle) = loaded(model, &usual);
     if circle {
-        for first in (0..model.files.len()).take(STARTS_MAX) {
+        for first in (0..model.modules).take(STARTS_MAX) {
             let mut order = vec![first];
             order.extend(usual.iter().filter(|file| **file != first));
             let (told, circle) = loaded(model, &order);
@@ -39,7 +39,7 @@ pub(crate) fn order(model: &Model<'_>) -> (Vec<FileId>, Vec<Report>) {
 
 /// What loading in this order finds, and whether a circle is among it.
 fn loaded(model: &Model<'_>, order: &[FileId]) -> (Vec<Report>, bool) {
-    let (state, bound) = (vec![State::New; model.files.len()], vec![BTreeSet::new(); model.files.len()]);
+    let (state, bound) = (vec![State::New; model.modules], vec![BTreeSet::new(); model.modules]);
     let mut loader = Loader { model, told: Vec::new(), circle: false, state, bound, chain: Vec::new() };
     order.iter().for_each(|file| loader.load(*file));
     (loader.told, loader.circle)

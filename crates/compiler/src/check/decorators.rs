@@ -58,7 +58,8 @@ fn task(model: &Model<'_>, function: FunctionId, decorator: &Expr, sink: &mut Si
     }
 }
 
-const KNOWN: [&str; 6] = [
+const KNOWN: [&str; 7] = [
+    "abc.abstractmethod",
     "builtins.staticmethod",
     "builtins.classmethod",
     "builtins.property",

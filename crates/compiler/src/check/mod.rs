@@ -21,12 +21,12 @@ use crate::model::Model;
 
 /// Runs all checks.
 pub(crate) fn run(model: &Model<'_>, colours: &Colours, sink: &mut Sink<'_>) {
-    for file in 0..model.files.len() {
+    for file in 0..model.modules {
         imports::check(model, file, sink);
         names::check(model, file, sink);
     }
     circles::check(model, sink);
-    for function in 0..model.functions.len() {
+    for function in model.own_functions() {
         decorators::check(model, function, sink);
         calls::check(model, function, sink);
         self_use::check(model, function, sink);

@@ -58,6 +58,10 @@ impl<'a> Checker<'_, 'a, '_> {
             if self.model.classes[class].service.is_some())
     }
 
+    fn is_super(&self, expr: &'a Expr) -> bool {
+        matches!(self.model.resolve(self.file, expr), Entity::Super(..))
+    }
+
     /// The name of the parameter itself, not one that was given the object.
     fn is_parameter(&self, expr: &Expr, name: &str) -> bool {
         let bound = self.model.binding_scope(self.model.scope_at(self.file, expr), name);
@@ -99,14 +103,19 @@ impl<'a> Checker<'_, 'a, '_> {
         let message = format!("`self.{}` is not a persistent field", name.name);
         let mut report = Report::error("SOS0501", self.file, name.span, message);
         let fields = info.fields.iter().map(|f| f.name.as_str());
-        let class = &self.model.classes[info.class];
-        if let Some(plain) = class.hir.body.iter().find(|stmt| declares(stmt, &name.name)) {
+        let bodies = self.model.classes[info.class].mro.iter().map(|class| &self.model.classes[*class]);
+        let found = bodies.flat_map(|class| class.hir.body.iter().map(move |stmt| (class, stmt)));
+        let own = self.model.origin(self.file);
+        if let Some((class, plain)) = found.into_iter().find(|(_, stmt)| declares(stmt, &name.name)) {
             if matches!(&plain.kind, StmtKind::Annotated { value: None, .. }) {
                 // That it has no value is told there.
                 return;
             }
+            if class.file != own {
+                return self.sink.add(report.help("it is declared without `Persistent` in a base class"));
+            }
             report = report.label(plain.span, "declared here without `Persistent`: a constant of the class");
-            if let Some((span, text)) = persistent(self.model, class.file, plain).filter(|_| class.file == self.file) {
+            if let Some((span, text)) = persistent(self.model, class.file, plain) {
                 report = report.change("make it persistent", span, text);
             }
         } else if let Some(similar) = similar(fields, &name.name) {
@@ -127,6 +136,12 @@ impl<'a> Checker<'_, 'a, '_> {
         match &expr.kind {
             ExprKind::Name(name) if !below && self.is_parameter(expr, name) && self.is_self(expr) => {
                 self.object(expr.span, name);
+            }
+            ExprKind::Attribute(base, name) if self.is_super(base) => {
+                if !matches!(self.model.resolve(self.file, expr), Entity::Method(_)) {
+                    let message = format!("no base class defines a method `{}`", name.name);
+                    self.error("SOS0508", expr.span, message, "fields are reached as `self.name`");
+                }
             }
             ExprKind::Attribute(base, name) => {
                 if self.is_self(base) {
@@ -178,8 +193,11 @@ impl<'a> Checker<'_, 'a, '_> {
 
     fn is_declared(&self, name: &str) -> bool {
         let info = &self.model.services[self.service];
-        let scope = &self.model.scopes[self.model.classes[info.class].scope];
-        let known = info.field(name).is_some() || info.client(name).is_some() || scope.bindings.contains_key(name);
+        let mut scopes =
+            self.model.classes[info.class].mro.iter().map(|c| &self.model.scopes[self.model.classes[*c].scope]);
+        let known = info.field(name).is_some()
+            || info.client(name).is_some()
+            || scopes.any(|scope| scope.bindings.contains_key(name));
         // What a method assigns is told where it is assigned.
         known
             || self.assigned.contains(name)
@@ -193,8 +211,14 @@ impl<'a> Checker<'_, 'a, '_> {
             _ => String::new(),
         };
         if path == "builtins.super" {
-            let message = "`super()` has nothing to reach: a service has no base class";
-            self.error("SOS0508", expr.span, message, "call a function of the module");
+            let bases = self.model.classes[self.model.services[self.service].class].mro.len() > 1;
+            let (message, help) = match bases {
+                true => ("`super()` is for `super().method(…)`", "call the method that is meant"),
+                false => {
+                    ("`super()` has nothing to reach: the service has no base class", "call a function of the module")
+                }
+            };
+            self.error("SOS0508", expr.span, message, help);
         }
         let dynamic = matches!(
             path.as_str(),

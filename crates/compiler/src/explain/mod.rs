@@ -63,7 +63,7 @@ pub fn explain_methods(app: &App, manifest: &Manifest) -> (Vec<Explanation>, Vec
             explained.push(explainer.explain(method));
         }
     }
-    for function in (0..model.functions.len()).filter(|f| colours.suspends[*f]) {
+    for function in model.own_functions().filter(|f| colours.suspends[*f]) {
         let waits = place::function(&model, &colours, function).suspensions;
         stale::check(&model, function, &waits).into_iter().for_each(|report| lints.add(report));
     }

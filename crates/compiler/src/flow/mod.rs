@@ -50,7 +50,7 @@ pub(crate) struct Flow {
 /// Follows all functions that can be reached.
 pub(crate) fn analyse(model: &Model<'_>, colours: &Colours, sink: &mut Sink<'_>) -> Flow {
     let mut shared = Shared { summaries: vec![Summary::default(); model.functions.len()], ..Shared::default() };
-    for (id, function) in model.functions.iter().enumerate() {
+    for (id, function) in model.own_functions().map(|id| (id, &model.functions[id])) {
         if colours.suspends[id] {
             shared.suspends.insert(id);
         }
@@ -62,8 +62,7 @@ pub(crate) fn analyse(model: &Model<'_>, colours: &Colours, sink: &mut Sink<'_>)
         }
     }
     let of_record = |id: FunctionId| model.functions[id].class.is_some_and(|c| model.classes[c].record.is_some());
-    let reached: Vec<FunctionId> =
-        (0..model.functions.len()).filter(|id| colours.reached[*id] || of_record(*id)).collect();
+    let reached: Vec<FunctionId> = model.own_functions().filter(|id| colours.reached[*id] || of_record(*id)).collect();
     if !settle(model, &mut shared, &reached) {
         let message = "internal error of the compiler: the effects of the functions do not settle";
         sink.add(Report::error("SOS9001", 0, Span::at(0), message));

@@ -5,11 +5,13 @@ mod nondeterminism;
 mod rope;
 mod views;
 
+use std::collections::BTreeMap;
+
 use protocol::manifest::MapPiece;
 
 use crate::colour::Colours;
 use crate::diagnostic::Report;
-use crate::model::{FileId, Model};
+use crate::model::{FileId, FunctionId, Model};
 use crate::place;
 use crate::span::Span;
 
@@ -36,21 +38,45 @@ pub(crate) fn edits(model: &Model<'_>, colours: &Colours, file: FileId) -> (Vec<
     let (more, told) = nondeterminism::module(model, file);
     edits.extend(more);
     reports.extend(told);
-    for (id, function) in model.functions.iter().enumerate().filter(|(_, f)| f.file == file) {
-        let placed = place::function(model, colours, id);
-        edits.extend(placed.edits);
-        reports.extend(placed.reports);
-        if colours.outside[id] {
-            // Runs once, in a task worker: nothing is replayed there.
-            continue;
+    // An inherited method has one text for all services that have it.
+    let mut texts: BTreeMap<u32, Vec<Edit>> = BTreeMap::new();
+    for id in model.own_functions().filter(|id| model.origin(model.functions[*id].file) == file) {
+        let at = model.functions[id].hir.def;
+        let own = function(model, colours, id, &mut reports);
+        match texts.get(&at) {
+            Some(other) if *other != own => reports.push(different(model, id)),
+            Some(_) => {}
+            None => _ = texts.insert(at, own),
         }
-        let (more, told) = nondeterminism::function(model, colours, id);
-        edits.extend(more);
-        reports.extend(told);
-        guards::edits(model, file, &function.hir.body, &mut edits);
-        views::edits(model, file, &function.hir.body, &mut edits);
     }
+    edits.extend(texts.into_values().flatten());
     (edits, reports)
+}
+
+/// The edits of a function.
+fn function(model: &Model<'_>, colours: &Colours, id: FunctionId, reports: &mut Vec<Report>) -> Vec<Edit> {
+    let info = &model.functions[id];
+    let placed = place::function(model, colours, id);
+    let mut edits = placed.edits;
+    reports.extend(placed.reports);
+    if colours.outside[id] {
+        // Runs once, in a task worker: nothing is replayed there.
+        return edits;
+    }
+    let (more, told) = nondeterminism::function(model, colours, id);
+    edits.extend(more);
+    reports.extend(told);
+    guards::edits(model, info.file, &info.hir.body, &mut edits);
+    views::edits(model, info.file, &info.hir.body, &mut edits);
+    edits
+}
+
+fn different(model: &Model<'_>, id: FunctionId) -> Report {
+    let info = &model.functions[id];
+    let message = format!("`{}` would have to run differently in the services that inherit it", info.hir.name.name);
+    let report = Report::error("SOS0123", info.file, info.hir.name.span, message);
+    let report = report.note("what it calls or reads is a client or a dict field in one of them, and not in another");
+    report.help("define it in each of these services")
 }
 
 /// Applies the edits to the module's source.

@@ -3,7 +3,7 @@
 
 use protocol::schema::Type;
 
-use super::{Class, ClassId, Entity, FunctionId, Model, Record, Role, Service, ServiceId, fields, types};
+use super::{Class, ClassId, Entity, FunctionId, Model, Record, Role, Service, ServiceId, fields, inherit, types};
 use crate::ListedClass;
 use crate::diagnostic::{Report, Sink};
 use crate::hir::{Expr, ExprKind, StmtKind};
@@ -22,16 +22,22 @@ pub(crate) fn collect(model: &mut Model<'_>, listed: Option<&[ListedClass]>, sin
     model.changed();
     records(model);
     model.changed();
+    inherit::mark_bases(model, |model, class| {
+        let func = |d: &Expr| made(model, &model.classes[class], d.as_call().map_or(d, |c| &c.func));
+        model.classes[class].hir.decorators.iter().any(|d| func(d).is_some())
+    });
     for class in 0..model.classes.len() {
         declare(model, class, listed, sink);
         model.changed();
     }
+    inherit::collect(model, sink);
     unknown_listed(model, listed, sink);
     for service in 0..model.services.len() {
         key(model, service, sink);
     }
     for service in 0..model.services.len() {
         methods(model, service, sink);
+        inherit::check(model, service, sink);
         fields::collect(model, service, sink);
         model.changed();
         clashes(model, service, sink);
@@ -74,7 +80,7 @@ fn role(model: &Model<'_>, id: FunctionId) -> Role {
                 "builtins.staticmethod" => Role::Static,
                 "builtins.classmethod" => Role::ClassMethod,
                 "builtins.property" => Role::Property,
-                "typing.override" | "typing.final" | "typing_extensions.override" => role,
+                "typing.override" | "typing.final" | "typing_extensions.override" | "abc.abstractmethod" => role,
                 _ => Role::Decorated,
             },
             _ => Role::Decorated,
@@ -209,7 +215,8 @@ fn undecorated(model: &Model<'_>, class: &Class<'_>, sink: &mut Sink<'_>) {
         }
         _ => None,
     });
-    let Some(field) = persistent.filter(|_| class.hir.decorators.is_empty() && !class.nested) else { return };
+    let alone = class.hir.decorators.is_empty() && !class.nested && !class.is_base;
+    let Some(field) = persistent.filter(|_| alone) else { return };
     let name = &class.hir.name;
     let message = format!("`{}` declares persistent fields, but is no service", name.name);
     let report = Report::warning("SOS0121", class.file, name.span, message);
@@ -217,7 +224,7 @@ fn undecorated(model: &Model<'_>, class: &Class<'_>, sink: &mut Sink<'_>) {
     sink.add(report.help(format!("put `@service` or `@entity` before `class {}`", name.name)));
 }
 
-/// Decorators, bases and place of a service class.
+/// Decorators and place of a service class.
 fn shape(model: &Model<'_>, class: &Class<'_>, sink: &mut Sink<'_>) {
     let name = &class.hir.name;
     for decorator in &class.hir.decorators {
@@ -228,19 +235,6 @@ fn shape(model: &Model<'_>, class: &Class<'_>, sink: &mut Sink<'_>) {
             sink.add(Report::error("SOS0111", class.file, decorator.span, message).help(help));
         }
     }
-    for base in &class.hir.bases {
-        let entity = model.resolve_in(class.outer, base);
-        let plain = entity == Entity::Path("builtins.object".to_owned());
-        if !plain {
-            let message = format!("service `{}` cannot inherit from another class", name.name);
-            let help = "call the other service, or move what they share to functions of the module";
-            sink.add(Report::error("SOS0109", class.file, base.span, message).help(help));
-        }
-    }
-    for keyword in &class.hir.keywords {
-        let message = format!("service `{}` cannot have a metaclass or class arguments", name.name);
-        sink.add(Report::error("SOS0109", class.file, keyword.value.span, message));
-    }
     if class.nested {
         let message = format!("service `{}` must stand at the top level of its module", name.name);
         sink.add(Report::error("SOS0110", class.file, name.span, message).help("move the class out"));
@@ -249,7 +243,7 @@ fn shape(model: &Model<'_>, class: &Class<'_>, sink: &mut Sink<'_>) {
 
 fn unknown_listed(model: &Model<'_>, listed: Option<&[ListedClass]>, sink: &mut Sink<'_>) {
     for entry in listed.unwrap_or_default() {
-        let file = model.files.iter().position(|f| same_path(&entry.path, &f.source.path));
+        let file = model.files[..model.modules].iter().position(|f| same_path(&entry.path, &f.source.path));
         let known = model.services.iter().any(|s| {
             s.name == entry.class && same_path(&entry.path, &model.files[model.classes[s.class].file].source.path)
         });
@@ -277,8 +271,10 @@ fn key(model: &mut Model<'_>, service: ServiceId, sink: &mut Sink<'_>) {
     if model.services[service].entity_key.is_none() {
         return;
     }
-    let class = &model.classes[model.services[service].class];
-    for stmt in &class.hir.body {
+    let mro = model.classes[model.services[service].class].mro.clone();
+    let bodies = mro.iter().flat_map(|class| model.classes[*class].hir.body.iter().map(|stmt| (*class, stmt)));
+    for (class, stmt) in bodies {
+        let class = &model.classes[class];
         let StmtKind::Annotated { target, annotation, value } = &stmt.kind else { continue };
         if target.as_name() != Some("key") {
             continue;
@@ -297,7 +293,7 @@ fn key(model: &mut Model<'_>, service: ServiceId, sink: &mut Sink<'_>) {
 fn methods(model: &mut Model<'_>, service: ServiceId, sink: &mut Sink<'_>) {
     let class = model.services[service].class;
     let mut methods: Vec<(&str, FunctionId)> = Vec::new();
-    let of_class = |f: &super::Function<'_>| f.class == Some(class) && f.role != Role::Setter;
+    let of_class = |f: &super::Function<'_>| f.class == Some(class) && f.owner == Some(class) && f.role != Role::Setter;
     for (id, function) in model.functions.iter().enumerate().filter(|(_, f)| of_class(f)) {
         let name = function.hir.name.name.as_str();
         if methods.iter().any(|(n, _)| *n == name) {
@@ -307,6 +303,13 @@ fn methods(model: &mut Model<'_>, service: ServiceId, sink: &mut Sink<'_>) {
         }
         methods.push((name, id));
     }
+    for id in &model.classes[class].inherited {
+        let function = &model.functions[*id];
+        let name = function.hir.name.name.as_str();
+        if function.role != Role::Setter && methods.iter().all(|(n, _)| *n != name) {
+            methods.push((name, *id));
+        }
+    }
     model.services[service].methods = methods;
 }
 
@@ -315,7 +318,11 @@ fn clashes(model: &Model<'_>, service: ServiceId, sink: &mut Sink<'_>) {
     let info = &model.services[service];
     let file = model.classes[info.class].file;
     let mut names: Vec<(&str, crate::span::Span, &str)> = Vec::new();
-    names.extend(info.methods.iter().map(|(n, f)| (*n, model.functions[*f].hir.name.span, "method")));
+    let own = |f: &FunctionId| model.functions[*f].owner == Some(info.class);
+    let place = |f: &FunctionId| {
+        if own(f) { model.functions[*f].hir.name.span } else { model.classes[info.class].hir.name.span }
+    };
+    names.extend(info.methods.iter().map(|(n, f)| (*n, place(f), "method")));
     names.extend(info.fields.iter().map(|f| (f.name.as_str(), f.span, "field")));
     names.extend(info.clients.iter().map(|(n, _, span)| (n.as_str(), *span, "client")));
     names.sort_by_key(|(_, span, _)| *span);

@@ -6,7 +6,7 @@ use protocol::json::type_name;
 use protocol::manifest::FieldKind;
 use protocol::schema::Type;
 
-use super::{ClassId, Entity, Field, FileId, Model, ScopeId, ServiceId, constant, types};
+use super::{ClassId, Entity, Field, FileId, FunctionId, Model, Record, ScopeId, ServiceId, constant, types};
 use crate::diagnostic::{Report, Sink};
 use crate::hir::*;
 use crate::parse;
@@ -16,22 +16,66 @@ use crate::span::Span;
 /// Reads fields and clients of a service into the model.
 pub(super) fn collect(model: &mut Model<'_>, service: ServiceId, sink: &mut Sink<'_>) {
     let class = model.services[service].class;
-    let mut reader = Reader {
-        model,
-        sink,
-        service,
-        class,
-        file: model.classes[class].file,
-        fields: Vec::new(),
-        clients: Vec::new(),
-    };
-    reader.class_body();
-    if let Some(init) = reader.model.services[service].method("__init__") {
-        reader.init(init);
+    let inits = initializers(model, class);
+    let (mut fields, mut clients): (Vec<Field>, Vec<(String, ServiceId, Span)>) = (Vec::new(), Vec::new());
+    let mut of_dataclass: Vec<String> = Vec::new();
+    // Bases first: what a class declares takes the place of what they do.
+    for owner in model.classes[class].mro.iter().rev().copied() {
+        let file = model.classes[owner].file;
+        let (own, own_clients) = (Vec::new(), Vec::new());
+        let mut reader = Reader { model, sink, service, class: owner, file, fields: own, clients: own_clients };
+        reader.class_body();
+        inits.iter().filter(|f| reader.model.functions[**f].owner == Some(owner)).for_each(|init| reader.init(*init));
+        let (mut own, mut own_clients) = (reader.fields, reader.clients);
+        if owner != class {
+            let span = model.classes[class].hir.name.span;
+            own.iter_mut().for_each(|field| field.span = span);
+            own_clients.iter_mut().for_each(|client| client.2 = span);
+        }
+        let again = own.iter().filter(|field| of_dataclass.contains(&field.name));
+        for field in again {
+            let message = format!("`{}` is set by the `__init__` of a base class that is a dataclass", field.name);
+            let report = Report::error("SOS0109", file, field.span, message);
+            sink.add(report.help("declare it in one of the two"));
+        }
+        if matches!(model.classes[owner].record, Some(Record::Dataclass { .. })) {
+            of_dataclass.extend(own.iter().map(|field| field.name.clone()));
+        }
+        let declared = |name: &String| own.iter().any(|f| f.name == *name) || own_clients.iter().any(|c| c.0 == *name);
+        fields.retain(|field| !declared(&field.name));
+        clients.retain(|client| !declared(&client.0));
+        fields.append(&mut own);
+        clients.append(&mut own_clients);
     }
-    let (fields, clients) = (reader.fields, reader.clients);
     model.services[service].fields = fields;
     model.services[service].clients = clients;
+}
+
+/// The `__init__` that Python runs, and those that it calls by `super()`, of a service's classes in their order.
+fn initializers(model: &Model<'_>, class: ClassId) -> Vec<FunctionId> {
+    let mut found: Vec<FunctionId> = Vec::new();
+    let mut next = (0..model.functions.len()).find(|id| {
+        let f = &model.functions[*id];
+        f.class == Some(class) && f.owner == Some(class) && f.hir.name.name == "__init__"
+    });
+    next = next.or_else(|| model.inherited(class, None, "__init__"));
+    while let Some(init) = next.filter(|init| !found.contains(init)) {
+        found.push(init);
+        let info = &model.functions[init];
+        let goes_on = info.hir.body.iter().any(calls_super);
+        next = info.owner.filter(|_| goes_on).and_then(|owner| model.inherited(class, Some(owner), "__init__"));
+    }
+    found
+}
+
+/// `super().__init__()` as a statement.
+fn calls_super(stmt: &Stmt) -> bool {
+    let StmtKind::Expr(expr) = &stmt.kind else { return false };
+    let Some(call) = expr.as_call().filter(|call| call.args.is_empty() && call.keywords.is_empty()) else {
+        return false;
+    };
+    let ExprKind::Attribute(base, name) = &call.func.kind else { return false };
+    name.name == "__init__" && base.as_call().is_some_and(|call| call.func.as_name() == Some("super"))
 }
 
 struct Reader<'r, 'a, 's> {
@@ -68,6 +112,8 @@ impl<'a> Reader<'_, 'a, '_> {
                     let annotation = Some(annotation);
                     self.declared(Declared { name, span: target.span, scope, annotation, value: value.as_ref() });
                 }
+                // Told as what a service's class cannot be.
+                StmtKind::Assign(assign) if assign.targets.iter().any(|t| t.as_name() == Some("__slots__")) => {}
                 StmtKind::Assign(assign) => self.class_constant(scope, stmt.span, assign),
                 StmtKind::Function(_) | StmtKind::Pass => {}
                 StmtKind::Expr(expr) if matches!(expr.kind, ExprKind::Str(_) | ExprKind::Ellipsis) => {}
@@ -120,6 +166,7 @@ impl<'a> Reader<'_, 'a, '_> {
             match &stmt.kind {
                 StmtKind::Pass => {}
                 StmtKind::Expr(expr) if matches!(expr.kind, ExprKind::Str(_) | ExprKind::Ellipsis) => {}
+                StmtKind::Expr(_) if calls_super(stmt) => {}
                 StmtKind::Annotated { target, annotation, value } if attribute(target, me).is_some() => {
                     let name = attribute(target, me).unwrap_or_default();
                     let annotation = Some(annotation);

@@ -24,8 +24,8 @@ pub(crate) fn absolute(source: &SourceFile, import: &ImportFrom) -> Option<Strin
 /// The modules, imported before importing where that is possible (a circle is cut at its first module).
 pub(crate) fn load_order(model: &Model<'_>) -> Vec<FileId> {
     let mut order = Vec::new();
-    let mut seen = vec![false; model.files.len()];
-    for file in 0..model.files.len() {
+    let mut seen = vec![false; model.modules];
+    for file in 0..model.modules {
         visit(model, file, &mut seen, &mut order);
     }
     order

@@ -5,6 +5,7 @@ mod classes;
 pub(crate) mod constant;
 mod fields;
 mod imports;
+mod inherit;
 mod resolve;
 mod scope;
 pub(crate) mod types;
@@ -34,7 +35,11 @@ pub(crate) type ServiceId = usize;
 /// The whole application.
 #[derive(Debug, Default)]
 pub(crate) struct Model<'a> {
+    /// The modules, and after them the same again for each service with base classes: what it inherits is followed once
+    /// more as a part of it, with scopes of its own. See [`Self::origin`].
     pub(crate) files: Vec<File<'a>>,
+    /// How many modules there are.
+    pub(crate) modules: usize,
     pub(crate) scopes: Vec<Scope<'a>>,
     pub(crate) functions: Vec<Function<'a>>,
     pub(crate) classes: Vec<Class<'a>>,
@@ -114,8 +119,12 @@ pub(crate) struct Function<'a> {
     pub(crate) scope: ScopeId,
     /// Scope that it is defined in.
     pub(crate) outer: ScopeId,
-    /// The class whose body defines it directly.
+    /// The class whose method it is.
     pub(crate) class: Option<ClassId>,
+    /// The class whose body defines it: `class`, or a base of it.
+    pub(crate) owner: Option<ClassId>,
+    /// A method of a class that services inherit from, or defined in one. Each service has its own.
+    pub(crate) template: bool,
     /// The function whose body defines it, however deep in blocks.
     pub(crate) parent: Option<FunctionId>,
     pub(crate) role: Role,
@@ -147,6 +156,12 @@ pub(crate) struct Class<'a> {
     /// Set when the class is a service or entity.
     pub(crate) service: Option<ServiceId>,
     pub(crate) record: Option<Record>,
+    /// Of a service: its classes in the order in which Python looks for attributes, itself first.
+    pub(crate) mro: Vec<ClassId>,
+    /// Of a service: the methods that it inherits, also those that it overrides, in that order.
+    pub(crate) inherited: Vec<FunctionId>,
+    /// A service inherits from it, and it is none.
+    pub(crate) is_base: bool,
 }
 
 /// A class whose instances are values.
@@ -190,6 +205,16 @@ impl<'a> Model<'a> {
         self.resolved.get_mut().clear();
     }
 
+    /// The module that a file is, or repeats.
+    pub(crate) fn origin(&self, file: FileId) -> FileId {
+        file % self.modules.max(1)
+    }
+
+    /// All functions but those that are only there to be inherited.
+    pub(crate) fn own_functions(&self) -> impl Iterator<Item = FunctionId> + '_ {
+        (0..self.functions.len()).filter(|id| !self.functions[*id].template)
+    }
+
     /// The module with this dotted name.
     pub(crate) fn module(&self, name: &str) -> Option<FileId> {
         self.files.iter().position(|f| f.source.module == name)
@@ -225,7 +250,7 @@ impl<'a> Model<'a> {
     /// Qualified name for messages: `Hotel.reserve`, `helper`.
     pub(crate) fn function_name(&self, function: FunctionId) -> String {
         let info = &self.functions[function];
-        match info.class {
+        match info.owner {
             Some(class) => format!("{}.{}", self.classes[class].hir.name.name, info.hir.name.name),
             None => info.hir.name.name.clone(),
         }
@@ -237,11 +262,11 @@ impl<'a> Model<'a> {
         format!("{}.{}", self.files[info.file].source.module, info.hir.name.name)
     }
 
-    /// True if `__init__` names the attribute, whatever came of its declaration.
+    /// True if an `__init__` of the service names the attribute, whatever came of its declaration.
     pub(crate) fn declares(&self, class: ClassId, name: &str) -> bool {
-        let init = self.functions.iter().find(|f| f.class == Some(class) && f.hir.name.name == "__init__");
         let attribute = |e: &Expr| matches!(&e.kind, hir::ExprKind::Attribute(_, n) if n.name == name);
-        init.is_some_and(|f| {
+        let mut inits = self.functions.iter().filter(|f| f.class == Some(class) && f.hir.name.name == "__init__");
+        inits.any(|f| {
             f.hir.body.iter().any(|stmt| match &stmt.kind {
                 hir::StmtKind::Assign(assign) => assign.targets.iter().any(attribute),
                 hir::StmtKind::Annotated { target, .. } => attribute(target),

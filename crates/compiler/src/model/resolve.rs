@@ -36,6 +36,8 @@ pub(crate) enum Entity {
     Remote(ServiceId, String),
     /// An instance of a class of the application that is no service.
     Instance(ClassId),
+    /// `super()` in a method that the second class defines, for objects of the first.
+    Super(ClassId, ClassId),
 }
 
 impl<'a> Model<'a> {
@@ -101,6 +103,7 @@ impl<'a> Resolver<'_, 'a> {
             }
             ExprKind::Call(call) => match self.expr(&call.func, scope) {
                 Entity::Class(class) => self.instance(class),
+                Entity::Path(path) if path == "builtins.super" && call.args.is_empty() => self.super_of(scope),
                 _ => Entity::Unknown,
             },
             ExprKind::Named(_, value) => self.expr(value, scope),
@@ -149,6 +152,14 @@ impl<'a> Resolver<'_, 'a> {
         match self.model.classes[class].service {
             Some(service) => Entity::Client(service),
             None => Entity::Instance(class),
+        }
+    }
+
+    fn super_of(&self, scope: ScopeId) -> Entity {
+        let method = self.model.method_around(scope).map(|f| &self.model.functions[f]);
+        match method.and_then(|f| f.class.zip(f.owner)) {
+            Some((class, owner)) if self.model.classes[class].mro.len() > 1 => Entity::Super(class, owner),
+            _ => Entity::Unknown,
         }
     }
 
@@ -274,6 +285,9 @@ impl<'a> Resolver<'_, 'a> {
             Entity::SelfRef(class) => self.self_attribute(class, name),
             Entity::Class(class) | Entity::ClassRef(class) => self.class_attribute(class, name),
             Entity::Client(service) => Entity::Remote(service, name.to_owned()),
+            Entity::Super(class, owner) => {
+                self.model.inherited(class, Some(owner), name).map_or(Entity::Unknown, Entity::Method)
+            }
             Entity::Instance(class) => match self.class_attribute(class, name) {
                 Entity::Function(function) => Entity::Function(function),
                 _ => Entity::Unknown,
@@ -310,7 +324,8 @@ impl<'a> Resolver<'_, 'a> {
                 Entity::Function(*function)
             }
             Some([Binding::Class(class)]) => Entity::Class(*class),
-            _ => Entity::Unknown,
+            Some(_) => Entity::Unknown,
+            None => self.model.inherited(class, None, name).map_or(Entity::Unknown, Entity::Function),
         }
     }
 }

@@ -21,7 +21,32 @@ pub(crate) fn build<'a>(sources: &'a [SourceFile], trees: &'a [hir::Module]) -> 
         });
         Builder { model: &mut model, file, function: None }.block(scope, &tree.body);
     }
+    model.modules = model.files.len();
     model
+}
+
+/// The modules once more, for the methods that a service inherits: their names are those of the modules, and what
+/// stands in the methods has scopes of its own. Gives the first of the files.
+pub(super) fn repeat(model: &mut Model<'_>) -> FileId {
+    let first = model.files.len();
+    for file in 0..model.modules {
+        let File { source, tree, scope, .. } = model.files[file];
+        model.files.push(File { source, tree, scope, expr_scopes: Vec::new(), inner_scopes: BTreeMap::new() });
+    }
+    first
+}
+
+/// The method of a base class once more, as a method of `class`, in the repeated files that begin at `first`.
+pub(super) fn inherit(model: &mut Model<'_>, first: FileId, class: ClassId, method: FunctionId) -> FunctionId {
+    let Function { file: from, hir, outer, owner, role, .. } = model.functions[method];
+    let file = first + from;
+    if model.files[file].expr_scopes.is_empty() {
+        let (exprs, scope) = (model.files[file].tree.exprs as usize, model.files[file].scope);
+        model.files[file].expr_scopes = vec![scope; exprs];
+    }
+    let mut builder = Builder { model, file, function: None };
+    builder.heading(outer, hir);
+    builder.define(outer, hir, Some(class), owner, role)
 }
 
 impl Scope<'_> {
@@ -97,27 +122,38 @@ impl<'a> Builder<'_, 'a> {
     }
 
     fn function(&mut self, outer: ScopeId, hir: &'a hir::Function) {
-        let id: FunctionId = self.model.functions.len();
-        let scope = self.model.scopes.len();
-        self.model.scopes.push(Scope::new(self.file, ScopeKind::Function(id), Some(outer)));
         let class = match self.model.scopes[outer].kind {
             ScopeKind::Class(class) => Some(class),
             _ => None,
         };
-        self.model.functions.push(Function {
-            file: self.file,
-            hir,
-            scope,
-            outer,
-            class,
-            parent: self.function,
-            role: Role::Plain,
-        });
+        let id = self.define(outer, hir, class, class, Role::Plain);
         self.bind(outer, &hir.name.name, Binding::Function(id));
+    }
+
+    /// Decorators, defaults and annotations.
+    fn heading(&mut self, outer: ScopeId, hir: &'a hir::Function) {
+        let params = hir.params.iter().flat_map(|p| p.default.iter().chain(&p.annotation));
+        hir.decorators.iter().chain(params).chain(&hir.returns).for_each(|expr| self.expr(outer, expr));
+    }
+
+    fn define(
+        &mut self,
+        outer: ScopeId,
+        hir: &'a hir::Function,
+        class: Option<ClassId>,
+        owner: Option<ClassId>,
+        role: Role,
+    ) -> FunctionId {
+        let id: FunctionId = self.model.functions.len();
+        let scope = self.model.scopes.len();
+        self.model.scopes.push(Scope::new(self.file, ScopeKind::Function(id), Some(outer)));
+        let (file, parent) = (self.file, self.function);
+        self.model.functions.push(Function { file, hir, scope, outer, class, owner, template: false, parent, role });
         self.params(scope, Some(id), &hir.params);
         let before = self.function.replace(id);
         self.block(scope, &hir.body);
         self.function = before;
+        id
     }
 
     fn class(&mut self, outer: ScopeId, hir: &'a hir::Class) {
@@ -125,7 +161,9 @@ impl<'a> Builder<'_, 'a> {
         let scope = self.model.scopes.len();
         let nested = self.model.scopes[outer].kind != ScopeKind::Module;
         self.model.scopes.push(Scope::new(self.file, ScopeKind::Class(id), Some(outer)));
-        let class = Class { file: self.file, hir, scope, outer, nested, service: None, record: None };
+        let (mro, inherited) = (Vec::new(), Vec::new());
+        let (service, record, is_base) = (None, None, false);
+        let class = Class { file: self.file, hir, scope, outer, nested, service, record, mro, inherited, is_base };
         self.model.classes.push(class);
         self.bind(outer, &hir.name.name, Binding::Class(id));
         self.block(scope, &hir.body);
