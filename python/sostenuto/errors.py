@@ -4,6 +4,10 @@ All of them name `sostenuto` as their module: that is the name under which they 
 """
 
 
+#: What `Aborted` says if a joined part was aborted, and the program went on.
+PART_ABORTED = "a part of the transaction was aborted"
+
+
 class Aborted(Exception):
     """A transaction was aborted because the program asked for it: `abort(reason)`.
 

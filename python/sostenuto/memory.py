@@ -16,7 +16,7 @@ import time
 import types
 import typing
 
-from sostenuto.errors import Aborted, TransactionError
+from sostenuto.errors import PART_ABORTED, Aborted, TransactionError
 
 #: Marks annotations of persistent fields.
 PERSISTENT = "sostenuto.Persistent"
@@ -248,7 +248,7 @@ class transaction:
             return False
         scope.roll_back()
         if error is None:
-            raise Aborted("a part of the transaction was aborted")
+            raise Aborted(PART_ABORTED)
         return False
 
     async def __aenter__(self):

@@ -23,8 +23,6 @@ from sostenuto.worker import codec, exceptions  # noqa: E402
 from sostenuto.worker.app import App  # noqa: E402
 
 RETURNED, RAISED, SUSPENDED, NOT_STORABLE = range(4)
-#: What a transaction ends with of which a joined part failed.
-DOOMED = "a part of the transaction was aborted"
 START_OF_TIME = 1_700_000_000_000_000
 
 
@@ -437,7 +435,7 @@ class Server:
             for target in deferred:
                 self.child(invocation, target)
         if kind == 4 and doom:
-            return (1, codec.encode(("sostenuto.Aborted", (DOOMED,), {}, [], "", DOOMED)))
+            return (1, doom)
         return (0, dumps(None))
 
     def child(self, parent, target):

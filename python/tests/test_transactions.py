@@ -3,6 +3,8 @@
 import unittest
 
 import fake
+from sostenuto import Aborted
+from sostenuto.errors import PART_ABORTED
 
 SOURCE = '''\
 from sostenuto import Aborted, abort, transaction
@@ -329,9 +331,10 @@ class Joining(TransactionCase):
         self.assertEqual((self.ops(), self.server.ends[-1][10]), ([], None))
 
     def test_an_exception_that_leaves_a_joined_block_dooms_the_whole(self):
-        self.assertEqual(self.call("doomed"), ["aborted", fake.DOOMED])
-        doom = [end[10] for end in self.server.ends if end[10]]
-        self.assertEqual(str(fake.exceptions.decode(doom[0])), "inside a joined block")
+        self.assertEqual(self.call("doomed"), ["aborted", PART_ABORTED])
+        doom = fake.exceptions.decode(next(end[10] for end in self.server.ends if end[10]))
+        self.assertEqual((type(doom), doom.args), (Aborted, (PART_ABORTED,)))
+        self.assertIn("inside a joined block", str(doom.__cause__))
         self.assertEqual(self.rooms(), {"a": 1, "b": 1})
 
     def test_a_caught_exception_of_a_child_dooms_nothing(self):

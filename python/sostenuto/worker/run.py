@@ -8,7 +8,7 @@ How messages are framed, and which runs there are, is not known here.
 from collections import deque
 from types import CoroutineType
 
-from sostenuto.errors import Aborted, InternalError, NotStorable, TransactionError, UnawaitedCall
+from sostenuto.errors import PART_ABORTED, Aborted, InternalError, NotStorable, TransactionError, UnawaitedCall
 from sostenuto.worker import codec, exceptions
 from sostenuto.worker.cells import NOTHING_HELD, Cells, line_of
 from sostenuto.worker.current import Departure, Evicted, NotNow, Signal, current
@@ -406,7 +406,9 @@ class Run:
     def doom(self, error):
         """A joined transaction was aborted: the whole ends aborted, whoever catches the exception."""
         if self.doomed is None:
-            self.doomed = exceptions.encode(error)
+            doomed = Aborted(PART_ABORTED)
+            doomed.__cause__ = error
+            self.doomed = exceptions.encode(doomed)
 
     # Cells that were not shipped.
 
