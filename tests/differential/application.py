@@ -260,6 +260,17 @@ class Other{number}:
         return show([self.total, self.log, self.table])
 
 
+@service
+class Sink{number}:
+    posted: Persistent[int] = 0
+
+    def post(self, x: int):
+        self.posted += x
+
+    def state(self) -> str:
+        return show(self.posted)
+
+
 @entity
 class Item{number}:
     key: str
@@ -346,10 +357,13 @@ SERVICE = """\
 @service
 class Main{number}:
     other: Other{number}
+    sink: Sink{number}
     _ticks: Persistent[int] = 0
     _drawn: Persistent[list[str]] = []
     _memo: Persistent[str] = ""
     _board: Persistent[dict[str, int]] = {"a": 1, "b": 2}
+    _row: Persistent[list[int]] = [1, 2]
+    _boxes: Persistent[dict[str, list[int]]] = {}
 {fields}
 
     def _next(self) -> int:
@@ -398,6 +412,8 @@ class Main{number}:
         self.counts["a"] = x
         self.lists.setdefault("back", []).append(x)
         self._board["back"] = x
+        self._row.append(x)
+        self._boxes.setdefault("entry", []).append(x)
         return len(self.nums)
 
     def state(self) -> str:

@@ -192,7 +192,7 @@ def _is_python(text):
 
 def _numbered(text, script, meanwhile, number, original):
     """The program under another number: the names of services are unique in an application."""
-    text = re.sub(rf"\b(Main|Other|Item|Ledger|Desk){original.number}\b", rf"\g<1>{number}", text)
+    text = re.sub(rf"\b(Main|Other|Sink|Item|Ledger|Desk){original.number}\b", rf"\g<1>{number}", text)
     return Program(original.seed, number, text, script, meanwhile)
 
 

@@ -22,6 +22,8 @@ from differential.outcome import Outcome, failure, form
 from sostenuto import memory
 from sostenuto.errors import TransactionError
 
+#: Where the method begins that the first line of interest is in.
+LINES_BEFORE = 60
 #: A method that is called by `send`: nobody waits for it, so nobody's client comes in between.
 SENT = "post"
 
@@ -72,7 +74,8 @@ class Process:
 
     def run(self, path):
         """Makes the script's calls; what came of them goes into the outcome."""
-        sys.settrace(_tracer(path, self.outcome.lines))
+        first = min(self.program.operations, default=0)
+        sys.settrace(_tracer(path, first, self.outcome.lines))
         try:
             with self.durable():
                 for method, text in self.program.script:
@@ -157,13 +160,20 @@ class Process:
                 setattr(owner, name, value)
 
 
-def _tracer(path, lines):
+def _tracer(path, first, lines):
+    """Notes the lines that are executed, in functions that begin near the first line of interest or behind it."""
     def local(frame, event, _):
         if event == "line":
             lines.add(frame.f_lineno)
         return local
 
-    return lambda frame, event, _: local if frame.f_code.co_filename == path else None
+    first -= LINES_BEFORE
+
+    def trace(frame, event, _):
+        code = frame.f_code
+        return local if code.co_filename == path and code.co_firstlineno >= first else None
+
+    return trace
 
 
 # Waiting.

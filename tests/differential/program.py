@@ -18,7 +18,7 @@ DEPTH_MAX = 2
 #: How often an operation is on a name rather than on a field, if there is one for it.
 NAMED = 0.4
 #: How often a key or value tells when it is evaluated.
-TICKED = 0.08
+TICKED = 0.12
 #: How often a program keeps an object of a field in a name over a suspension.
 BORROWED = 0.4
 #: How often a statement draws or reads the clock.
@@ -41,6 +41,7 @@ FIELDS = {
     "nums": (("list", "int"), "[3, 1, 2]"), "names": (("list", "str"), '["b", "a"]'),
     "rows": (("list", ("list", "int")), "[[1], [2, 3]]"), "points": (("list", "point"), "[]"),
     "recs": (("list", ("dict", "str", ("list", "int"))), "[]"), "tuples": (("list", "tuple"), "[]"),
+    "long": (("list", "int"), "[]"), "grid": (("list", ("list", "int")), "[]"),
     "tags": (("set", "str"), "set()"), "ids": (("set", "int"), "set()"),
     "counts": (("dict", "str", "int"), "{}"), "lists": (("dict", "str", ("list", "int")), "{}"),
     "tree": (("dict", "str", ("dict", "str", ("list", "int"))), "{}"), "people": (("dict", "str", "point"), "{}"),
@@ -50,6 +51,11 @@ FIELDS = {
     "prices": (("dict", "decimal", "decimal"), "{}"), "days": (("dict", "day", ("list", "span")), "{}"),
     "times": (("dict", "when", "int"), "{}"), "uids": (("dict", "uid", ("list", "str")), "{}"),
 }  # fmt: skip
+#: Fields that `setup` makes long, from text with their length: list fields are stored in chunks.
+LONG = {"long": "list(range({}))", "grid": "[[each] for each in range({})]"}
+LENGTHS = (62, 63, 64, 65, 66, 127, 128, 129, 200)
+#: Indices at the borders of chunks, and how often one is taken.
+BORDERS, AT_BORDER = (61, 62, 63, 64, 65, 127, 128, -63, -64, -65, -66), 0.1
 #: Every program has these: its own methods use them.
 ALWAYS = ("n", "counts", "lists", "nums")
 
@@ -124,6 +130,8 @@ class Local:
     type: object
     is_new: bool = False
     is_borrowed: bool = False
+    #: It refers to a whole dict or list field, which cannot be held where methods assign the field.
+    is_whole: bool = False
     level: int = 0
 
 
@@ -151,6 +159,7 @@ _ON_VALUES = [each for group, found in OPERATIONS.items() if group not in FLOW f
 _HOLE = re.compile(r"\{(x|y|Y|e|E|k|v|V|i|j|n|s|a|b|c|int|str|any|cond|body|aw|field|number|intdict|intlist|listdict)\}")
 
 
+_WHOLE = re.compile(r"self\.\w+")
 _REPEATS = re.compile(r"\b(for|while|lambda|def)\b")
 #: What a transaction does not allow.
 _WAITS = re.compile(r"sleep|slow|wait_for|outside|refused")
@@ -159,9 +168,11 @@ _WAITS = re.compile(r"sleep|slow|wait_for|outside|refused")
 class Maker:
     """Makes one program."""
 
-    def __init__(self, seed, number):
+    def __init__(self, seed, number, without=None):
         self.dice = random.Random(f"{seed}/{number}")
         self.number = number
+        #: A pattern of operations that are left out.
+        self.without = without
         chosen = [name for name in FIELDS if name in ALWAYS or self.dice.random() < 0.45]
         self.fields = {name: FIELDS[name][0] for name in chosen}
         self.kinds = _kinds(self.fields.values())
@@ -230,7 +241,7 @@ class Maker:
             return self.any_of(kind)
         for local in [] if self.repeats else self.locals:
             if local.type == kind and local.is_new and local.level == self.level and self.dice.random() < 0.5:
-                local.is_new, local.is_borrowed = False, True
+                local.is_new, local.is_borrowed, local.is_whole = False, True, True
                 return local.name
         if self.dice.random() < 0.15:
             try:
@@ -300,6 +311,8 @@ class Maker:
         if name == "k":
             return self.any_key(kind[1])
         if name in ("i", "j"):
+            if group_of(kind) == "list" and dice.random() < AT_BORDER:
+                return str(dice.choice(BORDERS))
             return str(dice.randrange(-2, 3))
         if name == "n":
             return str(dice.randrange(3))
@@ -359,8 +372,10 @@ class Maker:
         kind = self.dice.choice([kind for kind in self.fields.values() if is_mutable(kind)])
         name = self.name()
         is_new = self.dice.random() < 0.5
-        self.emit(f"{name} = {self.new(kind) if is_new else self.place(kind)}")
-        self.locals.append(Local(name, kind, is_new, not is_new, self.level))
+        text = self.new(kind) if is_new else self.place(kind)
+        self.emit(f"{name} = {text}")
+        is_whole = _WHOLE.fullmatch(text) is not None or text in [local.name for local in self.locals if local.is_whole]
+        self.locals.append(Local(name, kind, is_new, not is_new, is_whole, self.level))
 
     def draw(self):
         """A draw or a reading of the clock, now and then kept over a suspension."""
@@ -407,10 +422,14 @@ class Maker:
         suspends = operation.name.startswith("calls.")
         if suspends and operation.name.endswith("*") and not self.is_async:
             raise Impossible
+        if self.without and self.without.search(operation.template):
+            raise Impossible
         if self.in_transaction and _WAITS.search(operation.template):
             raise Impossible
         if suspends and "borrowed" in operation.name and self.dice.random() > BORROWED:
             raise Impossible
+        if suspends:
+            self.forget("is_whole")
         keeps = suspends and "transaction" not in operation.name and self.dice.random() < BORROWED
         if suspends and not keeps:
             self.forget()
@@ -443,16 +462,16 @@ class Maker:
         self.suspends = was
         del self.locals[known:]
 
-    def forget(self):
-        """After a suspension no name may refer to an object of a field."""
-        self.locals = [local for local in self.locals if not local.is_borrowed]
+    def forget(self, which="is_borrowed"):
+        """After a suspension no name may refer to an object of a field, or to a whole field."""
+        self.locals = [local for local in self.locals if not getattr(local, which)]
 
     # The whole.
 
     def method(self, name):
         self.suspends = not self.is_other and self.dice.random() < 0.6
         self.is_async = self.suspends and self.dice.random() < 0.7
-        self.locals = [Local("items", ("list", "int"), True, False, 1)]
+        self.locals = [Local("items", ("list", "int"), True, level=1)]
         self.level = 0
         self.emit(f"{'async ' if self.is_async else ''}def {name}(self, a: int, k: str, items: list[int]):")
         self.level = 1
@@ -480,7 +499,8 @@ class Maker:
         self.level = 1
         for name, kind in self.fields.items():
             if FIELDS[name][1] is None or self.dice.random() < 0.85:
-                self.emit(f"self.{name} = {self.new(kind)}")
+                value = LONG[name].format(self.pick(*LENGTHS)) if name in LONG else self.new(kind)
+                self.emit(f"self.{name} = {value}")
         self.emit("self._ticks = 1")
         self.lines.append((0, "", []))
 
@@ -516,9 +536,9 @@ class Maker:
         return self.dice.choice(methods), f"({self.new('int')}, {self.new('str')}, {items})"
 
 
-def make(seed, number):
-    """The program with this number."""
-    return Maker(seed, number).program(seed)
+def make(seed, number, without=None):
+    """The program with this number, without operations that look so."""
+    return Maker(seed, number, without).program(seed)
 
 
 def _ways(root, wanted, depth):
