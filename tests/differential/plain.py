@@ -65,7 +65,6 @@ class Process:
 
     def __init__(self, program, module, outcome, service):
         self.program, self.scope, self.outcome = program, module.__dict__, outcome
-        self.other = self.scope[f"Other{program.number}"]()
         self.main = self.scope[f"Main{program.number}"]()
         #: What clients call.
         self.called = self.main if service == "Main" else self.scope[f"{service}{program.number}"]()
@@ -85,8 +84,8 @@ class Process:
                     self.outcome.told = self.invoke("state", repr(self.outcome.keys))
         finally:
             sys.settrace(None)
-        self.keep(self.other)
-        self.keep(self.main)
+        for instance in memory._services.values():
+            self.keep(instance)
         for (_, key), item in memory._entities.items():
             self.keep(item, f"({key!r})")
 
