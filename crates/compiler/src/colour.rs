@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::hir::{Call, Expr, ExprId, ExprKind, StmtKind};
-use crate::model::{ClassId, Entity, FileId, FunctionId, Model, Role, ServiceId};
+use crate::model::{ClassId, Entity, FileId, FunctionId, Model, Role, ServiceId, TASK_GROUP};
 use crate::walk::{expressions, statements};
 
 /// What a call means to us.
@@ -20,6 +20,9 @@ pub(crate) enum CallKind {
     },
     Gather,
     WaitFor,
+    /// `asyncio.create_task`, also of a `TaskGroup`.
+    Spawn,
+    TaskGroup,
     /// A function with `@task`.
     Task(FunctionId),
     Transaction,
@@ -84,6 +87,9 @@ fn outside(path: &str) -> CallKind {
         "asyncio.sleep" | "builtins.__sos__.sleep" => CallKind::Sleep { asyncio: true },
         "asyncio.gather" | "builtins.__sos__.gather" => CallKind::Gather,
         "asyncio.wait_for" | "builtins.__sos__.wait_for" => CallKind::WaitFor,
+        "asyncio.create_task" | "builtins.__sos__.create_task" => CallKind::Spawn,
+        "asyncio.TaskGroup" | "builtins.__sos__.TaskGroup" => CallKind::TaskGroup,
+        _ if path == format!("{TASK_GROUP}.create_task") => CallKind::Spawn,
         "sostenuto.transaction" => CallKind::Transaction,
         "sostenuto.send" => CallKind::Send,
         "sostenuto.abort" => CallKind::Abort,
@@ -238,7 +244,7 @@ fn awaits_call<'a>(model: &Model<'a>, file: FileId, expr: &'a Expr) -> bool {
 impl Own {
     fn call(&mut self, model: &Model<'_>, kind: CallKind) {
         match kind {
-            CallKind::Remote(..) | CallKind::Gather => self.suspends = true,
+            CallKind::Remote(..) | CallKind::Gather | CallKind::Spawn | CallKind::TaskGroup => self.suspends = true,
             CallKind::Task(_) => (self.suspends, self.runs_tasks) = (true, true),
             CallKind::Sleep { .. } | CallKind::WaitFor => (self.suspends, self.sleeps) = (true, true),
             CallKind::Transaction => (self.suspends, self.transacts) = (true, true),

@@ -1,15 +1,18 @@
 //! Where calls that suspend stand, and what must be done there: an `await` put around them in a plain `def`, nothing
 //! where the user awaits or gathers them, a refusal where Python has no way to suspend.
 
+mod foreign;
 mod in_task;
 
 use std::collections::BTreeSet;
+
+use foreign::{instead, unsupported};
 
 use crate::colour::{CallKind, Colours, Primitive, RUNTIME, classify};
 use crate::diagnostic::Report;
 use crate::hir::*;
 use crate::lower::Edit;
-use crate::model::{Binding, Entity, FileId, FunctionId, Model, Role, ServiceId};
+use crate::model::{Binding, Entity, FileId, FunctionId, Model, Role, ServiceId, TASK_GROUP};
 use crate::span::Span;
 use crate::walk::{expressions, statements};
 
@@ -73,6 +76,8 @@ struct Place {
     consumed: bool,
     /// The argument of `send`.
     sent: bool,
+    /// The object of an `async with`.
+    grouped: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -255,9 +260,9 @@ impl<'m, 'a> Placer<'m, 'a> {
     }
 
     fn with(&mut self, span: Span, with: &'a With) {
-        let is_transaction =
-            |e: &'a Expr| e.as_call().is_some_and(|c| classify(self.model, self.file, c) == CallKind::Transaction);
-        let transaction = with.items.iter().find(|(context, _)| is_transaction(context));
+        let is = |e: &'a Expr, kind| e.as_call().is_some_and(|c| classify(self.model, self.file, c) == kind);
+        let transaction = with.items.iter().find(|(context, _)| is(context, CallKind::Transaction));
+        let grouped = with.is_async && with.items.iter().all(|(context, _)| is(context, CallKind::TaskGroup));
         let Some((context, target)) = transaction else {
             let bare = with.items.iter().map(|(context, _)| context).find(|context| {
                 self.model.resolve(self.file, context) == Entity::Path("sostenuto.transaction".to_owned())
@@ -265,13 +270,17 @@ impl<'m, 'a> Placer<'m, 'a> {
             if let Some(context) = bare {
                 let report = Report::error("SOS0401", self.file, context.span, "`transaction` is not called here");
                 self.report(report.change("call it", Span::at(context.span.end), "()"));
-            } else if with.is_async {
+            } else if with.is_async && !grouped {
                 let help = "`async with` is for `transaction()`; use `with` for objects of your own";
                 let head = with.items.first().map_or(span, |(context, _)| Span::new(span.start, context.span.end));
                 self.error("SOS0314", head, "`async with` is not supported for this object", help);
             }
             for (context, target) in &with.items {
-                self.expr(context, Place::default());
+                if grouped {
+                    // The end of the block waits for the tasks.
+                    self.placed.suspensions.insert(context.id);
+                }
+                self.expr(context, Place { grouped, ..Place::default() });
                 target.iter().for_each(|t| self.target(t));
             }
             return self.block(&with.body);
@@ -406,7 +415,10 @@ impl<'m, 'a> Placer<'m, 'a> {
             return;
         }
         let message = "this does not give something that a service can await";
-        let help = "a service awaits calls of services, tasks, helpers, `asyncio.gather` and `sleep`";
+        let help = match &path {
+            Some(_) => "do it in a function of the module with `@task`, and await that: its result is recorded once",
+            None => "a service awaits calls of services, tasks, helpers, `asyncio.gather` and `sleep`",
+        };
         let report = Report::error("SOS0302", self.file, span, message);
         let note = path.map(|p| format!("`{p}` would wait outside of the system, which could not resume it"));
         self.report(note.into_iter().fold(report, Report::note).help(help));
@@ -422,7 +434,8 @@ impl<'m, 'a> Placer<'m, 'a> {
         let promise = self.is_async && (kind == CallKind::Gather || appends || refused)
             || matches!(kind, CallKind::Primitive(Primitive::Wait | Primitive::WaitAll));
         for (index, arg) in call.args.iter().enumerate() {
-            let promise = promise || kind == CallKind::WaitFor && index == 0 && self.is_async;
+            let first = matches!(kind, CallKind::WaitFor | CallKind::Spawn) && index == 0;
+            let promise = promise || first && self.is_async;
             let mut at = Place { promise, barred: place.barred, ..Place::default() };
             at.sent = kind == CallKind::Send && index == 0;
             at.called = at.sent;
@@ -467,6 +480,12 @@ impl<'m, 'a> Placer<'m, 'a> {
             }
             CallKind::Gather => self.gather(expr, call, place),
             CallKind::WaitFor => self.wait_for(expr, call, place),
+            CallKind::Spawn => self.spawn(expr, call, place),
+            CallKind::TaskGroup if place.grouped => self.replace(&call.func, "TaskGroup"),
+            CallKind::TaskGroup => {
+                let help = "write `async with asyncio.TaskGroup() as group:` in an `async def`";
+                self.error("SOS0314", expr.span, "a `TaskGroup` is used with `async with`", help);
+            }
             CallKind::Task(_) => {
                 if self.transactions > 0 {
                     let message = "a transaction cannot run a task: it would keep its locks, and may run again";
@@ -619,6 +638,27 @@ impl<'m, 'a> Placer<'m, 'a> {
         self.replace(&call.func, "wait_for");
         if !place.awaited && !place.promise {
             self.error("SOS0301", expr.span, "this `wait_for` is never awaited", "await it");
+        }
+        call.args.iter().take(1).for_each(|arg| self.gathered(arg));
+    }
+
+    /// `asyncio.create_task(…)`, which must be awaited somewhere, or `group.create_task(…)`, which the group awaits.
+    fn spawn(&mut self, expr: &'a Expr, call: &'a Call, place: Place) {
+        if let Some(barred) = place.barred {
+            return self.barred(expr.span, barred);
+        }
+        if !self.is_async {
+            let help = "make this function `async def` and await the task";
+            return self.error("SOS0312", expr.span, "`create_task` is for `async def`", help);
+        }
+        let of_group = self.callee(call).is_some_and(|path| path.starts_with(TASK_GROUP));
+        if !of_group {
+            self.replace(&call.func, "create_task");
+            if !place.awaited && !place.promise {
+                let report = Report::error("SOS0301", self.file, expr.span, "this task is never awaited");
+                let report = report.note("`send(client.method(…))` makes a call without waiting for it");
+                self.report(report.help("keep it in a name and await that, or create it in an `asyncio.TaskGroup`"));
+            }
         }
         call.args.iter().take(1).for_each(|arg| self.gathered(arg));
     }
@@ -885,6 +925,7 @@ impl<'m, 'a> Placer<'m, 'a> {
                 CallKind::Remote(..)
                 | CallKind::Gather
                 | CallKind::WaitFor
+                | CallKind::Spawn
                 | CallKind::Task(_)
                 | CallKind::Sleep { .. } => true,
                 CallKind::Primitive(primitive) => !primitive.suspends(),
@@ -908,23 +949,6 @@ fn is_generator(expr: &Expr) -> bool {
 fn unpacks(assign: &Assign) -> bool {
     let sequence = |e: &Expr| matches!(e.kind, ExprKind::Tuple(_) | ExprKind::List(_));
     assign.targets.iter().all(sequence) && sequence(&assign.value)
-}
-
-/// `asyncio`'s functions that would run or wait outside of the system.
-fn unsupported(path: &str) -> bool {
-    path.starts_with("asyncio.")
-        && !matches!(path, "asyncio.gather" | "asyncio.sleep" | "asyncio.wait_for" | "asyncio.iscoroutinefunction")
-}
-
-fn instead(path: &str) -> &'static str {
-    match path {
-        "asyncio.timeout" => "use `asyncio.wait_for` for the call that may take too long",
-        "asyncio.create_task" | "asyncio.ensure_future" | "asyncio.TaskGroup" | "asyncio.wait" => {
-            "use `await asyncio.gather(…)`, or `send(client.method(…))` for a call without waiting"
-        }
-        "asyncio.run" => "methods of services may be `async def`; nothing has to run them",
-        _ => "a service uses `asyncio.gather`, `asyncio.wait_for` and `asyncio.sleep` only",
-    }
 }
 
 /// The names that an argument of `gather` consists of.

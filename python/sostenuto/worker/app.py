@@ -117,6 +117,8 @@ def _is_live():
 
 NAMESPACE = SimpleNamespace(
     Signal=Signal,
+    TaskGroup=operations.TaskGroup,
+    create_task=operations.create_task,
     date_today=draws.date_today,
     datetime_now=draws.datetime_now,
     datetime_today=draws.datetime_today,

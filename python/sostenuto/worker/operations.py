@@ -5,6 +5,7 @@ and answers with its outcome. Nothing here runs user code or talks to the server
 """
 
 import functools
+from asyncio.exceptions import CancelledError, InvalidStateError
 from datetime import timedelta
 from inspect import iscoroutine, iscoroutinefunction
 
@@ -344,6 +345,153 @@ class WaitFor(Gather):
             self._finish(run, Raise(TimeoutError()))
 
 
+class Spawned(Gather):
+    """What `asyncio.create_task` gives: a coroutine or call that runs beside the method, and may be awaited again."""
+
+    __slots__ = ("waiters", "group")
+
+    name = "create_task()"
+
+    __sostenuto_unstorable__ = "a task of create_task() cannot be stored; await it and store its result"
+
+    def __init__(self, run, awaitable, group=None):
+        self.waiters = []
+        #: The `TaskGroup` that waits for it.
+        self.group = group
+        Gather.__init__(self, run, (awaitable,), False)
+        if group is not None:
+            run.unstarted.pop(self, None)
+
+    def wait(self, run, waiter):
+        """Makes `waiter` wait for the outcome, as one of several."""
+        run.unstarted.pop(self, None)
+        if hasattr(self, "outcome"):
+            run.settle(waiter, self.outcome)
+        else:
+            self.waiters.append(waiter)
+
+    def settle(self, run, index, outcome):
+        """Takes the outcome."""
+        if hasattr(self, "outcome"):
+            return
+        self.outcome = outcome
+        waiters, self.waiters = self.waiters, []
+        for waiter in waiters:
+            run.settle(waiter, outcome)
+        if self.group is not None and outcome.__class__ is Raise:
+            self.group.failed(run, outcome.error)
+
+    # What `asyncio.Task` has.
+
+    def done(self):
+        return hasattr(self, "outcome")
+
+    def cancelled(self):
+        return self.done() and isinstance(_error_of(self.outcome), CancelledError)
+
+    def result(self):
+        if not self.done():
+            raise InvalidStateError("Result is not set.")
+        error = _error_of(self.outcome)
+        if error is not None:
+            raise error
+        return self.outcome
+
+    def exception(self):
+        if not self.done():
+            raise InvalidStateError("Exception is not set.")
+        error = _error_of(self.outcome)
+        if isinstance(error, CancelledError):
+            raise error
+        return error
+
+    def cancel(self, msg=None):
+        if self.done():
+            return False
+        running("cancel()").interrupt(self, () if msg is None else (msg,))
+        return True
+
+
+def _error_of(outcome):
+    return outcome.error if outcome.__class__ is Raise else None
+
+
+class TaskGroup:
+    """`asyncio.TaskGroup`: waits for its tasks; if one fails, the others and the body are cancelled."""
+
+    __sostenuto_unstorable__ = "a TaskGroup cannot be stored"
+
+    def __init__(self):
+        self.branch = None
+        self.tasks = []
+        self.errors = []
+        #: The body, or the wait for the tasks, was cancelled by us.
+        self.aborting = self.interrupted = self.exiting = False
+
+    def create_task(self, coro, *, name=None, context=None):
+        run = running("create_task()")
+        if self.branch is None or self.exiting and all(task.done() for task in self.tasks):
+            raise RuntimeError("TaskGroup has not been entered" if self.branch is None else "TaskGroup is finished")
+        if self.aborting:
+            raise RuntimeError("TaskGroup is shutting down")
+        task = _spawned(run, coro, self)
+        self.tasks.append(task)
+        return task
+
+    async def __aenter__(self):
+        if self.branch is not None:
+            raise RuntimeError("TaskGroup has been already entered")
+        run = running("TaskGroup()")
+        run.prepare_branches()
+        self.branch = run.branch
+        return self
+
+    async def __aexit__(self, kind, error, trace):
+        if not current.live or isinstance(error, Signal):
+            return False
+        run, cancelled = current.run, None
+        self.exiting = True
+        if error is not None:
+            if isinstance(error, CancelledError) and not self.interrupted:
+                cancelled = error
+            self._abort(run)
+        while pending := [task for task in self.tasks if not task.done()]:
+            try:
+                await Gather(run, tuple(pending), True)
+            except CancelledError as problem:
+                cancelled = problem
+                self._abort(run)
+        if isinstance(error, SystemExit | KeyboardInterrupt):
+            return False
+        if cancelled is not None and not self.errors:
+            raise cancelled
+        if error is not None and not isinstance(error, CancelledError):
+            self.errors.append(error)
+        if self.errors:
+            errors, self.errors = self.errors, []
+            raise BaseExceptionGroup("unhandled errors in a TaskGroup", errors) from None
+        return False
+
+    def failed(self, run, error):
+        """One of the tasks raised."""
+        if isinstance(error, CancelledError):
+            return
+        self.errors.append(error)
+        if self.aborting:
+            return
+        self._abort(run)
+        if not self.exiting:
+            self.interrupted = True
+            run.interrupt_branch(self.branch)
+
+    def _abort(self, run):
+        if not self.aborting:
+            self.aborting = True
+            for task in self.tasks:
+                if not task.done():
+                    run.interrupt(task)
+
+
 class Slot:
     """Waits on behalf of one part of a `Gather`."""
 
@@ -378,6 +526,20 @@ def gather(*awaitables, return_exceptions=False):
             if not hasattr(awaitable, "__await__"):
                 raise TypeError(f"gather() takes calls and coroutines, not {type(awaitable).__name__}")
     return Gather(run, awaitables, return_exceptions)
+
+
+def create_task(coro, *, name=None, context=None):
+    """Runs a coroutine or call beside the method; `asyncio.create_task` becomes this."""
+    return _spawned(running("create_task()"), coro, None)
+
+
+def _spawned(run, awaitable, group):
+    if run.dead:
+        raise run.dead
+    run.prepare_branches()
+    if not (isinstance(awaitable, Operation) or iscoroutine(awaitable)):
+        raise TypeError(f"create_task() takes a coroutine or a call, not {type(awaitable).__name__}")
+    return Spawned(run, awaitable, group)
 
 
 def wait_for(fut, timeout):

@@ -5,6 +5,7 @@ A step runs until nothing in the invocation can run. Its operations get their id
 How messages are framed, and which runs there are, is not known here.
 """
 
+from asyncio.exceptions import CancelledError
 from collections import deque
 from types import CoroutineType
 
@@ -24,6 +25,7 @@ from sostenuto.worker.operations import (
     Raise,
     Rollback,
     Slot,
+    Spawned,
     WaitFor,
 )
 
@@ -218,17 +220,16 @@ class Run:
 
     def _cancel(self, kind, payload):
         """Raises `CancelledError` where the method waits; what it waited for is let go."""
-        import asyncio
-
         error = None
         if kind and payload:
             error = exceptions.decode(payload)
-        if not isinstance(error, asyncio.CancelledError):
-            error = asyncio.CancelledError()
+        if not isinstance(error, CancelledError):
+            error = CancelledError()
         for entry in list(self.ready):
             if entry[0] is self.main:
                 self.ready.remove(entry)
         if self.main.awaited is not None:
+            self._leave(self.main)
             self.main.awaited.waiter = NOBODY
         self.ready.append((self.main, Raise(error)))
 
@@ -264,6 +265,8 @@ class Run:
             return
         if isinstance(awaited, Operation):
             self.drop(awaited)
+        elif type(awaited) is Spawned:
+            self.interrupt(awaited)
         elif isinstance(awaited, Gather):
             awaited.waiter = NOBODY
             if isinstance(awaited, WaitFor) and awaited.timer is not None:
@@ -273,14 +276,31 @@ class Run:
 
     def _cancel_branch(self, branch):
         """Raises `CancelledError` where it waits; what comes of it is of no interest."""
-        import asyncio
-
         branch.waiter = NOBODY
+        self.interrupt_branch(branch)
+
+    def interrupt(self, task, args=()):
+        """Raises `CancelledError` in what a task runs; the task has what comes of it."""
+        for branch in self.branches:
+            if type(branch.waiter) is Slot and branch.waiter.gather is task:
+                self.interrupt_branch(branch, args)
+                return
+        self._cancel_awaited(task.parts[0])
+        task.settle(self, 0, Raise(CancelledError(*args)))
+
+    def interrupt_branch(self, branch, args=()):
+        """Raises `CancelledError` where it waits."""
         for entry in [entry for entry in self.ready if entry[0] is branch]:
             self.ready.remove(entry)
         if branch.awaited is not None:
+            self._leave(branch)
             self._cancel_awaited(branch.awaited)
-        self.ready.append((branch, Raise(asyncio.CancelledError())))
+        self.ready.append((branch, Raise(CancelledError(*args))))
+
+    def _leave(self, branch):
+        """It no longer waits for the task that it awaits."""
+        if type(branch.awaited) is Spawned and branch in branch.awaited.waiters:
+            branch.awaited.waiters.remove(branch)
 
     def spawn(self, path, awaitable, slot, at_once):
         """Starts one part of a gather; a coroutine runs when the current branch waits."""
@@ -521,7 +541,10 @@ class Run:
         positions, roots, direct = [], set(), False
         for position, operation in self.outstanding.items():
             waiter = operation.waiter
-            if type(waiter) is Slot:
+            if type(waiter) is Slot and type(waiter.gather) is Spawned:
+                # What ends may be of interest to several, or to a group.
+                direct = True
+            elif type(waiter) is Slot:
                 root = _root_of(waiter.gather)
                 if root is None:
                     continue
@@ -633,6 +656,8 @@ def _root_of(gather):
 def _races(gather):
     """True if a `wait_for` is part of what is waited for: any result may end it."""
     while type(gather) is not WaitFor:
+        if type(gather) is Spawned:
+            return True
         if type(gather.waiter) is not Slot:
             return False
         gather = gather.waiter.gather

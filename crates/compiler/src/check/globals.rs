@@ -89,7 +89,9 @@ impl<'a> Checker<'_, 'a, '_> {
         let Some(depth) = depth.checked_sub(1) else { return false };
         let Some(bindings) = self.model.scopes[scope].bindings.get(name) else { return false };
         bindings.iter().any(|binding| match binding {
-            Binding::Value(_) | Binding::Annotated { .. } | Binding::Element(_) | Binding::Other => true,
+            Binding::Value(_) | Binding::Annotated { .. } | Binding::Element(_) | Binding::With(_) | Binding::Other => {
+                true
+            }
             Binding::From { module, name } => self
                 .model
                 .module(module)

@@ -30,8 +30,10 @@ pub struct Explanation {
     pub cells: Vec<(String, Mode)>,
     /// Cells that its first step has at once, as they are written in the program.
     pub foreseen: Vec<String>,
-    /// What decides where it runs.
+    /// The key that decides where it runs.
     pub route: Option<String>,
+    /// Where it runs, in words.
+    pub home: String,
     /// It changes nothing and calls nothing.
     pub read_only: bool,
     /// Where it waits, and for what.
@@ -98,12 +100,28 @@ impl<'a> Explainer<'_, 'a> {
             cells: method.modes.clone(),
             foreseen: method.foreseen.iter().map(|cells| foreseen(method, cells)).collect(),
             route: method.route.as_ref().map(|key| key.text(method)),
+            home: self.home(method),
             read_only: method.read_only,
             atomic: atomic(first, last, &waits),
             waits,
             calls: calls.into_iter().collect(),
             tasks: tasks.into_iter().collect(),
             scans: self.scans(),
+        }
+    }
+
+    fn home(&self, method: &Method) -> String {
+        let service = &self.model.services[self.service];
+        let scalar = |(name, _): &(String, Mode)| {
+            service.field(name).is_some_and(|field| service.fields[field].kind == FieldKind::Scalar)
+        };
+        match &method.route {
+            _ if service.entity_key.is_some() => "runs where its entity lives".to_owned(),
+            Some(key) => format!("runs where `{}` lives", key.text(method)),
+            None if !method.modes.is_empty() && method.modes.iter().all(scalar) => {
+                format!("runs where the fields of `{}` live", service.name)
+            }
+            None => "runs anywhere: its arguments tell no key".to_owned(),
         }
     }
 

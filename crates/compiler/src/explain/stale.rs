@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::manifest::FieldKind;
 
+use crate::colour::{CallKind, classify};
 use crate::diagnostic::Report;
 use crate::flow::tables;
 use crate::hir::*;
@@ -194,18 +195,21 @@ impl<'a> Walk<'_, 'a> {
     }
 
     fn with(&mut self, s: &'a With) {
-        let mut transaction = None;
+        let (mut transaction, mut group) = (None, None);
         for (context, target) in &s.items {
-            self.expr(context);
-            if self.waits.contains(&context.id) {
-                transaction = Some(context.span);
+            let kind = context.as_call().map(|call| classify(self.model, self.file, call));
+            if kind == Some(CallKind::TaskGroup) {
+                group = Some(context.span);
+            } else {
+                self.expr(context);
+                transaction = transaction.or(Some(context.span).filter(|_| self.waits.contains(&context.id)));
             }
             target.iter().for_each(|t| self.target(t));
         }
         self.transactions += u32::from(transaction.is_some());
         self.block(&s.body);
         self.transactions -= u32::from(transaction.is_some());
-        if let Some(at) = transaction {
+        if let Some(at) = transaction.or(group) {
             self.wait(at);
         }
     }

@@ -26,7 +26,7 @@ impl<'a> Walker<'_, 'a> {
                 self.arguments(call);
                 self.fresh(expr, returns(self.model, *function))
             }
-            CallKind::Gather | CallKind::WaitFor => {
+            CallKind::Gather | CallKind::WaitFor | CallKind::Spawn => {
                 let parts = self.arguments(call);
                 let gathered = if kind == CallKind::Gather { Type::List(Box::new(Type::Any)) } else { Type::Any };
                 let mut all = self.fresh(expr, gathered);
@@ -39,14 +39,14 @@ impl<'a> Walker<'_, 'a> {
                 self.arguments(call);
                 self.fresh(expr, Type::Any)
             }
-            CallKind::Abort | CallKind::Transaction => {
+            CallKind::Abort | CallKind::Transaction | CallKind::TaskGroup => {
                 self.arguments(call);
                 Val::default()
             }
             CallKind::Other => self.other(expr, call),
         };
         self.summary.acts |= !matches!(kind, CallKind::Other | CallKind::Abort);
-        if self.suspends(expr) && kind != CallKind::Transaction {
+        if self.suspends(expr) && !matches!(kind, CallKind::Transaction | CallKind::TaskGroup) {
             self.suspend(expr.span);
         }
         val

@@ -7,6 +7,7 @@ use super::state::{State, join};
 use super::summary::Cells;
 use super::value::{Shape, Val, is_plain};
 use super::walker::{Loop, Walker};
+use crate::colour::{CallKind, classify};
 use crate::hir::*;
 use crate::model::{Entity, types};
 use crate::span::Span;
@@ -190,11 +191,13 @@ impl<'a> Walker<'_, 'a> {
     }
 
     fn with(&mut self, span: Span, s: &'a With) {
-        let mut transaction = None;
+        let (mut transaction, mut group) = (None, None);
         for (context, target) in &s.items {
             let val = self.value(context);
+            let kind = context.as_call().map(|call| classify(self.model, self.file, call));
             if self.suspends(context) {
-                transaction = Some(context.span);
+                let place = if kind == Some(CallKind::TaskGroup) { &mut group } else { &mut transaction };
+                *place = Some(context.span);
             }
             if let Some(target) = target {
                 // `__enter__` gives the object or something of it.
@@ -219,6 +222,11 @@ impl<'a> Walker<'_, 'a> {
             }
         } else {
             join(&mut self.state, raised);
+        }
+        if let Some(at) = group {
+            // The end of the block waits for the tasks.
+            self.summary.acts = true;
+            self.suspend(at);
         }
     }
 

@@ -22,7 +22,7 @@ use crate::span::Span;
 
 pub(crate) use classes::collect;
 pub(crate) use imports::{absolute, imported, load_order};
-pub(crate) use resolve::Entity;
+pub(crate) use resolve::{Entity, TASK_GROUP};
 pub(crate) use scope::build;
 
 pub(crate) type FileId = usize;
@@ -107,7 +107,9 @@ pub(crate) enum Binding<'a> {
     },
     Function(FunctionId),
     Class(ClassId),
-    /// Anything else: unpacking, `with … as`, `except … as`, patterns, `del`, augmented assignment.
+    /// `with context as name`.
+    With(&'a Expr),
+    /// Anything else: unpacking, `except … as`, patterns, `del`, augmented assignment.
     Other,
 }
 

@@ -7,6 +7,13 @@ use crate::hir::{Expr, ExprKind};
 /// Following names deeper than this gives [`Entity::Unknown`].
 const DEPTH_MAX: u32 = 24;
 
+/// The path of what `async with asyncio.TaskGroup() as name` gives.
+pub(crate) const TASK_GROUP: &str = "asyncio.TaskGroup()";
+
+fn is_task_group(path: &str) -> bool {
+    path == "asyncio.TaskGroup" || path == "builtins.__sos__.TaskGroup"
+}
+
 /// What an expression stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Entity {
@@ -218,6 +225,13 @@ impl<'a> Resolver<'_, 'a> {
             },
             Binding::Function(function) => Entity::Function(*function),
             Binding::Class(class) => Entity::Class(*class),
+            Binding::With(context) => {
+                let at = self.model.scope_at(self.file, context);
+                match context.as_call().map(|call| self.expr(&call.func, at)) {
+                    Some(Entity::Path(path)) if is_task_group(&path) => Entity::Path(TASK_GROUP.to_owned()),
+                    _ => Entity::Unknown,
+                }
+            }
             Binding::Other => Entity::Unknown,
         }
     }

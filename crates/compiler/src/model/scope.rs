@@ -85,7 +85,14 @@ impl<'a> Builder<'_, 'a> {
                 }
             }
             StmtKind::For(s) => self.element(scope, &s.target, &s.iter),
-            StmtKind::With(s) => s.items.iter().filter_map(|i| i.1.as_ref()).for_each(|t| self.other(scope, t)),
+            StmtKind::With(s) => {
+                for (context, target) in s.items.iter().filter_map(|i| Some((&i.0, i.1.as_ref()?))) {
+                    match &target.kind {
+                        ExprKind::Name(name) => self.bind(scope, name, Binding::With(context)),
+                        _ => self.other(scope, target),
+                    }
+                }
+            }
             StmtKind::Match(_, cases) => {
                 for bound in cases.iter().flat_map(|c| &c.pattern.binds) {
                     self.bind(scope, &bound.name, Binding::Other);

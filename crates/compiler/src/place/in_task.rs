@@ -24,6 +24,8 @@ pub(super) fn reports(model: &Model<'_>, colours: &Colours, id: FunctionId) -> V
             | CallKind::Sleep { asyncio: true }
             | CallKind::Gather
             | CallKind::WaitFor
+            | CallKind::Spawn
+            | CallKind::TaskGroup
             | CallKind::Task(_)
             | CallKind::Other => return,
         };

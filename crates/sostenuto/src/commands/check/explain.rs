@@ -14,9 +14,7 @@ pub(super) fn text(method: &Explanation) -> String {
     if method.read_only {
         line("read-only", "shared locks only, no record".to_owned());
     }
-    if let Some(route) = &method.route {
-        line("route", format!("runs where `{route}` lives"));
-    }
+    line("route", method.home.clone());
     if !method.cells.is_empty() {
         let cells: Vec<String> =
             method.cells.iter().map(|(field, mode)| format!("{field} {}", mode_name(*mode))).collect();
@@ -76,6 +74,7 @@ pub(super) fn document(method: &Explanation) -> Value {
         "one_step": method.waits.is_empty(),
         "read_only": method.read_only,
         "route": method.route,
+        "home": method.home,
         "cells": cells.collect::<Vec<_>>(),
         "foreseen": method.foreseen,
         "calls": method.calls,
