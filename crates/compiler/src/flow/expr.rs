@@ -204,20 +204,8 @@ impl<'a> Walker<'_, 'a> {
             _ => {}
         }
         let holder = self.value(base);
-        let ty = self.attribute_type(&holder.ty, name);
+        let ty = types::attribute(self.model, &holder.ty, name);
         self.pruned(holder.typed(ty).part())
-    }
-
-    /// The declared type of a dataclass's field.
-    fn attribute_type(&self, ty: &Type, name: &str) -> Type {
-        let Type::Record(record) = ty else { return Type::Any };
-        let found = (0..self.model.classes.len()).find(|c| self.model.class_name(*c) == *record);
-        let Some(class) = found.map(|c| &self.model.classes[c]) else { return Type::Any };
-        let annotation = class.hir.body.iter().find_map(|stmt| match &stmt.kind {
-            StmtKind::Annotated { target, annotation, .. } if target.as_name() == Some(name) => Some(annotation),
-            _ => None,
-        });
-        annotation.map_or(Type::Any, |a| types::annotated(self.model, class.scope, a))
     }
 
     fn subscript(&mut self, base: &'a Expr, index: &'a Expr) -> Val {

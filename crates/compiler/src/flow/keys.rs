@@ -7,7 +7,7 @@ use protocol::schema::Type;
 
 use super::summary::{Key, Summary};
 use super::value::Source;
-use crate::hir::{BinaryOp, Call, Expr, ExprKind, Format, ParamKind, StmtKind};
+use crate::hir::{BinaryOp, Call, Expr, ExprKind, Format, ParamKind};
 use crate::model::{Binding, Entity, FunctionId, Model, ScopeId, ScopeKind, constant, types};
 
 /// Following names deeper than this gives up.
@@ -181,25 +181,13 @@ impl Reader<'_, '_> {
                 let annotation = info.hir.params[*index].annotation.as_ref();
                 annotation.map_or(Type::Any, |a| types::annotated(self.model, info.outer, a))
             }
-            Key::Part(of, name) => self.attribute(&self.ty(of), name),
+            Key::Part(of, name) => types::attribute(self.model, &self.ty(of), name),
             Key::Element => match self.elements.as_ref().map(|elements| self.ty(elements)) {
                 Some(Type::List(item) | Type::TupleOf(item) | Type::Set(item) | Type::FrozenSet(item)) => *item,
                 _ => Type::Any,
             },
             _ => Type::Any,
         }
-    }
-
-    /// The declared type of a dataclass's field.
-    fn attribute(&self, ty: &Type, name: &str) -> Type {
-        let Type::Record(record) = ty else { return Type::Any };
-        let found = (0..self.model.classes.len()).find(|c| self.model.class_name(*c) == *record);
-        let Some(class) = found.map(|c| &self.model.classes[c]) else { return Type::Any };
-        let annotation = class.hir.body.iter().find_map(|stmt| match &stmt.kind {
-            StmtKind::Annotated { target, annotation, .. } if target.as_name() == Some(name) => Some(annotation),
-            _ => None,
-        });
-        annotation.map_or(Type::Any, |a| types::annotated(self.model, class.scope, a))
     }
 }
 

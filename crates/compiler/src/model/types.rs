@@ -32,6 +32,18 @@ pub(crate) fn holds_immutable(model: &Model<'_>, ty: &Type) -> bool {
     }
 }
 
+/// The declared type of a field of a dataclass.
+pub(crate) fn attribute(model: &Model<'_>, ty: &Type, name: &str) -> Type {
+    let Type::Record(record) = ty else { return Type::Any };
+    let found = (0..model.classes.len()).find(|c| model.class_name(*c) == *record);
+    let Some(class) = found.map(|c| &model.classes[c]) else { return Type::Any };
+    let annotation = class.hir.body.iter().find_map(|stmt| match &stmt.kind {
+        StmtKind::Annotated { target, annotation, .. } if target.as_name() == Some(name) => Some(annotation),
+        _ => None,
+    });
+    annotation.map_or(Type::Any, |a| annotated(model, class.scope, a))
+}
+
 fn immutable_within(model: &Model<'_>, ty: &Type, depth: u32) -> bool {
     let Some(depth) = depth.checked_sub(1) else { return false };
     match ty {
