@@ -2,8 +2,11 @@
 
 A service class stays a class. `Hotel()` in a test makes an instance with fresh fields, which from then on is the one
 that clients of `Hotel` reach; inside a method it is a client, as `Account("alice")` is everywhere outside of tests:
-for an entity there is one instance per key. Calls between services copy arguments and results. `reset()` forgets all
-instances. What needs a server (waiting for events, isolation between coroutines) is not imitated.
+for an entity there is one instance per key. Calls copy arguments and results. `reset()` forgets all instances. What
+needs a server (waiting for events, isolation between coroutines) is not imitated.
+
+In strict mode, which is on unless `strict(False)` was called, what a server refuses or does differently raises
+`NotStorable` where a step of a method ends: see `sostenuto.strict`.
 """
 
 import asyncio
@@ -16,7 +19,7 @@ import time
 import types
 import typing
 
-from sostenuto.errors import PART_ABORTED, Aborted, TransactionError
+from sostenuto.errors import PART_ABORTED, Aborted, NotStorable, TransactionError
 
 #: Marks annotations of persistent fields.
 PERSISTENT = "sostenuto.Persistent"
@@ -29,10 +32,28 @@ _INLINE = {"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>", "<lambda>"}
 #: How many methods of services are being executed in this context.
 _depth = contextvars.ContextVar("sostenuto_depth", default=0)
 _transaction = contextvars.ContextVar("sostenuto_transaction", default=None)
+#: Whose method is being executed: an instance, None outside of all, `_CALLED` if a client's call is about to begin.
+_current = contextvars.ContextVar("sostenuto_current", default=None)
+_CALLED = object()
 
 #: Class to instance, and (class, key) to instance.
 _services = {}
 _entities = {}
+
+_strict = True
+
+
+def _rules():
+    """The module of strict mode; it needs a part of the worker, which nobody needs who only imports the library."""
+    from sostenuto import strict as rules
+
+    return rules
+
+
+def strict(on=True):
+    """Whether what a server would refuse raises `NotStorable` here, too; it does unless this turned it off."""
+    global _strict
+    _strict = on
 
 
 def reset():
@@ -87,27 +108,79 @@ def _without_arguments(original):
 
 
 def _counted(method):
-    """The method, which knows that a service is at work while it runs."""
+    """The method, which knows that a service is at work while it runs, and where its invocation begins and ends."""
     if inspect.iscoroutinefunction(method):
 
         @functools.wraps(method)
-        async def run(*args, **named):
-            token = _depth.set(_depth.get() + 1)
-            try:
-                return await method(*args, **named)
-            finally:
-                _depth.reset(token)
+        async def run(self, /, *args, **named):
+            with _Running(self, method, args, named) as running:
+                return running.result(await method(self, *running.args, **running.named))
     else:
 
         @functools.wraps(method)
-        def run(*args, **named):
-            token = _depth.set(_depth.get() + 1)
-            try:
-                return method(*args, **named)
-            finally:
-                _depth.reset(token)
+        def run(self, /, *args, **named):
+            with _Running(self, method, args, named) as running:
+                return running.result(method(self, *running.args, **running.named))
 
     return run
+
+
+class _Running:
+    """A method that is being executed: an invocation of its own, or a part of the one that `self.method()` stands in."""
+
+    def __init__(self, instance, method, args, named):
+        self.instance, self.method, self.args, self.named = instance, method, args, named
+
+    def __enter__(self):
+        current = _current.get()
+        #: A step begins and ends here, and is looked at.
+        self.is_step = _strict and (current is None or current is _CALLED)
+        if self.is_step:
+            # A call between services has copied them.
+            if current is None:
+                self.args, self.named = _copied_arguments(self.method, self.args, self.named)
+            _rules().begin(self.instance, _fields(type(self.instance)))
+        self.depth = _depth.set(_depth.get() + 1)
+        self.current = _current.set(self.instance)
+        return self
+
+    def __exit__(self, kind, error, trace):
+        _current.reset(self.current)
+        _depth.reset(self.depth)
+        if self.is_step:
+            self._end(error)
+        return False
+
+    def _end(self, error):
+        if isinstance(error, NotStorable) and getattr(error, "__sostenuto_ends__", None) is self:
+            _rules().undo(self.instance)
+        else:
+            _rules().end(self.instance, _fields(type(self.instance)))
+
+    def result(self, value):
+        """The result as the caller gets it."""
+        if not self.is_step:
+            return value
+        try:
+            return _rules().copied(value, f"the result of {self.method.__qualname__}")
+        except NotStorable as error:
+            error.__sostenuto_ends__ = self
+            raise
+
+
+def _copied_arguments(method, args, named):
+    if not _strict:
+        return copy.deepcopy((args, named))
+    name = method.__qualname__
+    args = [_rules().copied(value, f"argument {index} of {name}") for index, value in enumerate(args)]
+    return args, {key: _rules().copied(value, f"argument {key!r} of {name}") for key, value in named.items()}
+
+
+def _suspend():
+    """A method is going to wait: its step ends here, and the next one begins."""
+    instance = _current.get()
+    if _strict and instance is not None and instance is not _CALLED:
+        _rules().end(instance, _fields(type(instance)))
 
 
 def _new_service(cls):
@@ -191,21 +264,31 @@ class _Client:
 
 
 def _call(method, *args, **named):
-    args, named = copy.deepcopy((args, named))
+    args, named = _copied_arguments(method, args, named)
     if _caller_awaits(2):
         return _call_async(method, args, named)
-    result = method(*args, **named)
-    if inspect.iscoroutine(result):
-        result = _finish(result)
-    return copy.deepcopy(result)
+    _suspend()
+    token = _current.set(_CALLED)
+    try:
+        result = method(*args, **named)
+        if inspect.iscoroutine(result):
+            result = _finish(result)
+    finally:
+        _current.reset(token)
+    return result if _strict else copy.deepcopy(result)
 
 
 async def _call_async(method, args, named):
+    _suspend()
     await _after_what_was_sent()
-    result = method(*args, **named)
-    if inspect.iscoroutine(result):
-        result = await result
-    return copy.deepcopy(result)
+    token = _current.set(_CALLED)
+    try:
+        result = method(*args, **named)
+        if inspect.iscoroutine(result):
+            result = await result
+    finally:
+        _current.reset(token)
+    return result if _strict else copy.deepcopy(result)
 
 
 def _caller_awaits(depth):
@@ -230,6 +313,7 @@ class transaction:
     """Snapshot on enter, rollback if an exception leaves the block. A nested one joins."""
 
     def __enter__(self):
+        _suspend()
         outer = _transaction.get()
         self._own = outer is None
         self._state = _Scope() if outer is None else outer
@@ -267,7 +351,7 @@ class _Scope:
         #: Calls whose results nobody waits for; they happen if it commits.
         self.sends = []
         self.instances = [*_services.values(), *_entities.values()]
-        self.saved = [copy.deepcopy(instance.__dict__) for instance in self.instances]
+        self.saved = [copy.deepcopy(_rules().forget(instance.__dict__)) for instance in self.instances]
         self.services, self.entities = dict(_services), dict(_entities)
 
     def roll_back(self):
@@ -292,6 +376,7 @@ def sleep(seconds):
     """Really sleeps."""
     if _transaction.get() is not None:
         raise TransactionError("sleep() inside a transaction would hold its locks; sleep before or after it")
+    _suspend()
     if _caller_awaits(3):
         return asyncio.sleep(seconds)
     time.sleep(seconds)

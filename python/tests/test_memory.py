@@ -1,6 +1,7 @@
 """Services in plain Python, as a user's unit tests see them."""
 
 import asyncio
+import dataclasses
 import unittest
 
 import fake  # noqa: F401 (makes the package importable)
@@ -96,6 +97,56 @@ class Front:
 @task(retries=3)
 def mail(to):
     return to
+
+
+@dataclasses.dataclass
+class Part:
+    name: str
+    sizes: list
+
+
+@service
+class Depot:
+    parts: Persistent[dict[str, list]] = {}
+    spare: Persistent[list] = []
+    count: Persistent[int] = 0
+    hotel: Hotel
+
+    def put(self, name, value):
+        self.count += 1
+        self.parts[name] = value
+
+    def put_twice(self, value):
+        self.parts["a"] = self.spare = value
+
+    def put_within(self, value):
+        self.spare = [value, [value]]
+
+    def move(self):
+        self.spare = self.parts.pop("a")
+
+    def circle(self):
+        self.spare.append({"self": self.spare})
+
+    def catches(self, value):
+        self.count += 1
+        try:
+            self.put("a", value)
+            return "stored"
+        except Exception:
+            return "caught"
+
+    def calls(self, value):
+        self.parts["a"] = value
+        self.hotel.reserve("a", [])
+        del self.parts["a"]
+
+    def gives(self):
+        return self.parts
+
+    async def puts_later(self, value):
+        await asyncio.sleep(0)
+        self.put("a", value)
 
 
 class Memory(unittest.TestCase):
@@ -228,6 +279,109 @@ class Memory(unittest.TestCase):
     def test_public_names(self):
         for name in sostenuto.__all__:
             self.assertTrue(hasattr(sostenuto, name), name)
+
+
+class Strict(unittest.TestCase):
+    def setUp(self):
+        sostenuto.use(memory)
+        memory.reset()
+        self.addCleanup(memory.strict)
+        memory.strict()
+        self.depot = Depot()
+        hotel = Hotel()
+        hotel.rooms["a"] = 9
+
+    def refused(self, expected, method, *arguments):
+        """The exception of a call that must leave everything as it was."""
+        before = repr(vars(self.depot)["parts"]), repr(self.depot.spare), self.depot.count
+        with self.assertRaisesRegex(sostenuto.NotStorable, expected) as caught:
+            result = getattr(self.depot, method)(*arguments)
+            if asyncio.iscoroutine(result):
+                asyncio.run(result)
+        self.assertEqual((repr(self.depot.parts), repr(self.depot.spare), self.depot.count), before)
+        return caught.exception
+
+    def test_one_object_in_two_places(self):
+        self.refused(r"Depot.spare: the same list is stored in Depot.parts\['a'\], too", "put_twice", [1])
+        self.refused(r"Depot.spare\[1\]\[0\]: the same list is stored in Depot.spare, too", "put_within", [1])
+        self.refused(r"Depot.spare\[1\]\[0\]: the same Part", "put_within", Part("a", []))
+        self.depot.put_twice(("no", "object", "that", "changes"))
+        self.depot.put("b", [])
+        self.depot.put("a", [])
+        self.depot.move()
+        self.assertEqual((self.depot.parts, self.depot.spare), ({"b": []}, []))
+
+    def test_what_the_test_itself_shares_is_found_too(self):
+        self.depot.parts["x"] = self.depot.spare
+        with self.assertRaisesRegex(sostenuto.NotStorable, "the same list"):
+            self.depot.gives()
+
+    def test_a_circle(self):
+        self.refused(r"Depot.spare\[0\]\['self'\]: it contains itself", "circle")
+
+    def test_kinds_that_cannot_be_stored(self):
+        error = self.refused(r"argument 1 of Depot.put: .*object", "put", "a", object())
+        self.assertIsNone(error.field)
+        with self.subTest("made in the method"):
+            self.depot.put("a", [1])
+
+            @service
+            class Maker:
+                kept: Persistent[dict] = {}
+
+                def make(self, kind):
+                    self.kept["k"] = [{"a": {"list": lambda: 0, "range": range(3), "nan": 1}[kind]}]
+                    self.kept[float(kind) if kind == "nan" else kind] = 1
+
+            maker = Maker()
+            for kind, told in (("list", "is code, not data"), ("range", r"use list\(range"), ("nan", "nan cannot")):
+                with self.assertRaisesRegex(sostenuto.NotStorable, told) as caught:
+                    maker.make(kind)
+                self.assertEqual((caught.exception.field, maker.kept), ("kept", {}))
+
+    def test_it_cannot_be_caught_where_it_arises(self):
+        self.refused("contains itself", "circle")
+        self.assertEqual(self.depot.catches([1]), "stored")
+        loop = []
+        loop.append(loop)
+        self.refused("argument 0 of Depot.catches", "catches", loop)
+
+    def test_a_step_ends_where_a_method_waits(self):
+        self.depot.calls([1])
+        self.assertEqual(self.depot.parts, {})
+        memory.strict(False)
+        generator = (each for each in ())
+        self.depot.parts["a"] = generator
+        memory.strict()
+        with self.assertRaisesRegex(sostenuto.NotStorable, "generator"):
+            self.depot.gives()
+
+    def test_arguments_and_results_are_copies(self):
+        mine = [1]
+        self.depot.put("a", mine)
+        mine.append(2)
+        self.depot.gives()["a"].append(3)
+        self.assertEqual(self.depot.parts, {"a": [1]})
+
+    def test_an_async_method(self):
+        asyncio.run(self.depot.puts_later([1]))
+        self.assertEqual(self.depot.parts, {"a": [1]})
+        self.refused("argument 0 of Depot.puts_later", "puts_later", print)
+
+    def test_without_it_anything_goes(self):
+        memory.strict(False)
+        self.depot.put_twice([1])
+        self.assertIs(self.depot.parts["a"], self.depot.spare)
+        self.depot.put("b", print)
+
+    def test_an_aborted_transaction_leaves_what_was_there(self):
+        self.depot.put("a", [1])
+        with self.assertRaises(Aborted), transaction():
+            self.depot.put("a", [2])
+            abort("no")
+        self.assertEqual((self.depot.parts, self.depot.count), ({"a": [1]}, 1))
+        self.refused("contains itself", "circle")
+        self.assertEqual(self.depot.parts, {"a": [1]})
 
 
 if __name__ == "__main__":
