@@ -271,7 +271,7 @@ impl<'m, 'a> Placer<'m, 'a> {
                 let report = Report::error("SOS0401", self.file, context.span, "`transaction` is not called here");
                 self.report(report.change("call it", Span::at(context.span.end), "()"));
             } else if with.is_async && !grouped {
-                let help = "`async with` is for `transaction()`; use `with` for objects of your own";
+                let help = "`async with` is for `transaction()` and `TaskGroup()`; use `with` for objects of your own";
                 let head = with.items.first().map_or(span, |(context, _)| Span::new(span.start, context.span.end));
                 self.error("SOS0314", head, "`async with` is not supported for this object", help);
             }
