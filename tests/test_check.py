@@ -1,10 +1,14 @@
 """`check` and the other commands: diagnostics with places and codes, exit codes, the same answers as HTTP."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 import unittest
+from pathlib import Path
 
-from harness import APPS, EXAMPLES, EndToEnd, cli, free_port, until
+from harness import APPS, EXAMPLES, EndToEnd, binary, cli, free_port, until
 
 SYNTAX_ERRORS = '''
 from sostenuto import service
@@ -96,6 +100,65 @@ class Check(EndToEnd):
         self.assertIsInstance(found, list)
         self.assertGreaterEqual(len(found), 4)
         self.assertTrue(all(entry["code"] for entry in found), found)
+
+    def test_files_that_cannot_be_read(self):
+        path = self.folder
+        (path / "app.py").write_text(SYNTAX_ERRORS)
+        (path / "latin.py").write_bytes(b"x = 1\nname = 'caf\xe9'\n")
+        (path / "null.py").write_bytes(b"x = 1\n\0\n")
+        (path / "folder.py").mkdir()
+        (path / "dangling.py").symlink_to("nowhere")
+        (path / "round.py").symlink_to("round.py")
+        os.mkfifo(path / "pipe.py")
+        expected = {
+            "dangling.py": "SOS0006", "folder.py": "SOS0006", "round.py": "SOS0006", "pipe.py": "SOS0006",
+            "latin.py": "SOS0007", "null.py": "SOS0001", "app.py": "SOS0001",
+        }  # fmt: skip
+        done = cli("check", str(path), "--json")
+        self.assertEqual((done.returncode, done.stderr), (1, ""))
+        found = {Path(entry["file"]).name: entry["code"] for entry in json.loads(done.stdout)}
+        self.assertEqual(found, expected)
+        shown = cli("check", str(path))
+        self.assertEqual(shown.returncode, 1)
+        for name, code in expected.items():
+            self.assertRegex(shown.stderr, rf"(?s){code}\].{{1,200}}{name}:\d+:\d+")
+        server = self.server(path).spawn()
+        self.assertEqual(server.ended(), 1, server.tail())
+        self.assert_places(server.tail().replace("null.py", "app.py"), 2)
+
+    def test_a_damaged_list_of_services(self):
+        (self.folder / "app.py").write_text("x = 1\n")
+        listed = self.folder / "services.csv"
+        for text, line in ((b"A,app.py\nB", 2), (b"A,no.py", 1), (b"A,app.py\nA,app.py", 2), (b"\n", 1), (b"\xff", 1)):
+            listed.write_bytes(text)
+            done = cli("check", str(listed), "--json")
+            self.assertEqual((done.returncode, done.stderr), (1, ""))
+            [entry] = json.loads(done.stdout)
+            self.assertIn(entry["code"], ("SOS0007", "SOS0008"))
+            self.assertEqual((entry["file"], entry["line"]), (str(listed), line))
+
+    def test_files_without_permission(self):
+        closed = self.folder / "closed"
+        closed.mkdir()
+        (self.folder / "app.py").write_text("x = 1\n")
+        (self.folder / "secret.py").write_text("x = 1\n")
+        (self.folder / "secret.py").chmod(0)
+        closed.chmod(0)
+        self.folder.chmod(0o755)
+        # Root may read everything, so it becomes somebody else first.
+        command = ["check", ".", "--json"]
+        with open(binary(), "rb") as program:
+            number = program.fileno()
+            launch = f"import os; os.getuid() or os.setuid(65534); os.execve({number}, {['sostenuto', *command]}, os.environ)"
+            as_other = [sys.executable, "-c", launch]
+            done = subprocess.run(
+                as_other, cwd=self.folder, pass_fds=[number], capture_output=True, text=True, timeout=60
+            )
+        closed.chmod(0o700)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        found = {Path(entry["file"]).name: entry["message"] for entry in json.loads(done.stdout)}
+        self.assertEqual(sorted(found), ["closed", "secret.py"])
+        self.assertTrue(all("no permission" in message for message in found.values()), found)
 
     def test_run_refuses_what_check_refuses(self):
         path = self.folder / "app.py"

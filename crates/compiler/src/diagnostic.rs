@@ -1,6 +1,6 @@
 //! What the compiler says about a source text, and how it is shown. Diagnostics are values: nothing is printed here.
 
-use annotate_snippets::{AnnotationKind, Group, Level, Patch, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Patch, Renderer, Snippet};
 
 use crate::App;
 use crate::span::{Span, line_column};
@@ -90,7 +90,12 @@ pub fn render(diagnostic: &Diagnostic, app: &App, colour: bool) -> String {
         snippet = snippet.annotation(context.label(label.message.as_str()));
     }
     let mut group = Group::with_title(level.primary_title(diagnostic.message.as_str()).id(diagnostic.code));
-    group = group.element(snippet);
+    group = if source.is_empty() {
+        let place = Origin::path(diagnostic.file.as_str()).line(diagnostic.line as usize);
+        group.element(place.char_column(diagnostic.column as usize))
+    } else {
+        group.element(snippet)
+    };
     for note in &diagnostic.notes {
         group = group.element(Level::NOTE.message(note.as_str()));
     }

@@ -20,6 +20,7 @@ mod parse;
 mod place;
 mod similar;
 mod span;
+mod unread;
 mod verify;
 mod walk;
 
@@ -30,6 +31,7 @@ pub use diagnostic::{Change, Diagnostic, Label, Severity, Suggestion, render};
 pub use explain::{Explanation, explain_methods};
 pub use similar::similar;
 pub use span::{Span, line_column};
+pub use unread::{Fault, check_syntax, unread};
 
 use diagnostic::{Report, Sink};
 

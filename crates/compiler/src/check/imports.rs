@@ -20,8 +20,8 @@ pub(super) fn check(model: &Model<'_>, file: FileId, sink: &mut Sink<'_>) {
             sink.add(Report::error("SOS0005", file, Span::at(at), message).help("choose another name"));
         }
     }
-    if model.files.iter().take(file).any(|other| other.source.module == source.module) {
-        let message = format!("there are two modules named `{}`", source.module);
+    if let Some(other) = model.module(&source.module).filter(|other| *other != file) {
+        let message = format!("`{}` is the module `{}`, too", model.files[other].source.path, source.module);
         sink.add(Report::error("SOS0004", file, Span::at(0), message).help("rename one of the files"));
     }
 }

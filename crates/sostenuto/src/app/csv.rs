@@ -2,36 +2,54 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
-use compiler::ListedClass;
+use compiler::{Fault, ListedClass, Span};
 
-use super::{Found, imports};
+use super::{Found, Unread, imports, text};
 
 /// The files that a CSV names and what they import, each once, and the classes that are services.
-pub(super) fn find(csv: &Path) -> Result<(Vec<Found>, Vec<ListedClass>)> {
-    let text = std::fs::read_to_string(csv).with_context(|| format!("{}: cannot be read", csv.display()))?;
+pub(super) fn find(csv: &Path, unread: &mut Unread) -> (Vec<Found>, Vec<ListedClass>) {
+    let Some(text) = text::read(csv, unread) else { return (Vec::new(), Vec::new()) };
     let mut files: Vec<PathBuf> = Vec::new();
     let mut classes: Vec<ListedClass> = Vec::new();
-    for (number, line) in (1..).zip(text.trim_start_matches('\u{feff}').lines()) {
-        let line = line.trim();
+    let mut faults: Vec<(Span, String)> = Vec::new();
+    let mut start = 0;
+    for whole in text.split_inclusive('\n') {
+        let line = whole.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+        let at = start + whole.find(line).unwrap_or(0);
+        start += whole.len();
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        let place = format!("{}:{number}", csv.display());
-        let (class, path) = parse(line).with_context(|| format!("{place}: a line is `Class,path`"))?;
-        if classes.iter().any(|known| known.class == class) {
-            bail!("{place}: the class `{class}` is named twice");
-        }
-        let file = locate(csv, path).with_context(|| format!("{place}: there is no file `{path}`"))?;
-        classes.push(ListedClass { class: class.to_owned(), path: file.display().to_string() });
-        if !files.contains(&file) {
-            files.push(file);
+        match entry(csv, line, &classes) {
+            Ok((class, file)) => {
+                classes.push(ListedClass { class, path: file.display().to_string() });
+                if !files.contains(&file) {
+                    files.push(file);
+                }
+            }
+            Err(fault) => faults.push((Span::new(at as u32, (at + line.len()) as u32), fault)),
         }
     }
-    if classes.is_empty() {
-        bail!("{}: no line names a class", csv.display());
+    if classes.is_empty() && faults.is_empty() {
+        faults.push((Span::at(0), "no line of this list names a class".to_owned()));
     }
-    Ok((imports::reach(&files, csv.parent()), classes))
+    for (span, fault) in faults {
+        unread.add(csv, text.clone(), span, Fault::List(fault));
+    }
+    (imports::reach(&files, csv.parent()), classes)
+}
+
+/// The class and the file of a line.
+fn entry(csv: &Path, line: &str, before: &[ListedClass]) -> Result<(String, PathBuf), String> {
+    if line.contains(|c: char| c.is_control() && c != '\t') {
+        return Err("this line holds bytes that are no text".to_owned());
+    }
+    let (class, path) = parse(line).ok_or("this line does not name a class and a file")?;
+    if before.iter().any(|known| known.class == class) {
+        return Err(format!("the class `{class}` is named twice"));
+    }
+    let file = locate(csv, path).ok_or_else(|| format!("there is no file `{path}`"))?;
+    Ok((class.to_owned(), file))
 }
 
 fn parse(line: &str) -> Option<(&str, &str)> {
@@ -43,5 +61,5 @@ fn parse(line: &str) -> Option<(&str, &str)> {
 /// Relative to the folder of the CSV, else to the working directory.
 fn locate(csv: &Path, path: &str) -> Option<PathBuf> {
     let beside = csv.parent().unwrap_or(Path::new("")).join(path);
-    [beside, PathBuf::from(path)].into_iter().find(|path| path.is_file())
+    [beside, PathBuf::from(path)].into_iter().find(|path| path.symlink_metadata().is_ok())
 }

@@ -3,58 +3,73 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
+use compiler::Fault;
 
-use super::{FILES_MAX, Found, has_extension};
+use super::{FILES_MAX, Found, Unread, has_extension};
+use crate::Usage;
 
 /// Folders that hold no source of the application.
 const SKIPPED: &[&str] = &["__pycache__", "node_modules", "site-packages"];
 
 /// Finds them, in the order of their paths.
-pub(super) fn find(folder: &Path) -> Result<Vec<Found>> {
-    let mut search = Search { found: vec![], entered: HashSet::new() };
+pub(super) fn find(folder: &Path, unread: &mut Unread) -> Result<Vec<Found>> {
+    let mut search = Search { found: vec![], entered: HashSet::new(), unread };
     search.enter(folder, "")?;
-    if search.found.is_empty() {
-        bail!("{}: there are no .py files in this folder", folder.display());
+    if search.found.is_empty() && search.unread.diagnostics.is_empty() {
+        search.unread.whole(folder, Fault::Empty);
     }
     Ok(search.found)
 }
 
-struct Search {
+struct Search<'a> {
     found: Vec<Found>,
     /// Folders entered so far, so that links in a circle end.
     entered: HashSet<PathBuf>,
+    unread: &'a mut Unread,
 }
 
-impl Search {
+impl Search<'_> {
     fn enter(&mut self, folder: &Path, package: &str) -> Result<()> {
-        let unreadable = || format!("{}: cannot be read", folder.display());
-        if !self.entered.insert(folder.canonicalize().with_context(unreadable)?) {
-            return Ok(());
+        match self.entries(folder) {
+            Ok(paths) => paths.iter().try_for_each(|path| self.take(path, package)),
+            Err(error) => {
+                self.unread.unreadable(folder, &error);
+                Ok(())
+            }
         }
-        let entries = std::fs::read_dir(folder).with_context(unreadable)?;
-        let mut paths: Vec<PathBuf> =
-            entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>().with_context(unreadable)?;
+    }
+
+    /// What lies in a folder, by name; nothing of one that was entered before.
+    fn entries(&mut self, folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+        if !self.entered.insert(folder.canonicalize()?) {
+            return Ok(Vec::new());
+        }
+        let mut paths =
+            std::fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>()?;
         paths.sort();
-        for path in paths {
-            self.take(&path, package)?;
-        }
-        Ok(())
+        Ok(paths)
     }
 
     fn take(&mut self, path: &Path, package: &str) -> Result<()> {
-        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return Ok(()) };
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+            if has_extension(path, "py") {
+                self.unread.whole(path, Fault::Unreadable("its name is not UTF-8 text".to_owned()));
+            }
+            return Ok(());
+        };
         if name.starts_with('.') {
             return Ok(());
         }
-        if path.is_dir() {
+        let is_python = has_extension(path, "py");
+        if path.is_dir() && !is_python {
             let is_environment = path.join("pyvenv.cfg").exists();
             if is_environment || SKIPPED.contains(&name) {
                 return Ok(());
             }
             return self.enter(path, &join(package, name));
         }
-        if !has_extension(path, "py") {
+        if !is_python {
             return Ok(());
         }
         let stem = &name[..name.len() - ".py".len()];
@@ -62,7 +77,8 @@ impl Search {
         let module = if is_package { package.to_owned() } else { join(package, stem) };
         self.found.push(Found { path: path.to_owned(), module, package: is_package });
         if self.found.len() > FILES_MAX {
-            bail!("{}: there are more than {FILES_MAX} .py files; name the application's folder", path.display());
+            let what = format!("there are more than {FILES_MAX} .py files; name the application's folder");
+            return Err(Usage(format!("{}: {what}", path.display())).into());
         }
         Ok(())
     }

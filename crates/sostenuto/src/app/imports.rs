@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
-use super::{FILES_MAX, Found};
+use super::{FILES_MAX, Found, Unread, text};
 
 /// Packages that the mu2sls dialect imports and the runtime provides.
 const PROVIDED: [&str; 2] = ["compiler", "runtime"];
@@ -32,7 +32,7 @@ struct Reach<'a> {
 impl Reach<'_> {
     fn imports_of(&mut self, file: &Path) {
         // What cannot be read is told when it is read for good.
-        let Ok(source) = std::fs::read_to_string(file) else { return };
+        let Some(source) = text::python(file, &mut Unread::default()) else { return };
         let folder = file.parent().unwrap_or(Path::new("")).to_owned();
         for import in compiler::imports(&source) {
             if import.level > 0 {

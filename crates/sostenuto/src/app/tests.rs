@@ -22,9 +22,15 @@ fn modules(sources: &Sources) -> Vec<(&str, bool)> {
     sources.app.files.iter().map(|file| (file.module.as_str(), file.package)).collect()
 }
 
-fn failure(paths: &[&Path]) -> String {
-    let paths: Vec<PathBuf> = paths.iter().map(|path| path.to_path_buf()).collect();
-    format!("{:#}", read(&paths).unwrap_err())
+/// What is told of an application that cannot be read as a whole: `CODE file:line:column message`, one for each line.
+fn told(path: &Path) -> String {
+    let told = read(&[path.to_owned()]).unwrap().unread.diagnostics;
+    let line = |d: &Diagnostic| format!("{} {}:{}:{} {}\n", d.code, d.file, d.line, d.column, d.message);
+    told.iter().map(line).collect()
+}
+
+fn usage(path: &Path) -> String {
+    read(&[path.to_owned()]).unwrap_err().downcast::<Usage>().unwrap().to_string()
 }
 
 #[test]
@@ -65,7 +71,10 @@ fn files_are_modules_of_their_name() {
     assert_eq!(modules(&sources), [("app", false), ("other", false)]);
     assert_eq!(sources.name, "app");
     assert_eq!(sources.app.files[0].source, "x = 1");
-    assert!(failure(&[&path("a/app.py"), &path("b/app.py")]).contains("both the module `app`"));
+    let twice = compiler::compile(&read(&[path("a/app.py"), path("b/app.py")]).unwrap().app);
+    assert!(
+        twice.diagnostics.iter().any(|d| d.code == "SOS0004" && d.message.contains("a/app.py` is the module `app`"))
+    );
 }
 
 #[test]
@@ -86,29 +95,62 @@ fn a_csv_names_classes_and_files() {
 
 #[test]
 fn a_bad_csv_is_told_with_its_line() {
-    let check = |text: &str, expected: &str| {
-        let root = tree(&[("s.csv", text), ("a.py", "")]);
-        let told = failure(&[&root.path().join("s.csv")]);
+    let check = |text: &[u8], expected: &str| {
+        let root = tree(&[("a.py", "")]);
+        fs::write(root.path().join("s.csv"), text).unwrap();
+        let told = told(&root.path().join("s.csv"));
         assert!(told.contains(expected), "{told}");
     };
-    check("A,a.py\nB", "s.csv:2: a line is `Class,path`");
-    check("A,nowhere.py", "s.csv:1: there is no file `nowhere.py`");
-    check("A,a.py\nA,a.py", "s.csv:2: the class `A` is named twice");
-    check("\n", "no line names a class");
+    check(b"A,a.py\nB", "s.csv:2:1 this line does not name a class and a file");
+    check(b"A,nowhere.py", "s.csv:1:1 there is no file `nowhere.py`");
+    check(b"A,a.py\n \tA,a.py", "s.csv:2:3 the class `A` is named twice");
+    check(b"\n", "s.csv:1:1 no line of this list names a class");
+    check(b"A,a.py\nB,\0a.py", "SOS0008");
+    check(b"A,a.py\nB\xe9,a.py", "s.csv:2:2 the byte 0xe9");
 }
 
 #[test]
 fn what_is_no_application_is_told() {
-    let root = tree(&[("empty/x.txt", ""), ("latin.py", ""), ("x.txt", "")]);
+    let root = tree(&[("empty/x.txt", ""), ("x.txt", "")]);
+    assert!(usage(&root.path().join("nowhere")).contains("there is no such file or folder"));
+    assert!(usage(&root.path().join("x.txt")).contains("an application is one folder"));
+    assert!(told(&root.path().join("empty")).contains("SOS0114"));
+}
+
+#[test]
+fn a_byte_that_is_no_text_is_shown_in_its_line() {
+    let root = tree(&[("app.py", "x = 1")]);
     fs::write(root.path().join("latin.py"), b"# ok\nname = 'caf\xe9'\n").unwrap();
-    let check = |name: &str, expected: &str| {
-        let told = failure(&[&root.path().join(name)]);
-        assert!(told.contains(expected), "{told}");
-    };
-    check("nowhere", "there is no such file or folder");
-    check("empty", "no .py files");
-    check("latin.py", "latin.py:2: the file is not UTF-8 text (byte 0xe9)");
-    check("x.txt", "an application is one folder");
+    let sources = read(&[root.path().to_owned()]).unwrap();
+    assert_eq!(modules(&sources), [("app", false)]);
+    let [latin] = &sources.unread.diagnostics[..] else { panic!("{:?}", sources.unread) };
+    let shown = compiler::render(latin, &sources.unread.texts, false);
+    assert!(shown.contains("latin.py:2:12") && shown.contains("name = 'caf\u{fffd}'"), "{shown}");
+}
+
+#[test]
+#[cfg(unix)]
+fn what_only_looks_like_a_python_file_is_told() {
+    let root = tree(&[("app.py", ""), ("folder.py/inner.py", "")]);
+    let path = |name: &str| root.path().join(name);
+    std::os::unix::fs::symlink("nowhere", path("dangling.py")).unwrap();
+    std::os::unix::fs::symlink("round.py", path("round.py")).unwrap();
+    fs::File::create(path("large.py")).unwrap().set_len(17 << 20).unwrap();
+    // Opening a socket's file fails at once; a pipe would wait for somebody to write.
+    let _socket = std::os::unix::net::UnixListener::bind(path("socket.py")).unwrap();
+    let found = told(root.path());
+    let expected = [
+        "dangling.py:1:1 this file cannot be read: it is a link to nothing",
+        "folder.py:1:1 this is a folder",
+        "large.py:1:1 this file is larger than",
+        "round.py:1:1 this file cannot be read: its links lead in a circle",
+        "socket.py:1:1 this is a pipe, a socket or a device",
+    ];
+    for (line, expected) in found.lines().zip(expected) {
+        assert!(line.starts_with("SOS0006 ") && line.contains(expected), "{line}");
+    }
+    assert_eq!(found.lines().count(), expected.len(), "{found}");
+    assert!(told(&path("dangling.py")).contains("a link to nothing"));
 }
 
 #[test]

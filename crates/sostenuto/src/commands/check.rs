@@ -6,17 +6,18 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use compiler::{App, Diagnostic, Severity, Span};
+use compiler::{App, Compiled, Diagnostic, Severity, Span};
 use protocol::manifest::Manifest;
 use protocol::worker::{InitOptions, encode_init};
 use serde_json::{Value, json};
 
+use crate::app::{self, Sources};
 use crate::cli::{Check, Global};
-use crate::{FAILED, app, out};
+use crate::{FAILED, out};
 
 pub(super) fn check(options: &Check, global: &Global) -> Result<ExitCode> {
     let sources = app::read(&options.app)?;
-    let mut compiled = compiler::compile(&sources.app);
+    let mut compiled = compile(&sources);
     let explained = match &compiled.manifest {
         Some(manifest) if options.explain => {
             let (methods, lints) = compiler::explain_methods(&sources.app, manifest);
@@ -26,7 +27,8 @@ pub(super) fn check(options: &Check, global: &Global) -> Result<ExitCode> {
         _ => None,
     };
     if global.json {
-        let list: Value = compiled.diagnostics.iter().map(|d| document(d, &sources.app)).collect();
+        let unread = sources.unread.diagnostics.iter().map(|d| document(d, &sources.unread.texts));
+        let list: Value = unread.chain(compiled.diagnostics.iter().map(|d| document(d, &sources.app))).collect();
         out::line(&match explained {
             Some(methods) => {
                 let methods: Value = methods.iter().map(explain::document).collect();
@@ -35,11 +37,11 @@ pub(super) fn check(options: &Check, global: &Global) -> Result<ExitCode> {
             None => list.to_string(),
         });
     } else {
-        show(&compiled.diagnostics, &sources.app);
+        show(&compiled.diagnostics, &sources);
         explained.iter().flatten().for_each(|method| out::line(&explain::text(method)));
-        out::error(&summary(&compiled.diagnostics, sources.app.files.len()));
+        out::error(&summary(&compiled.diagnostics, &sources));
     }
-    if has_errors(&compiled.diagnostics) {
+    if compiled.manifest.is_none() {
         return Ok(ExitCode::from(FAILED));
     }
     if let (Some(folder), Some(manifest)) = (&options.emit, &compiled.manifest) {
@@ -48,21 +50,30 @@ pub(super) fn check(options: &Check, global: &Global) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints diagnostics to stderr.
-pub(super) fn show(diagnostics: &[Diagnostic], app: &App) {
-    for diagnostic in diagnostics {
+/// Compiles what was read. Where parts could not be, only the syntax of the others is checked: what they say of each
+/// other would be guesses.
+pub(super) fn compile(sources: &Sources) -> Compiled {
+    if sources.unread.diagnostics.is_empty() {
+        return compiler::compile(&sources.app);
+    }
+    Compiled { manifest: None, diagnostics: compiler::check_syntax(&sources.app) }
+}
+
+/// Prints what there is to say to stderr.
+pub(super) fn show(diagnostics: &[Diagnostic], sources: &Sources) {
+    let unread = sources.unread.diagnostics.iter().map(|d| (d, &sources.unread.texts));
+    for (diagnostic, app) in unread.chain(diagnostics.iter().map(|d| (d, &sources.app))) {
         out::error(&format!("{}\n", compiler::render(diagnostic, app, out::colour())));
     }
 }
 
-pub(super) fn has_errors(diagnostics: &[Diagnostic]) -> bool {
-    diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
-}
-
 /// `2 errors, 1 warning in 3 files`
-pub(super) fn summary(diagnostics: &[Diagnostic], files: usize) -> String {
-    let count = |severity: Severity| diagnostics.iter().filter(|d| d.severity == severity).count();
-    let files = counted(files, "file");
+pub(super) fn summary(diagnostics: &[Diagnostic], sources: &Sources) -> String {
+    let unread = &sources.unread.diagnostics;
+    let count = |severity: Severity| diagnostics.iter().chain(unread).filter(|d| d.severity == severity).count();
+    let mut unread: Vec<&str> = unread.iter().map(|d| d.file.as_str()).collect();
+    unread.dedup();
+    let files = counted(sources.app.files.len() + unread.len(), "file");
     match (count(Severity::Error), count(Severity::Warning)) {
         (0, 0) => format!("ok: {files}"),
         (0, warnings) => format!("ok: {} in {files}", counted(warnings, "warning")),

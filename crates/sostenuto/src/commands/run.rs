@@ -31,10 +31,10 @@ const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 pub(super) fn run(options: &Run, global: &Global) -> Result<ExitCode> {
     let sources = app::read(&options.app)?;
-    let compiled = compiler::compile(&sources.app);
-    check::show(&compiled.diagnostics, &sources.app);
+    let compiled = check::compile(&sources);
+    check::show(&compiled.diagnostics, &sources);
     let Some(manifest) = compiled.manifest else {
-        out::error(&check::summary(&compiled.diagnostics, sources.app.files.len()));
+        out::error(&check::summary(&compiled.diagnostics, &sources));
         return Ok(ExitCode::from(FAILED));
     };
     raise_open_files();
