@@ -7,28 +7,36 @@
 
 mod cell;
 mod client;
+mod compile;
 mod echo;
 mod metrics;
 mod process;
 mod report;
+mod start;
 mod workload;
 
 use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 
 use crate::{cell::Plan, workload::Workload};
 
 /// Measures requests per second, latency, syncs, bytes and CPU of the canonical workloads.
 #[derive(Parser)]
 struct Options {
+    /// What to measure.
+    #[arg(value_enum, default_values_t = [What::Load])]
+    what: Vec<What>,
     /// The binary to measure.
     #[arg(long, default_value = "target/release/sostenuto")]
     binary: PathBuf,
     /// Folder of the example applications.
     #[arg(long, default_value = "examples")]
     examples: PathBuf,
+    /// Folder that holds the Python library.
+    #[arg(long, default_value = "python")]
+    library: PathBuf,
     /// Workloads, in order.
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = Workload::ALL)]
     workloads: Vec<Workload>,
@@ -55,13 +63,41 @@ struct Options {
     out: Option<PathBuf>,
 }
 
+/// A kind of measurement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum What {
+    /// The workloads, over HTTP.
+    Load,
+    /// `check` of applications of several sizes.
+    Compile,
+    /// Loading an application into a worker, with and without kept code.
+    Start,
+}
+
 fn main() -> Result<()> {
     let options = Options::parse();
     ensure!(options.binary.exists(), "{} is not there: cargo build --release", options.binary.display());
+    for what in &options.what {
+        match what {
+            What::Load => load(&options)?,
+            What::Compile => compile::measure(&options.binary, &options.scratch())?,
+            What::Start => start::measure(&options.binary, &options.scratch(), &options.library)?,
+        }
+    }
+    Ok(())
+}
+
+impl Options {
+    fn scratch(&self) -> PathBuf {
+        self.data.clone().unwrap_or_else(std::env::temp_dir)
+    }
+}
+
+fn load(options: &Options) -> Result<()> {
     let plan = Plan {
-        binary: options.binary,
-        examples: options.examples,
-        data: options.data.unwrap_or_else(std::env::temp_dir),
+        binary: options.binary.clone(),
+        examples: options.examples.clone(),
+        data: options.scratch(),
         workers: options.workers,
         warm: Duration::from_secs(options.warm),
         measured: Duration::from_secs(options.seconds),
@@ -76,8 +112,8 @@ fn main() -> Result<()> {
             report.add(figures);
         }
     }
-    if let Some(path) = options.out {
-        std::fs::write(&path, report.json()).with_context(|| format!("writing {}", path.display()))?;
+    if let Some(path) = &options.out {
+        std::fs::write(path, report.json()).with_context(|| format!("writing {}", path.display()))?;
     }
     Ok(())
 }

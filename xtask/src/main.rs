@@ -24,6 +24,7 @@ usage: cargo xtask <command>
                   or on the real server, which is killed meanwhile
   fuzz [--seconds N] [--seed S]
                   compile mutated sources for so long; a failure names the text
+  fuzz --stdlib   compile all of the standard library, and say how long it took
   bench [OPTION…] build for release and measure; options are the load generator's, see --help
 ";
 

@@ -8,4 +8,5 @@ mod pages;
 mod python;
 mod robust;
 mod spec;
+mod stdlib;
 mod suggestions;

@@ -1,54 +1,11 @@
 //! Any input is answered with diagnostics, never with a panic; source maps cover what they map.
 
 use std::path::PathBuf;
-use std::process::Command;
 
 use compiler::{App, SourceFile, compile, render};
 use protocol::manifest::Module;
 
 use crate::spec::cases;
-
-/// The standard library's modules, a bounded sample.
-fn library() -> Vec<PathBuf> {
-    let program = "import sysconfig; print(sysconfig.get_paths()['stdlib'])";
-    let output = Command::new("python3").args(["-c", program]).output().expect("python3 is installed");
-    let folder = PathBuf::from(String::from_utf8(output.stdout).unwrap().trim());
-    let mut files = Vec::new();
-    for folder in [folder.clone(), folder.join("asyncio"), folder.join("test"), folder.join("email")] {
-        let Ok(entries) = std::fs::read_dir(folder) else { continue };
-        files.extend(entries.map(|e| e.unwrap().path()).filter(|p| p.extension().is_some_and(|e| e == "py")));
-    }
-    files.sort();
-    let step = (files.len() / 300).max(1);
-    files.into_iter().step_by(step).collect()
-}
-
-#[test]
-fn the_standard_library_passes_through() {
-    let service = "from sostenuto import service\n@service\nclass A:\n    def f(self):\n        return 1\n";
-    let mut count = 0;
-    for path in library() {
-        let Ok(source) = std::fs::read_to_string(&path) else { continue };
-        if source.len() > 40_000 {
-            continue;
-        }
-        let file = |module: &str, source: String| SourceFile {
-            path: format!("{module}.py"),
-            module: module.to_owned(),
-            source,
-            package: false,
-        };
-        let app = App { files: vec![file("library", source), file("app", service.to_owned())], classes: None };
-        let compiled = compile(&app);
-        for diagnostic in compiled.diagnostics.iter().take(20) {
-            assert_ne!(diagnostic.code, "SOS9001", "{}: {}", path.display(), diagnostic.message);
-            assert!(render(diagnostic, &app, false).contains(&format!("{}:{}", diagnostic.file, diagnostic.line)));
-        }
-        compiled.manifest.iter().flat_map(|m| &m.modules).for_each(check_map);
-        count += 1;
-    }
-    assert!(count > 50, "{count}");
-}
 
 #[test]
 fn nothing_is_left_unlowered_in_the_examples() {
