@@ -23,15 +23,15 @@ class App:
         self.suspended = {}
         self.finder = None
 
-    def load(self, modules, descriptions, records, namespace=None, backend=None):
-        """Loads the application's modules and puts what is durable on its classes."""
+    def load(self, modules, descriptions, records, namespace=None, backend=None, code_folder=None):
+        """Loads the application's modules and puts what is durable on its classes. Code is kept in `code_folder`."""
         names = {"__sos__": namespace or NAMESPACE}
         app_names = {name.partition(".")[0] for name, *_ in modules}
         if any(description[3] for description in descriptions):
             names.update(mu2sls.names(self.services))
             mu2sls.install_modules(app_names)
         sostenuto.use(backend or BACKEND)
-        self.finder = loader.Finder(modules, names)
+        self.finder = loader.Finder(modules, names, code_folder)
         exceptions.app_modules.clear()
         exceptions.app_modules.update(self.finder.modules)
         self.finder.load_all()

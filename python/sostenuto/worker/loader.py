@@ -1,10 +1,10 @@
 """Loads the application's modules from their lowered text, so that everything shows the user's own lines.
 
 The tree of the lowered text gets the positions of the user's file through the source map before it is compiled; the
-user's text is registered with `linecache`. Imports between the modules go through a finder. Nothing is read from disk.
+user's text is registered with `linecache`. Imports between the modules go through a finder. Nothing is read from disk but
+code that an earlier worker compiled from the same.
 """
 
-import ast
 import importlib.abc
 import importlib.util
 import linecache
@@ -12,6 +12,7 @@ import sys
 from bisect import bisect_right
 
 from sostenuto.errors import NotSupported
+from sostenuto.worker.code_cache import CodeCache
 
 
 class Text:
@@ -62,6 +63,8 @@ class SourceMap:
 
 def relocate(tree, lowered, source, pieces):
     """Moves the positions of all nodes from the lowered text to the user's."""
+    import ast
+
     lowered, source, pieces = Text(lowered), Text(source), SourceMap(pieces)
     for node in ast.walk(tree):
         if not hasattr(node, "lineno"):
@@ -75,6 +78,8 @@ def relocate(tree, lowered, source, pieces):
 
 def compile_module(path, source, lowered, pieces):
     """The code object of a module."""
+    import ast
+
     tree = ast.parse(lowered, path)
     relocate(tree, lowered, source, pieces)
     return compile(tree, path, "exec", dont_inherit=True)
@@ -83,11 +88,12 @@ def compile_module(path, source, lowered, pieces):
 class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Finds and loads the application's modules."""
 
-    def __init__(self, modules, names):
+    def __init__(self, modules, names, code_folder=None):
         #: Module name to (path, source, lowered, pieces, is a package).
         self.modules = {name: rest for name, *rest in modules}
         #: Names that every module finds in its globals.
         self.names = names
+        self.cache = CodeCache(code_folder, modules)
         self.packages = {
             name.rpartition(".")[0] for name in self.modules if "." in name
         } | {name for name, rest in self.modules.items() if rest[4]}
@@ -118,7 +124,7 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         module.__file__ = path
         linecache.cache[path] = (len(source), None, source.splitlines(True), path)
         module.__dict__.update(self.names)
-        exec(compile_module(path, source, lowered, pieces), module.__dict__)
+        exec(self.cache.code(name, lambda: compile_module(path, source, lowered, pieces)), module.__dict__)
 
     def get_source(self, fullname):
         """The user's text, for `inspect`."""
@@ -135,3 +141,4 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
                 del sys.modules[name]
         for name in self.modules:
             importlib.import_module(name)
+        self.cache.close()

@@ -146,7 +146,7 @@ class Worker:
         problem = None
         try:
             self.strike = StrikeWord.at(options.get("strike_file"))
-            self.app.load(modules, services, records)
+            self.app.load(modules, services, records, code_folder=options.get("code_folder"))
         except BaseException as error:
             problem = exceptions.encode(error)
         self.channel.ends.append((READY, os.getpid(), platform.python_version(), problem))

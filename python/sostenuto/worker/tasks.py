@@ -75,10 +75,10 @@ class TaskWorker:
             channel.read()
 
     def _load(self, init):
-        _, modules, services, records, _ = init
+        _, modules, services, records, options = init
         problem = None
         try:
-            App(self.channel).load(modules, services, records, NAMESPACE, BACKEND)
+            App(self.channel).load(modules, services, records, NAMESPACE, BACKEND, options.get("code_folder"))
         except BaseException as error:
             problem = exceptions.encode(error)
         self.send((READY, os.getpid(), platform.python_version(), problem))

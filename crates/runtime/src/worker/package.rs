@@ -1,6 +1,7 @@
 //! The `sostenuto` Python package, embedded in the binary, and the directory from which workers load it.
 
 use std::fs;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use crate::entropy::Entropy;
@@ -13,6 +14,8 @@ const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/package.rs"))
 #[derive(Debug)]
 pub(crate) struct WorkerDir {
     path: PathBuf,
+    /// Where workers keep what they have compiled.
+    code: PathBuf,
     temporary: bool,
 }
 
@@ -28,7 +31,11 @@ impl WorkerDir {
         if path.exists() {
             fs::remove_dir_all(&path).map_err(StartError::io("emptying", &path))?;
         }
-        let dir = Self { path, temporary };
+        let code = match data_dir {
+            Some(dir) => std::path::absolute(dir.join("code")).map_err(StartError::io("resolving", dir))?,
+            None => path.join("code"),
+        };
+        let dir = Self { path, code, temporary };
         for (name, text) in FILES {
             let file = dir.package_root().join(name);
             let folder = file.parent().unwrap_or(&dir.path);
@@ -37,7 +44,17 @@ impl WorkerDir {
         }
         let strikes = dir.path.join("strike");
         fs::create_dir_all(&strikes).map_err(StartError::io("creating", &strikes))?;
+        // Workers run code from it, so nobody else may write there; they check that themselves.
+        let mut private = fs::DirBuilder::new();
+        private.recursive(true).mode(0o700);
+        private.create(&dir.code).map_err(StartError::io("creating", &dir.code))?;
+        remove_leftovers(&dir.code).map_err(StartError::io("tidying", &dir.code))?;
         Ok(dir)
+    }
+
+    /// Where workers keep the code that they have compiled.
+    pub(crate) fn code_folder(&self) -> PathBuf {
+        self.code.clone()
     }
 
     /// What goes onto `PYTHONPATH`.
@@ -57,6 +74,17 @@ impl Drop for WorkerDir {
             let _ = fs::remove_dir_all(&self.path);
         }
     }
+}
+
+/// Removes what workers of a killed server had begun to write.
+fn remove_leftovers(folder: &Path) -> std::io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "tmp") {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
 }
 
 fn temporary_path() -> Result<PathBuf, StartError> {

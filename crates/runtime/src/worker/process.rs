@@ -6,7 +6,7 @@ use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -60,8 +60,8 @@ impl Launch for Python {
     fn launch(&mut self, worker: WorkerId) -> io::Result<Box<dyn Link>> {
         let strike = StrikeFile::create(&self.dir.strike_file(self.purpose.name(), worker.0))?;
         let init = match self.purpose {
-            Purpose::Steps => init_frame(&self.manifest, Some(&strike)),
-            Purpose::Tasks => task_init_frame(&self.manifest),
+            Purpose::Steps => init_frame(&self.manifest, Some((&self.dir, &strike))),
+            Purpose::Tasks => task_init_frame(&self.manifest, &self.dir),
         };
         let init = init.map_err(io::Error::other)?;
         let (ours, theirs) = UnixStream::pair()?;
@@ -84,16 +84,22 @@ impl Launch for Python {
     }
 }
 
-/// INIT of a worker. Also called without a strike file, to learn early whether the manifest can be sent at all.
-pub(crate) fn init_frame(manifest: &Manifest, strike: Option<&StrikeFile>) -> Result<Vec<u8>, FrameError> {
-    let path = strike.map(|file| file.path().to_string_lossy().into_owned());
-    let values = path.map(|path| ("strike_file".to_owned(), Value::Str(path))).into_iter().collect();
-    encode_init(manifest, &InitOptions { values })
+/// INIT of a worker. Also called without any files, to learn early whether the manifest can be sent at all.
+pub(crate) fn init_frame(manifest: &Manifest, files: Option<(&WorkerDir, &StrikeFile)>) -> Result<Vec<u8>, FrameError> {
+    let options = |(dir, strike): (&WorkerDir, &StrikeFile)| {
+        vec![("strike_file".to_owned(), text(strike.path())), ("code_folder".to_owned(), text(&dir.code_folder()))]
+    };
+    encode_init(manifest, &InitOptions { values: files.map(options).unwrap_or_default() })
 }
 
 /// INIT of a task worker.
-fn task_init_frame(manifest: &Manifest) -> Result<Vec<u8>, FrameError> {
-    encode_init(manifest, &InitOptions { values: vec![("tasks".to_owned(), Value::Bool(true))] })
+fn task_init_frame(manifest: &Manifest, dir: &WorkerDir) -> Result<Vec<u8>, FrameError> {
+    let values = vec![("tasks".to_owned(), Value::Bool(true)), ("code_folder".to_owned(), text(&dir.code_folder()))];
+    encode_init(manifest, &InitOptions { values })
+}
+
+fn text(path: &Path) -> Value {
+    Value::Str(path.to_string_lossy().into_owned())
 }
 
 impl Python {
