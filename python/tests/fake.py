@@ -23,6 +23,8 @@ from sostenuto.worker import codec, exceptions  # noqa: E402
 from sostenuto.worker.app import App  # noqa: E402
 
 RETURNED, RAISED, SUSPENDED, NOT_STORABLE = range(4)
+#: Key of a list field's header.
+HEADER = marshal.dumps(None, 2)
 START_OF_TIME = 1_700_000_000_000_000
 
 
@@ -65,10 +67,13 @@ def lower(source, *edits):
     return source, lowered, pieces
 
 
-def service(name, module="app", entity=False, mu2sls=False, scalars=(), dicts=(), methods=(), clients=(), held=False):
+def service(
+    name, module="app", entity=False, mu2sls=False, scalars=(), dicts=(), lists=(), methods=(), clients=(), held=False
+):
     """A service of INIT."""
     fields = [(field, 0, dumps(initial), held) for field, initial in dict(scalars).items()]
     fields += [(field, 1, dumps({}), held) for field in dicts]
+    fields += [(field, 2, dumps(initial), False) for field, initial in dict(lists).items()]
     shown = [(method, True, False, []) for method in methods]
     return (name, module, entity, mu2sls, fields, shown, list(dict(clients).items()))
 
@@ -203,6 +208,7 @@ class Server:
     def __init__(self, worker, modules, services, records=()):
         self.worker = worker
         self.services = {found[0]: found for found in services}
+        self.list_fields = {name for found in services for name, kind, *_ in found[4] if kind == 2}
         #: (service, entity key bytes or None) -> `Cells`.
         self.state = {}
         self.runs = 0
@@ -250,6 +256,9 @@ class Server:
     def get(self, service, field, key=None):
         """A whole field as Python values."""
         found = self.cells(service, key)[field]
+        initial = next((initial for name, kind, initial, _ in self.services[service][4] if (name, kind) == (field, 2)), None)
+        if initial is not None:
+            return list_of(found, initial)
         if isinstance(found, dict):
             return {codec.decode(k): codec.decode(v) for k, v, _ in found.values()}
         return None if found is None else codec.decode(found)
@@ -261,11 +270,13 @@ class Server:
         held_wholes = [(name, list(cells[name].values())) for name in held[1]]
         if self.ship_nothing:
             return (single, held_wholes)
+        headers = [(name, *self.entry(cells, name, HEADER)) for name in cells
+                   if name in self.list_fields and not self.ship_wholes]  # fmt: skip
         scalars = single + [cells.scalar(name) for name, found in cells.items() if not isinstance(found, dict)]
         wholes = held_wholes
         if self.ship_wholes:
             wholes = [(name, list(found.values())) for name, found in cells.items() if isinstance(found, dict)]
-        return (scalars, wholes)
+        return (scalars + headers, wholes)
 
     def answer(self, cells):
         def fetch(run, field, key):
@@ -453,6 +464,23 @@ class Server:
         if self.reorder:
             ready = self.reorder(ready)
         invocation.delivered = [(position, *invocation.pending.pop(position)()) for position in ready]
+
+
+def list_of(cells, initial):
+    """The elements of a list field's cells, which must be as `protocol/src/list.rs` says."""
+    if None not in cells:
+        assert not cells, cells
+        return codec.decode(initial)
+    start, tail, last = codec.decode(cells[None][1])
+    numbers = range(min(start // 64, tail), tail)
+    assert set(cells) == {None, *numbers}, (start, tail, set(cells))
+    elements = []
+    for number in numbers:
+        chunk = codec.decode(cells[number][1])
+        assert len(chunk) == min(64, (number + 1) * 64 - start), (start, number, len(chunk))
+        elements += chunk
+    assert len(last) <= min(64, (tail + 1) * 64 - start), (start, tail, len(last))
+    return elements + last
 
 
 def text(op):

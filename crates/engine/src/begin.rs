@@ -7,12 +7,12 @@ use std::sync::Arc;
 use protocol::cell::{CellKey, CellRow};
 use protocol::ids::{AttemptId, InvocationId, PartitionId, Position, RunNumber, Stamp};
 use protocol::limits::SCAN_BYTES_MAX;
-use protocol::manifest::{ForeseenCells, Mode};
+use protocol::manifest::{FieldKind, ForeseenCells, Mode};
 use protocol::message::{GrantedCell, LockMode, LockRequest, Message};
 use protocol::record::{self, Dedup};
 use protocol::worker::{FetchWhat, Held, HeldCell, JournalStep, Resume, Slice, SliceCell, SliceEntry, Start};
 
-use crate::deployment::{is_dict, mode_of};
+use crate::deployment::{Numbered, has_entries, mode_of};
 use crate::io::{Effect, Query, Submit, Token, Turn};
 use crate::keys;
 use crate::live::{Phase, StepContext, TurnState, Want};
@@ -195,12 +195,25 @@ impl Partition {
         }
     }
 
+    /// A field of a service, and how its cells lie.
+    pub(crate) fn numbered(&self, service: &str, field: &str) -> Option<Numbered> {
+        self.numbers.number(service, field).map(|number| self.placed(number))
+    }
+
+    /// How the cells of the field with this number lie.
+    pub(crate) fn placed(&self, number: u32) -> Numbered {
+        let field = self.numbers.name(number).and_then(|(service, field)| {
+            self.deployment.manifest().service(service).and_then(|service| service.field(field))
+        });
+        Numbered { number, together: field.is_some_and(|field| field.kind != FieldKind::Dict) }
+    }
+
     /// The locks that reading this part of a field needs, in the method's mode. `None`: there is no such field or key.
     fn locks_for(&self, id: InvocationId, field: &str, what: &FetchWhat) -> Option<Vec<(PartitionId, CellKey, Want)>> {
         let live = self.live.get(&id)?;
         let call = &live.row.call;
         let (service, method) = self.deployment.method(&call.service, &call.method)?;
-        let number = self.numbers.number(&service.name, field)?;
+        let number = self.numbered(&service.name, field)?;
         let mode = strongest(mode_of(method, field));
         let plain = |mode, key| Want { mode, key, whole: false };
         match what {
@@ -217,7 +230,7 @@ impl Partition {
             FetchWhat::Whole => {
                 let membership = live.cells.membership(number);
                 let whole = Want { mode, key: None, whole: true };
-                let share = live.cells.share(self.config.partitions);
+                let share = live.cells.share(number, self.config.partitions);
                 Some(share.into_iter().map(|partition| (partition, membership.clone(), whole.clone())).collect())
             }
         }
@@ -231,9 +244,10 @@ impl Partition {
         cell: CellKey,
         key: Option<Vec<u8>>,
     ) {
+        let field = self.placed(cell.field);
         let Some(live) = self.live.get_mut(&id) else { return };
         if cell.key.is_some() {
-            let member = live.cells.membership(cell.field);
+            let member = live.cells.membership(field);
             let lock = Want { mode: LockMode::IntentionExclusive, key: None, whole: false };
             want(&mut live.learned, partition, member, lock);
         }
@@ -373,7 +387,8 @@ impl Partition {
             self.load(Load::Cells { group: number, cells: missing }, Query::Rows(rows), turn);
         }
         for membership in wholes {
-            let slot = membership.entity.is_some().then_some(membership.slot);
+            let in_one_slot = membership.entity.is_some() || self.placed(membership.field).together;
+            let slot = in_one_slot.then_some(membership.slot);
             let (field, entity) = (membership.field, membership.entity.clone());
             let query = Query::Field { slot, field, entity, bytes_max: SCAN_BYTES_MAX };
             self.load(Load::Whole { group: number, membership }, query, turn);
@@ -382,13 +397,13 @@ impl Partition {
     }
 
     fn named(&self, cell: &CellKey, mode: LockMode) -> Named {
-        let dict = match self.numbers.name(cell.field) {
+        let entries = match self.numbers.name(cell.field) {
             None | Some((_, "")) => return Named::Bare,
             Some((service, field)) => {
-                self.deployment.manifest().service(service).and_then(|s| s.field(field)).is_some_and(is_dict)
+                self.deployment.manifest().service(service).and_then(|s| s.field(field)).is_some_and(has_entries)
             }
         };
-        match (dict && cell.key.is_none(), mode) {
+        match (entries && cell.key.is_none(), mode) {
             (false, _) => Named::Cell,
             (true, LockMode::Shared | LockMode::Exclusive) => Named::Whole,
             (true, LockMode::IntentionShared | LockMode::IntentionExclusive) => Named::Bare,
@@ -556,7 +571,8 @@ impl Partition {
             let Some(field) = own(membership) else { continue };
             // An earlier attempt may have died for one partition's share, which is then locked early: not the whole.
             let asked = |partition| context.keys.get(&(partition, membership.clone())).is_some_and(|want| want.whole);
-            if !live.cells.share(self.config.partitions).into_iter().all(asked) {
+            let share = live.cells.share(self.placed(membership.field), self.config.partitions);
+            if !share.into_iter().all(asked) {
                 continue;
             }
             slice.wholes.push((field.to_owned(), in_order(entries)));

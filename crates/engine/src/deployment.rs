@@ -92,6 +92,14 @@ pub(crate) fn service_slot(service: &str) -> Slot {
     Slot::of(&canonical)
 }
 
+/// A field by its number, and where its cells lie.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Numbered {
+    pub(crate) number: u32,
+    /// All its cells lie in one slot, that of the service's name or of the entity: a scalar field or a list.
+    pub(crate) together: bool,
+}
+
 /// Where the cells of one invocation's `self` live.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cells {
@@ -113,30 +121,32 @@ impl Cells {
         Ok(Self { entity, scalar: service_slot(service) })
     }
 
-    /// The cell of a scalar field, or of the entry of a dict field with this encoded key.
-    pub(crate) fn cell(&self, number: u32, encoded_key: Option<&[u8]>) -> Result<CellKey, BadKey> {
+    /// The cell of a scalar field, or of the entry of another field with this encoded key.
+    pub(crate) fn cell(&self, field: Numbered, encoded_key: Option<&[u8]>) -> Result<CellKey, BadKey> {
         let key = encoded_key.map(canonical).transpose()?;
         let slot = match (&self.entity, &key) {
             (Some((slot, _)), _) => *slot,
-            (None, Some(canonical)) => Slot::of(canonical),
-            (None, None) => self.scalar,
+            (None, Some(canonical)) if !field.together => Slot::of(canonical),
+            (None, _) => self.scalar,
         };
-        Ok(CellKey { slot, field: number, entity: self.entity.as_ref().map(|(_, key)| key.clone()), key })
+        Ok(CellKey { slot, field: field.number, entity: self.entity.as_ref().map(|(_, key)| key.clone()), key })
     }
 
-    /// The membership lock of a dict field; one of this name on each partition that may hold entries.
-    pub(crate) fn membership(&self, number: u32) -> CellKey {
+    /// The membership lock of a field with entries; one of this name on each partition that may hold some.
+    pub(crate) fn membership(&self, field: Numbered) -> CellKey {
         let (slot, entity) = match &self.entity {
             Some((slot, key)) => (*slot, Some(key.clone())),
+            None if field.together => (self.scalar, None),
             None => (Slot(0), None),
         };
-        CellKey { slot, field: number, entity, key: None }
+        CellKey { slot, field: field.number, entity, key: None }
     }
 
-    /// Partitions that may hold entries of a dict field.
-    pub(crate) fn share(&self, partitions: u16) -> Vec<PartitionId> {
+    /// Partitions that may hold entries of a field.
+    pub(crate) fn share(&self, field: Numbered, partitions: u16) -> Vec<PartitionId> {
         match &self.entity {
             Some((slot, _)) => vec![slot.partition(partitions)],
+            None if field.together => vec![self.scalar.partition(partitions)],
             None => (0..partitions).map(PartitionId).collect(),
         }
     }
@@ -150,6 +160,7 @@ pub(crate) fn mode_of(method: &Method, field: &str) -> Mode {
     method.modes.iter().find(|(name, _)| name == field).map_or(Mode::Exclusive, |(_, mode)| *mode)
 }
 
-pub(crate) fn is_dict(field: &Field) -> bool {
-    field.kind == FieldKind::Dict
+/// Does it have cells with keys, and so a membership?
+pub(crate) fn has_entries(field: &Field) -> bool {
+    matches!(field.kind, FieldKind::Dict | FieldKind::List)
 }

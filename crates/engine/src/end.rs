@@ -88,15 +88,14 @@ impl Partition {
         let mut writes = Writes::new();
         let mut uncovered = Vec::new();
         for (counter, write) in end.writes.iter().enumerate() {
-            let number = self.numbers.number(&live.row.call.service, &write.field);
-            let cell = number.and_then(|number| live.cells.cell(number, write.key.as_deref()).ok());
-            let Some(cell) = cell else { continue };
+            let Some(field) = self.numbered(&live.row.call.service, &write.field) else { continue };
+            let Ok(cell) = live.cells.cell(field, write.key.as_deref()) else { continue };
             let partition = self.partition_of(&cell);
             let exclusive = |name: &CellKey, whole: bool| {
                 let lock = context.keys.get(&(partition, name.clone()));
                 lock.is_some_and(|want| want.mode == LockMode::Exclusive && (!whole || want.whole))
             };
-            let membership = live.cells.membership(cell.field);
+            let membership = live.cells.membership(field);
             if !exclusive(&cell, false) && !exclusive(&membership, true) {
                 uncovered.push((partition, cell, write.key.clone()));
                 continue;
@@ -232,12 +231,12 @@ impl Partition {
 
     fn reads(&self, live: &Live, context: &StepContext, end: &StepEnd) -> Slice {
         let mut reads = Slice::default();
-        let number = |field: &str| self.numbers.number(&live.row.call.service, field);
+        let number = |field: &str| self.numbered(&live.row.call.service, field);
         for (field, key) in &end.reads {
-            let cell = number(field).and_then(|number| live.cells.cell(number, key.as_deref()).ok());
-            let row = cell.and_then(|cell| {
+            let row = number(field).and_then(|number| {
+                let cell = live.cells.cell(number, key.as_deref()).ok()?;
                 // An entry may have come with the whole field.
-                let whole = context.wholes.get(&live.cells.membership(cell.field)).and_then(|whole| whole.get(&cell));
+                let whole = context.wholes.get(&live.cells.membership(number)).and_then(|whole| whole.get(&cell));
                 context.cells.get(&cell).and_then(Option::as_ref).or(whole)
             });
             let stored = row.and_then(|row| row.key.clone()).or_else(|| key.clone());

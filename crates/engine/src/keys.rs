@@ -2,7 +2,7 @@
 //! is computed is what Python would compute, or nothing; a key that is not used costs a lock, one that is missing a fetch.
 
 use protocol::manifest::{KeyExpr, Method, ParameterKind};
-use protocol::{Value, msgpack};
+use protocol::{Value, list, msgpack};
 
 use crate::limits::KEYS_FORESEEN_MAX;
 
@@ -78,6 +78,10 @@ impl<'m> Arguments<'m> {
                 Value::Str(all(parts)?.into_iter().map(only_text).collect::<Option<String>>()?)
             }
             KeyExpr::Tuple(items) => Value::Tuple(all(items)?),
+            KeyExpr::Chunk(index) => match self.argument(*index)? {
+                Value::Int(number) => Value::Int(list::chunk_of(number)?),
+                _ => return None,
+            },
             KeyExpr::Element => element?.clone(),
             KeyExpr::Each(..) => return None,
         })

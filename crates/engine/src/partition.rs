@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use protocol::cell::CellKey;
 use protocol::ids::{AttemptId, InvocationId, Micros, PartitionId, Position, RunNumber, Slot};
+use protocol::manifest::FieldKind;
 use protocol::message::{DurableBody, Message};
 use protocol::record::{Accepted, BadBytes, Body, CatalogueRow, CellPut, CellWrite, Deploy, Record};
 use protocol::worker::FromWorker;
@@ -12,7 +13,7 @@ use protocol::{Value, msgpack};
 
 use crate::begin::{Group, Load};
 use crate::config::Config;
-use crate::deployment::{Cells, Deployment, Numbers, is_dict};
+use crate::deployment::{Cells, Deployment, Numbered, Numbers};
 use crate::io::{Effect, Input, Turn};
 use crate::limits::{ACKNOWLEDGE_DELAY, ACKNOWLEDGED_MAX, FORGET_PERIOD};
 use crate::live::Live;
@@ -138,13 +139,14 @@ impl Partition {
         for (service, name, number) in new {
             let Some(field) = self.deployment.manifest().service(service).and_then(|s| s.field(name)) else { continue };
             let Ok(Value::Dict(entries)) = msgpack::decode(&field.initial) else { continue };
-            if !is_dict(field) {
+            if field.kind != FieldKind::Dict {
                 continue;
             }
+            let number = Numbered { number: *number, together: false };
             let Ok(cells) = Cells::new(service, None) else { continue };
             for (counter, (key, value)) in entries.iter().enumerate() {
                 let (Ok(key), Ok(value)) = (msgpack::encode(key), msgpack::encode(value)) else { continue };
-                let Ok(cell) = cells.cell(*number, Some(&key)) else { continue };
+                let Ok(cell) = cells.cell(number, Some(&key)) else { continue };
                 if cell.slot.partition(self.config.partitions) == self.config.id {
                     let put = CellPut { value, key: Some(key), counter: counter as u32, ..CellPut::default() };
                     seeds.push(CellWrite { cell, put: Some(put) });

@@ -59,9 +59,9 @@ pub(crate) fn slot(
         let encoded = keys::evaluate(expression, method, args);
         return Ok(encoded.and_then(|key| canonical(&key).ok()).map(|canonical| Slot::of(&canonical)));
     }
-    let only_scalars = !method.modes.is_empty()
-        && method.modes.iter().all(|(name, _)| service.field(name).is_some_and(|f| f.kind == FieldKind::Scalar));
-    Ok(only_scalars.then(|| service_slot(&service.name)))
+    let in_one_slot = !method.modes.is_empty()
+        && method.modes.iter().all(|(name, _)| service.field(name).is_some_and(|f| f.kind != FieldKind::Dict));
+    Ok(in_one_slot.then(|| service_slot(&service.name)))
 }
 
 /// Where a client's `Idempotency-Key` is remembered: scoped by service, method and routing key.

@@ -10,6 +10,7 @@ pub mod ids;
 pub mod json;
 pub mod key;
 pub mod limits;
+pub mod list;
 pub mod manifest;
 pub mod marshal;
 pub mod message;

@@ -95,13 +95,16 @@ pub struct Service {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
 #[cbor(index_only)]
 pub enum FieldKind {
-    /// One cell holding any value (also a list or set, until lists are chunked).
+    /// One cell holding any value (also a set).
     #[default]
     #[n(0)]
     Scalar,
     /// One cell per dict key.
     #[n(1)]
     Dict,
+    /// A list in chunks of [`crate::list::CHUNK_LEN`] elements, all in one slot.
+    #[n(2)]
+    List,
 }
 
 /// A persistent field.
@@ -113,13 +116,14 @@ pub struct Field {
     /// Shape.
     #[n(1)]
     pub kind: FieldKind,
-    /// Type of the stored value: of the whole field if scalar, of one entry's value if a dict.
+    /// Type of the stored value: of the whole field if scalar, of one entry's value if a dict, of an element if a list.
     #[n(2)]
     pub value_type: Type,
     /// Type of a dict's keys.
     #[n(3)]
     pub key_type: Type,
-    /// Initial value, as canonical msgpack ([`crate::msgpack`]): of the whole field, a dict for a dict field.
+    /// Initial value, as canonical msgpack ([`crate::msgpack`]): of the whole field, a dict for a dict field, a list for
+    /// a list field.
     #[cbor(n(4), with = "minicbor::bytes")]
     pub initial: Vec<u8>,
     /// Methods may hold objects of its cells while they wait: these are brought up to date before a method goes on.
@@ -259,6 +263,9 @@ pub enum KeyExpr {
     /// The element, in a key of [`KeyExpr::Each`].
     #[n(10)]
     Element,
+    /// For a list field: the chunk of the element whose index the parameter is, if the list begins at 0.
+    #[n(11)]
+    Chunk(#[n(0)] u32),
 }
 
 impl KeyExpr {
@@ -292,6 +299,7 @@ impl KeyExpr {
             Self::Tuple(keys) => format!("({})", all(keys, ", ")),
             Self::Each(elements, key) => key.within(method, &elements.within(method, list)),
             Self::Element => format!("each of {list}"),
+            Self::Chunk(index) => format!("chunk of {}", parameter(index)),
         }
     }
 }
@@ -313,10 +321,10 @@ pub enum ForeseenCells {
     /// The one cell of a scalar field.
     #[n(0)]
     Scalar,
-    /// The entry of a dict field with this key.
+    /// The entry of a dict field with this key; of a list field, its header (key `None`) or a chunk (its number).
     #[n(1)]
     Entry(#[n(0)] KeyExpr),
-    /// The whole dict field: iteration, `len`, truth, `clear`, assignment.
+    /// The whole field: iteration, `clear`, assignment; of a dict also `len` and truth.
     #[n(2)]
     Whole,
 }

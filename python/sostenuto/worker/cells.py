@@ -1,7 +1,7 @@
 """The persistent fields of one instance during a step: what was shipped, what user code sees, what it changed.
 
-A scalar field is an object that stays the same within the step; a dict field is a `DictView`. Fetching what was not
-shipped is the run's business; encoding is the codec's.
+A scalar field is an object that stays the same within the step; a dict field is a `DictView`, a list field a
+`ListView`. Fetching what was not shipped is the run's business; encoding is the codec's.
 """
 
 import os
@@ -11,6 +11,7 @@ from sostenuto.errors import InternalError, NotStorable, NotSupported
 from sostenuto.worker import codec
 from sostenuto.worker.codec import IMMUTABLE, decode, encode_changed
 from sostenuto.worker.held import Held, choose, update
+from sostenuto.worker.lists import ListView
 from sostenuto.worker.views import Dead, DictView, encode_key, where
 
 class ScalarField:
@@ -36,7 +37,7 @@ class ScalarField:
 
     def __set__(self, instance, value):
         cells = instance.__sostenuto_cells__
-        if type(value) is DictView:
+        if type(value) in codec.copied:
             value = value.copy()
         cells.scalars[self.name] = value
         cells.assigned[self.name] = None if type(value) in IMMUTABLE else where()
@@ -52,6 +53,9 @@ class DictField:
     """Descriptor of a field that is one cell for each key."""
 
     __slots__ = ("name", "service", "initial", "held")
+
+    #: What it holds for user code, and in plain Python.
+    kind, plain = DictView, dict
 
     def __init__(self, service, name, initial, held):
         self.service = service
@@ -74,10 +78,11 @@ class DictField:
         view = cells.view(self)
         if value is view:
             return
-        if type(value) is DictView:
+        if type(value) is self.kind:
             value = value.copy()
-        elif type(value) is not dict:
-            raise TypeError(f"{self.service}.{self.name} is a dict field and cannot hold a {type(value).__name__}")
+        elif type(value) is not self.plain:
+            what = f"{self.service}.{self.name} is a {self.plain.__name__} field"
+            raise TypeError(f"{what} and cannot hold a {type(value).__name__}")
         cells.views[self.name] = view._assign(value)
 
     def __delete__(self, instance):
@@ -85,6 +90,14 @@ class DictField:
 
     def __repr__(self):
         return f"<persistent field {self.service}.{self.name}>"
+
+
+class ListField(DictField):
+    """Descriptor of a list field: a header and chunks."""
+
+    __slots__ = ()
+
+    kind, plain = ListView, list
 
 
 class Fields(dict):
@@ -112,7 +125,7 @@ class Cells:
         self.fields = fields
         #: Answers `ask(field, key bytes | None | ...)`.
         self.run = run
-        #: The views of dict fields that user code or the server has touched.
+        #: The views of dict and list fields that user code or the server has touched.
         self.views = {}
         #: Objects that user code holds while the method waits.
         self.held = ()
@@ -150,16 +163,16 @@ class Cells:
                 continue
             view = views.get(field)
             if view is None:
-                view = views[field] = DictView(self, self.fields[field])
+                view = self.view(self.fields[field])
             view._base.setdefault(decode(key), (key, value, incarnation))
         for field, entries in wholes:
             self.view(self.fields[field])._ship_whole(entries)
 
     def view(self, field):
-        """The view of a dict field."""
+        """The view of a field that has one."""
         view = self.views.get(field.name, None)
         if view is None:
-            view = self.views[field.name] = DictView(self, field)
+            view = self.views[field.name] = field.kind(self, field)
         return view
 
     def load(self, field):
@@ -315,8 +328,7 @@ class Cells:
         self.held = ()
         self.scalars = self.shipped = self.assigned = dead
         for view in self.views.values():
-            view._now = view._base = dead
-            view._cells = dead
+            view._kill(dead)
         self.views = dead
 
 

@@ -10,11 +10,11 @@ import sys
 
 from sostenuto.errors import CallError
 from sostenuto.worker import codec
-from sostenuto.worker.cells import DictField, Fields, ScalarField
+from sostenuto.worker.cells import DictField, Fields, ListField, ScalarField
 from sostenuto.worker.operations import Call
 from sostenuto.worker.views import encode_key
 
-_SCALAR, _DICT = 0, 1
+_SCALAR, _DICT, _LIST = 0, 1, 2
 
 
 class Service:
@@ -27,7 +27,7 @@ class Service:
         self.name = name
         self.is_entity = bool(is_entity)
         self.cls = getattr(sys.modules[module], name)
-        kinds = {_SCALAR: ScalarField, _DICT: DictField}
+        kinds = {_SCALAR: ScalarField, _DICT: DictField, _LIST: ListField}
         self.fields = Fields([kinds[kind](name, field, initial, held) for field, kind, initial, held in fields])
         #: Method name to the name that messages show.
         self.methods = {method: f"{name}.{method}" for method, *_ in methods}

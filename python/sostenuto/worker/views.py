@@ -114,6 +114,10 @@ class DictView:
         #: The view that this one took the place of in this step; user code may still look at it.
         self._before = None
 
+    def _kill(self, dead):
+        """Makes every further use raise."""
+        self._now = self._base = self._cells = dead
+
     def _ship_whole(self, entries):
         """Takes the whole field from the server, in order; what this step has changed stays changed."""
         changed, gone = self._now, self._gone
@@ -347,7 +351,7 @@ class DictView:
         return value
 
     def __setitem__(self, key, value):
-        if type(value) is DictView:
+        if type(value) in codec.copied:
             value = value.copy()
         self._now[key] = value
         if self._set is _NOTHING:

@@ -229,6 +229,8 @@ impl<'a> Walker<'_, 'a> {
         for (field, cells) in &callee.first {
             let cells = match cells {
                 Cells::Entry(key) => self.translated(key, bound).map(Cells::Entry),
+                Cells::Chunk(key) => self.translated(key, bound).map(Cells::Chunk),
+                Cells::Header => Some(Cells::Header),
                 Cells::Scalar => Some(Cells::Scalar),
                 Cells::Whole => Some(Cells::Whole),
             };

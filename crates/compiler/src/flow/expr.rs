@@ -215,10 +215,14 @@ impl<'a> Walker<'_, 'a> {
         self.held.pop();
         if let Shape::View(field) = holder.shape {
             self.entry(field, Some(index), false);
+        } else {
+            self.element_at(base, index);
         }
         if matches!(index.kind, ExprKind::Slice(_)) {
             let mut slice = Val::clean(holder.ty.clone());
-            slice.hold(&holder);
+            if !self.item(&holder).sources.is_empty() {
+                slice.hold(&holder);
+            }
             return self.pruned(slice);
         }
         let mut item = self.item(&holder);

@@ -16,6 +16,7 @@ mod walker;
 
 use std::collections::BTreeSet;
 
+use protocol::list::HEADER_KEY;
 use protocol::manifest::{Foreseen, ForeseenCells, KeyExpr, Mode};
 
 use crate::colour::Colours;
@@ -111,6 +112,8 @@ fn facts(model: &Model<'_>, summary: &Summary, id: FunctionId) -> Facts {
     let foreseen = summary.first.iter().filter_map(|(field, cells)| {
         let what = match cells {
             Cells::Scalar => ForeseenCells::Scalar,
+            Cells::Header => ForeseenCells::Entry(KeyExpr::Constant(HEADER_KEY.to_vec())),
+            Cells::Chunk(key) => ForeseenCells::Entry(key.chunk()?),
             Cells::Whole => ForeseenCells::Whole,
             Cells::Entry(key) => ForeseenCells::Entry(key.expr()?),
         };

@@ -1,5 +1,6 @@
 //! Statements: control flow, assignments, deletions.
 
+use protocol::manifest::FieldKind;
 use protocol::schema::Type;
 
 use super::call::Bound;
@@ -313,6 +314,7 @@ impl<'a> Walker<'_, 'a> {
                     self.entry(field, Some(index), true);
                     self.publish(&val, field);
                 } else {
+                    self.element_at(base, index);
                     self.mutate(&holder);
                     self.contain(&holder, &val);
                 }
@@ -332,11 +334,16 @@ impl<'a> Walker<'_, 'a> {
         }
         match entity {
             Entity::Field(service, field) if Some(service) == self.service => {
-                let dict = self.model.services[service].fields[field].kind == protocol::manifest::FieldKind::Dict;
-                if dict && !self.in_place && self.model.functions[self.id].hir.name.name != "__init__" {
+                let cells = match self.model.services[service].fields[field].kind {
+                    FieldKind::Dict => Cells::Whole,
+                    FieldKind::List => Cells::Header,
+                    FieldKind::Scalar => Cells::Scalar,
+                };
+                let in_init = self.model.functions[self.id].hir.name.name == "__init__";
+                if cells != Cells::Scalar && !self.in_place && !in_init {
                     self.shared.replaced.insert((service, field), (self.file, target.span));
                 }
-                self.write(field, if dict { Cells::Whole } else { Cells::Scalar });
+                self.write(field, cells);
                 self.publish(val, field);
             }
             _ => {

@@ -10,6 +10,10 @@ use super::value::{Level, Source, Val};
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Cells {
     Scalar,
+    /// What a list field is found by; all of it if it is short.
+    Header,
+    /// The chunk of a list field with the element at this index.
+    Chunk(Key),
     Entry(Key),
     Whole,
 }
@@ -56,6 +60,14 @@ pub(crate) struct Summary {
 }
 
 impl Key {
+    /// The chunk of a list field, if the key is an index of it that an argument gives.
+    pub(crate) fn chunk(&self) -> Option<KeyExpr> {
+        match (self, self.expr()?) {
+            (Self::Param(_), KeyExpr::Parameter(index)) => Some(KeyExpr::Chunk(index)),
+            _ => None,
+        }
+    }
+
     /// As the manifest writes it; parameters there do not count `self`.
     pub(crate) fn expr(&self) -> Option<KeyExpr> {
         let all = |keys: &[Self]| keys.iter().map(Self::expr).collect::<Option<Vec<_>>>();

@@ -10,7 +10,7 @@ use super::summary::{Cells, Key, Summary};
 use super::value::{Borrow, Level, Shape, Source, Val};
 use crate::diagnostic::Report;
 use crate::hir::{Expr, ExprId};
-use crate::model::{FileId, FunctionId, Model, ScopeId, ServiceId, types};
+use crate::model::{Entity, FileId, FunctionId, Model, ScopeId, ServiceId, types};
 use crate::span::Span;
 
 /// Steps of one walk over a function.
@@ -24,7 +24,7 @@ pub(crate) struct Shared<'a> {
     pub(crate) borrowed: BTreeMap<(FunctionId, usize), BTreeSet<Lender>>,
     /// Fields whose objects are used after a suspension: they are brought up to date before the method goes on.
     pub(crate) held: BTreeSet<(ServiceId, usize)>,
-    /// Dict fields that are assigned as a whole: file and place.
+    /// Dict and list fields that are assigned as a whole: file and place.
     pub(crate) replaced: BTreeMap<(ServiceId, usize), (FileId, Span)>,
     /// What locals ever hold, for the functions nested in theirs.
     pub(crate) captured: BTreeMap<Local<'a>, Val>,
@@ -44,7 +44,7 @@ pub(crate) struct Shared<'a> {
 pub(crate) struct Lender {
     pub(crate) service: ServiceId,
     pub(crate) field: usize,
-    /// The object may be the dict field itself, or hold it.
+    /// The object may be the dict or list field itself, or hold it.
     pub(crate) whole: bool,
 }
 
@@ -139,8 +139,8 @@ impl<'m, 'a> Walker<'m, 'a> {
     pub(super) fn lenders(&self, source: Source, level: Level) -> Vec<Lender> {
         match (source, self.service) {
             (Source::Field(field), Some(service)) => {
-                let is_dict = self.model.services[service].fields[field].kind == FieldKind::Dict;
-                vec![Lender { service, field, whole: is_dict && !level.is_deep() }]
+                let has_view = self.model.services[service].fields[field].kind != FieldKind::Scalar;
+                vec![Lender { service, field, whole: has_view && !level.is_deep() }]
             }
             (Source::Param(function, index), _) => {
                 let all = self.shared.borrowed.get(&(function, index)).into_iter().flatten();
@@ -246,6 +246,17 @@ impl<'m, 'a> Walker<'m, 'a> {
             Some(key) => self.read(field, Cells::Entry(key)),
             None if writes => _ = self.summary.writes.insert(field),
             None => _ = self.summary.reads.insert(field),
+        }
+    }
+
+    /// The element at an index of what may be a list field.
+    pub(super) fn element_at(&mut self, base: &'a Expr, index: &'a Expr) {
+        let Entity::Field(service, field) = self.model.resolve(self.file, base) else { return };
+        if Some(service) != self.service || self.model.services[service].fields[field].kind != FieldKind::List {
+            return;
+        }
+        if let Some(key @ Key::Param(_)) = self.key(index) {
+            self.touch(field, Cells::Chunk(key));
         }
     }
 
@@ -364,18 +375,27 @@ impl<'m, 'a> Walker<'m, 'a> {
     }
 
     /// An object of this source is used after a suspension. Gives the field if that cannot be made right: the mu2sls
-    /// dialect copies values, and a dict field that is assigned as a whole leaves the old dict to those who hold it.
+    /// dialect copies values, a dict or list field that is assigned as a whole leaves the old one to those who hold it,
+    /// and elements of a list field are not followed.
     fn hold(&mut self, source: Source, level: Level) -> Option<Lender> {
         let lenders = self.lenders(source, level);
         if self.model.is_mu2sls(self.id) {
             return lenders.first().copied();
         }
         if self.told.is_some() {
-            self.shared.held.extend(lenders.iter().map(|lender| (lender.service, lender.field)));
+            let followed =
+                lenders.iter().filter(|l| self.model.services[l.service].fields[l.field].kind != FieldKind::List);
+            self.shared.held.extend(followed.map(|lender| (lender.service, lender.field)));
         }
         let replaced =
-            |lender: &&Lender| lender.whole && self.shared.replaced.contains_key(&(lender.service, lender.field));
-        lenders.iter().find(replaced).copied()
+            |lender: &Lender| lender.whole && self.shared.replaced.contains_key(&(lender.service, lender.field));
+        lenders.iter().find(|lender| self.is_lost(lender) || replaced(lender)).copied()
+    }
+
+    /// Objects of a list field whose elements can be changed: an element is known by its index, which changes.
+    fn is_lost(&self, lender: &Lender) -> bool {
+        let field = &self.model.services[lender.service].fields[lender.field];
+        field.kind == FieldKind::List && !types::immutable(self.model, &field.value_type)
     }
 
     /// What is held, and why that is refused.
@@ -385,9 +405,14 @@ impl<'m, 'a> Walker<'m, 'a> {
             let advice = "read it again after the call: values are copies in this dialect";
             return (format!("an object of `self.{field}`"), None, advice);
         }
+        if self.is_lost(&lender) {
+            let advice = "read it again after the call, by its index, or copy it before (`copy.deepcopy(…)`); objects of a dict \
+                          field may be held";
+            return (format!("`self.{field}` or an element of it"), None, advice);
+        }
         let place = self.shared.replaced.get(&(lender.service, lender.field));
         let here = place.filter(|(file, _)| *file == self.file).map(|(_, span)| *span);
-        let advice = "name the field again after the call, or change it in place (`clear()`, `update(…)`)";
+        let advice = "name the field again after the call, or change it in place (`clear()`, `update(…)`, `[:] = …`)";
         (format!("`self.{field}` itself, which is assigned as a whole,"), here, advice)
     }
 
@@ -432,6 +457,11 @@ impl<'m, 'a> Walker<'m, 'a> {
             FieldKind::Dict => {
                 let ty = Type::Dict(Box::new(info.key_type.clone()), Box::new(info.value_type.clone()));
                 Val::from(Source::Field(field), span, ty).shaped(Shape::View(field))
+            }
+            FieldKind::List => {
+                let ty = Type::List(Box::new(info.value_type.clone()));
+                self.read(field, Cells::Header);
+                self.pruned(Val::from(Source::Field(field), span, ty))
             }
             FieldKind::Scalar => {
                 let ty = info.value_type.clone();

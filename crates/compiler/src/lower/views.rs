@@ -1,5 +1,6 @@
-//! A dict field is no `dict` at run time, though it behaves as one. Where a program asks for its type, it gets the
-//! answer of plain Python; where the mu2sls dialect's dicts take more than Python's, they take it here too.
+//! A dict field is no `dict` at run time, and a list field no `list`, though they behave as such. Where a program asks
+//! for its type, it gets the answer of plain Python; where the mu2sls dialect's dicts take more than Python's, they take
+//! it here too.
 
 use protocol::manifest::FieldKind;
 
@@ -16,12 +17,14 @@ pub(super) fn edits<'a>(model: &Model<'a>, file: FileId, body: &'a [Stmt], edits
         named_default(model, file, call, edits);
         let Some(asked) = call.args.first() else { return };
         let Entity::Field(service, field) = model.resolve(file, asked) else { return };
-        if model.services[service].fields[field].kind != FieldKind::Dict {
-            return;
-        }
+        let text = match model.services[service].fields[field].kind {
+            FieldKind::Dict => "{}",
+            FieldKind::List => "[]",
+            FieldKind::Scalar => return,
+        };
         let Entity::Path(path) = model.resolve(file, &call.func) else { return };
         if path == "builtins.isinstance" || path == "builtins.type" && call.args.len() == 1 {
-            edits.push(Edit::Replace { span: asked.span, text: "{}".to_owned() });
+            edits.push(Edit::Replace { span: asked.span, text: text.to_owned() });
         }
     });
 }

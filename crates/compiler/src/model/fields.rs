@@ -278,6 +278,12 @@ impl<'a> Reader<'_, 'a, '_> {
                 let help = "begin with `{}`, or declare `Persistent[dict | None]` to keep it in one piece";
                 self.sink.add(Report::error("SOS0116", self.file, at, message).help(help));
             }
+            (Value::List(_), FieldKind::List) => {}
+            (_, FieldKind::List) => {
+                let message = format!("the field `{}` is declared as a list, but does not begin as one", field.name);
+                let help = "begin with `[]`, or declare `Persistent[list | None]` to keep it in one piece";
+                self.sink.add(Report::error("SOS0116", self.file, at, message).help(help));
+            }
             (initial, FieldKind::Scalar) if !fits(initial, &field.value_type) => {
                 let ty = type_name(&field.value_type);
                 let message = format!("the initial value of `{}` does not fit its type", field.name);
@@ -399,7 +405,10 @@ fn shaped(declared: &Declared<'_>, ty: Type, initial: Value) -> Field {
         Type::Any => matches!(initial, Value::Dict(_)),
         _ => false,
     };
+    let list = ty == Type::Any && matches!(initial, Value::List(_));
     let (kind, key_type, value_type) = match ty {
+        Type::List(item) => (FieldKind::List, Type::Any, *item),
+        other if list => (FieldKind::List, Type::Any, other),
         Type::Dict(key, value) if dict => (FieldKind::Dict, *key, *value),
         other if dict => (FieldKind::Dict, Type::Any, other),
         other => (FieldKind::Scalar, Type::Any, other),

@@ -2,7 +2,8 @@
 
 use compiler::compile;
 use protocol::json::{Form, type_name, write_msgpack};
-use protocol::manifest::{FieldKind, Foreseen, ForeseenCells, Manifest, Method, Mode, Service};
+use protocol::list::HEADER_KEY;
+use protocol::manifest::{FieldKind, Foreseen, ForeseenCells, KeyExpr, Manifest, Method, Mode, Service};
 
 /// The line about `name`: `Hotel`, `Hotel.reserve`, `modules`, `records`.
 pub(crate) fn line(manifest: &Manifest, name: &str) -> String {
@@ -29,6 +30,7 @@ fn service(service: &Service) -> String {
         let initial = write_msgpack(&field.initial, Form::Natural).unwrap();
         words.push(match field.kind {
             FieldKind::Scalar => format!("{}:{}={initial}", field.name, type_name(&field.value_type)),
+            FieldKind::List => format!("{}:[{}]={initial}", field.name, type_name(&field.value_type)),
             FieldKind::Dict => {
                 let (key, value) = (type_name(&field.key_type), type_name(&field.value_type));
                 format!("{}:{{{key}:{value}}}={initial}", field.name)
@@ -59,6 +61,8 @@ fn method(method: &Method) -> String {
 fn cells(method: &Method, foreseen: &Foreseen) -> String {
     match &foreseen.what {
         ForeseenCells::Scalar => foreseen.field.clone(),
+        // A list's header, and with it all of a short list.
+        ForeseenCells::Entry(KeyExpr::Constant(key)) if *key == HEADER_KEY => foreseen.field.clone(),
         ForeseenCells::Entry(key) => format!("{}[{}]", foreseen.field, key.text(method)),
         ForeseenCells::Whole => format!("{}[*]", foreseen.field),
     }

@@ -8,6 +8,7 @@ use axum::response::Response;
 use protocol::json::type_name;
 use protocol::manifest::{Field, FieldKind, Service};
 use protocol::problem::Code;
+use protocol::schema::Type;
 use runtime::Place;
 use serde_json::{Value, json};
 
@@ -35,6 +36,7 @@ fn describe(service: &Service) -> Value {
 fn describe_field(field: &Field) -> Value {
     match field.kind {
         FieldKind::Scalar => json!({"name": field.name, "kind": "scalar", "type": type_name(&field.value_type)}),
+        FieldKind::List => json!({"name": field.name, "kind": "list", "type": type_name(&field.value_type)}),
         FieldKind::Dict => json!({
             "name": field.name,
             "kind": "dict",
@@ -44,7 +46,7 @@ fn describe_field(field: &Field) -> Value {
     }
 }
 
-/// `GET /_/state/{service}/{field}[/{key}]` and `GET /_/state/{entity}/{key}/{field}[/{key}]`
+/// `GET /_/state/{service}/{field}[/{key}]` and `GET /_/state/{entity}/{key}/{field}[/{key}]`; of a list, `key` is an index
 pub(super) async fn read<B: Backend>(State(gateway): Shared<B>, uri: Uri) -> Result<Response, Problem> {
     let form = Query::of(&uri)?.form()?;
     let mut first_refusal = None;
@@ -83,8 +85,12 @@ fn places<B: Backend>(gateway: &Arc<Gateway<B>>, path: &str) -> Result<Vec<Place
             .into_iter()
             .map(|entry| place(Some(entry)))
             .collect()),
+        (Some(text), FieldKind::List) => {
+            Ok(values::entry_keys(manifest, text, &Type::Int)?.into_iter().map(|entry| place(Some(entry))).collect())
+        }
         (Some(_), FieldKind::Scalar) => {
-            let detail = format!("The field `{}.{}` is no dict with entries of its own.", service.name, field.name);
+            let detail =
+                format!("The field `{}.{}` is no dict or list with entries of its own.", service.name, field.name);
             Err(Problem::new(Code::UnknownState, detail))
         }
     }

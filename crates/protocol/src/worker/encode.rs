@@ -22,7 +22,7 @@ pub struct InitOptions {
 /// INIT is `(0, modules, services, records, options)`:
 /// - modules: `(name, path, source, lowered, [(lowered, start, end, verbatim), …], package)`;
 /// - services: `(name, module name, entity, mu2sls, fields, methods, clients)` with
-///   - fields: `(name, kind, initial, held)`, kind 0 scalar, 1 dict, `initial` marshal bytes,
+///   - fields: `(name, kind, initial, held)`, kind 0 scalar, 1 dict, 2 list, `initial` marshal bytes,
 ///   - methods: `(name, coloured, read only, [(parameter, kind, type, default), …])`, kind 0 normal, 1 positional only,
 ///     2 keyword only, 3 `*args`, 4 `**kwargs`; type in Python's spelling,
 ///   - clients: `(attribute, service)`;
@@ -102,6 +102,7 @@ fn put_field(out: &mut Vec<u8>, field: &Field) -> Done {
     let kind = match field.kind {
         FieldKind::Scalar => 0,
         FieldKind::Dict => 1,
+        FieldKind::List => 2,
     };
     write::int(out, kind);
     value(out, &field.initial)?;

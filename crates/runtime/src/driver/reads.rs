@@ -9,6 +9,7 @@ use protocol::api::{Description, Invocation, Invocations, State, key_text};
 use protocol::cell::{self, CellKey, CellRow, kind};
 use protocol::ids::{SLOTS, Stamp};
 use protocol::limits::SCAN_BYTES_MAX;
+use protocol::list::{HEADER_KEY, Header};
 use protocol::manifest::{Field, FieldKind, Service};
 use protocol::problem::Code;
 use protocol::record::{DoneRow, decode};
@@ -115,6 +116,8 @@ impl Driver {
             Err(refusal) => Ok((Position(0), Err(refusal))),
             Ok(Resolved::Cell(cell, initial)) => self.stored_cell(&cell, initial),
             Ok(Resolved::Whole(number, entity)) => self.stored_field(number, entity.as_ref()),
+            Ok(Resolved::List(list, None)) => self.stored_list(&list),
+            Ok(Resolved::List(list, Some(index))) => self.stored_element(&list, index),
         }
     }
 
@@ -143,6 +146,11 @@ impl Driver {
                 Ok(Resolved::Cell(CellKey { slot, field: number, entity, key: Some(entry) }, None))
             }
             (FieldKind::Dict, None) => Ok(Resolved::Whole(number, entity)),
+            (FieldKind::List, entry) => {
+                let slot = entity.as_deref().map_or_else(|| service_slot(&service.name), Slot::of);
+                let index = place.entry.as_deref().filter(|_| entry.is_some()).map(list_index).transpose()?;
+                Ok(Resolved::List(StoredList { slot, number, entity, initial: field.initial.clone() }, index))
+            }
         }
     }
 
@@ -158,6 +166,57 @@ impl Driver {
         let row = view.get(&cell.row())?;
         let value = row.and_then(|bytes| decode::<CellRow>(&bytes, "cell").ok()).map(|row| row.value).or(initial);
         Ok((view.newest(), value.ok_or_else(|| Refusal::new(Code::UnknownState, "nothing is stored there"))))
+    }
+
+    /// A list field as a list.
+    fn stored_list(&self, list: &StoredList) -> Found<Result<ValueBytes, Refusal>> {
+        let mut view = self.view(list.slot.partition(self.parts.shared.partitions));
+        let slots = list.slot.0..list.slot.0 + 1;
+        let found = query::field_rows(&mut view, slots, list.number, list.entity.as_deref(), SCAN_BYTES_MAX)?;
+        let newest = view.newest();
+        if found.cut {
+            let detail = format!("the field has more than {SCAN_BYTES_MAX} bytes; ask for single elements");
+            return Ok((newest, Err(Refusal::new(Code::BadRequest, detail))));
+        }
+        let rows = found.rows.iter().filter_map(|(_, row)| decode::<CellRow>(row, "cell").ok());
+        let mut cells: BTreeMap<Vec<u8>, ValueBytes> = rows.filter_map(|row| Some((row.key?, row.value))).collect();
+        let Some(header) = cells.remove(HEADER_KEY.as_slice()).and_then(|bytes| Header::decode(&bytes)) else {
+            return Ok((newest, Ok(list.initial.clone())));
+        };
+        let mut elements = Vec::new();
+        for chunk in header.chunks() {
+            let key = msgpack::encode(&Value::Int(chunk)).unwrap_or_default();
+            if let Some(Ok(Value::List(chunk))) = cells.get(&key).map(|bytes| msgpack::decode(bytes)) {
+                elements.extend(chunk);
+            }
+        }
+        elements.extend(header.tail);
+        let encoded = msgpack::encode(&Value::List(elements));
+        Ok((newest, encoded.map_err(|error| Refusal::new(Code::BadRequest, error.to_string()))))
+    }
+
+    /// The element of a list field at an index.
+    fn stored_element(&self, list: &StoredList, index: i64) -> Found<Result<ValueBytes, Refusal>> {
+        let mut view = self.view(list.slot.partition(self.parts.shared.partitions));
+        let mut value = |key: &Value| -> Result<Option<ValueBytes>, StateError> {
+            let row = view.get(&list.cell(key).row())?;
+            Ok(row.and_then(|bytes| decode::<CellRow>(&bytes, "cell").ok()).map(|row| row.value))
+        };
+        let header = value(&Value::None)?.and_then(|bytes| Header::decode(&bytes));
+        let header = header.unwrap_or_else(|| match msgpack::decode(&list.initial) {
+            Ok(Value::List(tail)) => Header { tail, ..Header::default() },
+            _ => Header::default(),
+        });
+        let found = match header.place(index) {
+            None => None,
+            Some((chunk, place)) if chunk >= header.tail_chunk => header.tail.get(place).cloned(),
+            Some((chunk, place)) => match value(&Value::Int(chunk))?.map(|bytes| msgpack::decode(&bytes)) {
+                Some(Ok(Value::List(elements))) => elements.into_iter().nth(place),
+                _ => None,
+            },
+        };
+        let encoded = found.and_then(|value| msgpack::encode(&value).ok());
+        Ok((view.newest(), encoded.ok_or_else(|| no_element(index))))
     }
 
     /// All entries of a dict field, in the order of iteration.
@@ -193,6 +252,36 @@ enum Resolved {
     Cell(CellKey, Option<ValueBytes>),
     /// All entries of the dict field with this number, of an entity.
     Whole(u32, Option<Vec<u8>>),
+    /// A list field, or the element of it at an index.
+    List(StoredList, Option<i64>),
+}
+
+/// Where a list field is.
+struct StoredList {
+    slot: Slot,
+    number: u32,
+    entity: Option<Vec<u8>>,
+    /// What it holds if nothing was ever written.
+    initial: ValueBytes,
+}
+
+impl StoredList {
+    /// The cell of its header (`None`) or of a chunk.
+    fn cell(&self, key: &Value) -> CellKey {
+        let key = key::canonical(key).expect("None and numbers are keys");
+        CellKey { slot: self.slot, field: self.number, entity: self.entity.clone(), key: Some(key) }
+    }
+}
+
+fn list_index(encoded: &[u8]) -> Result<i64, Refusal> {
+    match msgpack::decode(encoded) {
+        Ok(Value::Int(index)) => Ok(index),
+        _ => Err(Refusal::new(Code::BadKey, "an element of a list has a whole number as its index")),
+    }
+}
+
+fn no_element(index: i64) -> Refusal {
+    Refusal::new(Code::UnknownState, format!("the list has no element {index}"))
 }
 
 /// A stored entry with what it is sorted by.

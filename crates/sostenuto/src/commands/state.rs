@@ -39,10 +39,15 @@ fn listing(catalogue: &Value) -> String {
     for service in each(catalogue, "services") {
         let key = service.get("key").and_then(Value::as_str).map(|_| "/{key}").unwrap_or_default();
         for field in each(service, "fields") {
-            let entry = if text(field, "kind") == "dict" { "[/{key}]" } else { "" };
+            let entry = match text(field, "kind") {
+                "dict" => "[/{key}]",
+                "list" => "[/{index}]",
+                _ => "",
+            };
             let name = format!("{}{key}/{}{entry}", text(service, "name"), text(field, "name"));
             let ty = match text(field, "kind") {
                 "dict" => format!("dict[{}, {}]", text(field, "key"), text(field, "type")),
+                "list" => format!("list[{}]", text(field, "type")),
                 _ => text(field, "type").to_owned(),
             };
             rows.push(vec![name, ty]);

@@ -1,0 +1,91 @@
+//! How a list field lies in cells, so that its ends and its elements cost the same at any length: a *header*
+//! `[start, tail chunk, tail]` under the key `None`, and chunks of [`CHUNK_LEN`] elements under their numbers. Elements
+//! have positions from `start` on, which moves when the list grows or shrinks at its beginning; chunk *n* holds those of
+//! the positions from *n* · [`CHUNK_LEN`] on that exist. The last chunk is the tail, which lies in the header: a short
+//! list is one cell. The worker (`lists.py`) writes this form; who shows a field reads it here.
+
+use crate::{Value, msgpack};
+
+/// Positions of a chunk.
+pub const CHUNK_LEN: i64 = 64;
+
+/// The header's key: `None`, as canonical msgpack.
+pub const HEADER_KEY: [u8; 1] = [0xc0];
+
+/// What a header says.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Header {
+    /// Position of the first element.
+    pub start: i64,
+    /// Number of the chunk whose elements are in `tail`.
+    pub tail_chunk: i64,
+    /// The elements of the last chunk.
+    pub tail: Vec<Value>,
+}
+
+impl Header {
+    /// Reads a header; `None` if it is none.
+    pub fn decode(encoded: &[u8]) -> Option<Self> {
+        let Ok(Value::List(parts)) = msgpack::decode(encoded) else { return None };
+        let parts: [Value; 3] = parts.try_into().ok()?;
+        let [Value::Int(start), Value::Int(tail_chunk), Value::List(tail)] = parts else { return None };
+        Some(Self { start, tail_chunk, tail })
+    }
+
+    /// Number of elements.
+    pub fn len(&self) -> i64 {
+        self.tail_chunk.saturating_mul(CHUNK_LEN).max(self.start) + self.tail.len() as i64 - self.start
+    }
+
+    /// Has the list no elements?
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Numbers of the chunks that are cells of their own.
+    pub fn chunks(&self) -> std::ops::Range<i64> {
+        self.start.div_euclid(CHUNK_LEN).min(self.tail_chunk)..self.tail_chunk
+    }
+
+    /// Chunk and place in it of the element at an index (negative: from the end); `None` beyond the list.
+    pub fn place(&self, index: i64) -> Option<(i64, usize)> {
+        let index = if index < 0 { index.checked_add(self.len())? } else { index };
+        if !(0..self.len()).contains(&index) {
+            return None;
+        }
+        let position = self.start + index;
+        let chunk = position.div_euclid(CHUNK_LEN);
+        Some((chunk, (position - self.start.max(chunk * CHUNK_LEN)) as usize))
+    }
+}
+
+/// The chunk of the element at an index, in a list that begins at 0; `None` for an index from the end.
+pub fn chunk_of(index: i64) -> Option<i64> {
+    (index >= 0).then_some(index / CHUNK_LEN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places() {
+        let header = Header { start: 60, tail_chunk: 2, tail: vec![Value::None; 3] };
+        assert_eq!(header.len(), 4 + 64 + 3);
+        assert_eq!(header.chunks(), 0..2);
+        assert_eq!(header.place(0), Some((0, 0)));
+        assert_eq!(header.place(4), Some((1, 0)));
+        assert_eq!(header.place(68), Some((2, 0)));
+        assert_eq!(header.place(-1), Some((2, 2)));
+        assert_eq!(header.place(71), None);
+        assert_eq!(header.place(-72), None);
+        let before_zero = Header { start: -3, tail_chunk: 0, tail: vec![Value::None] };
+        assert_eq!((before_zero.chunks(), before_zero.len()), (-1..0, 4));
+        assert_eq!(before_zero.place(0), Some((-1, 0)));
+        assert_eq!(before_zero.place(3), Some((0, 0)));
+        let within_tail = Header { start: 70, tail_chunk: 1, tail: vec![Value::None] };
+        assert_eq!((within_tail.chunks(), within_tail.len()), (1..1, 1));
+        assert_eq!(within_tail.place(0), Some((1, 0)));
+        assert!(Header { start: 70, tail_chunk: 1, tail: Vec::new() }.is_empty());
+    }
+}

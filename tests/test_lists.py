@@ -1,0 +1,99 @@
+"""List fields on the real server: nothing is lost or doubled, at any length, also after `kill -9`."""
+
+import unittest
+
+from harness import APPS, EndToEnd, in_parallel
+
+CLIENTS = 16
+
+
+class Lists(EndToEnd):
+    def start(self):
+        server = self.server(APPS / "lists")
+        server.start()
+        return server, server.client()
+
+    def test_appends_of_many_clients_are_all_there_after_a_kill(self):
+        server, _ = self.start()
+
+        def push(number):
+            client = server.client()
+            return [client.call("/Work/push", [f"{number}-{n}"]) for n in range(25)]
+
+        lengths = [length for pushed in in_parallel(CLIENTS, push) for length in pushed]
+        self.assertEqual(sorted(lengths), list(range(1, CLIENTS * 25 + 1)))
+        server.kill()
+        server.start()
+        client = server.client()
+        items = client.call("/Work/all")
+        self.assertEqual(sorted(items), sorted(f"{number}-{n}" for number in range(CLIENTS) for n in range(25)))
+        for number in range(CLIENTS):
+            own = [item for item in items if item.startswith(f"{number}-")]
+            self.assertEqual(own, [f"{number}-{n}" for n in range(25)])
+
+    def test_every_element_is_popped_once(self):
+        server, client = self.start()
+        self.assertEqual(client.call("/Work/fill", [400]), 400)
+
+        def pop(number):
+            client = server.client()
+            return [client.call("/Work/pop" if number % 2 else "/Work/shift") for _ in range(25)]
+
+        popped = [item for items in in_parallel(CLIENTS, pop) for item in items]
+        self.assertEqual(sorted(popped, key=int), [str(n) for n in range(400)])
+        reply = client.post("/Work/pop")
+        self.assert_problem(reply, "exception", 500, "pop from empty list", source="invocation")
+
+    def test_operations_at_every_place(self):
+        server, client = self.start()
+        model = [str(n) for n in range(1000)]
+        client.call("/Work/fill", [1000])
+        for index in (0, 1, 63, 64, 500, 999, -1, -1000):
+            self.assertEqual(client.call("/Work/at", [index]), model[index])
+            client.call("/Work/replace", [index, f"r{index}"])
+            model[index] = f"r{index}"
+        for index in (0, 10, 500, 990, -1):
+            client.call("/Work/insert", [index, f"i{index}"])
+            model.insert(index, f"i{index}")
+        for _ in range(70):
+            self.assertEqual(client.call("/Work/shift"), model.pop(0))
+        for n in range(140):
+            client.call("/Work/push_first", [f"f{n}"])
+            model.insert(0, f"f{n}")
+        self.assertEqual(client.call("/Work/all"), model)
+        self.assertEqual(client.field("Work/items"), model)
+        for index in (0, 100, 500, len(model) - 1, -1):
+            self.assertEqual(client.field(f"Work/items/{index}"), model[index])
+        self.assert_problem(client.get("/_/state/Work/items/5000"), "unknown_state", 404)
+        client.call("/Work/sort")
+        model.sort(reverse=True)
+        server.kill()
+        server.start()
+        client = server.client()
+        self.assertEqual(client.call("/Work/all"), model)
+        self.assertEqual(client.call("/Work/twice", [70]), [model[70], model[70]])
+        self.assertIs(client.call("/Work/assign", [["a", "b"]]), True)
+        self.assertEqual(client.field("Work/items"), ["a", "b"])
+        client.call("/Work/clear")
+        self.assertEqual(client.field("Work/items"), [])
+        reply = client.post("/Work/at", [3])
+        self.assert_problem(reply, "exception", 500, "list index out of range", source="invocation")
+
+    def test_initial_elements_documents_and_entities(self):
+        _, client = self.start()
+        self.assertEqual(client.field("Work/numbers"), [7, 8, 9])
+        self.assertEqual(client.call("/Work/more_numbers"), [7, 8, 9, 3])
+        self.assertEqual(client.field("Work/numbers"), [7, 8, 9, 3])
+        for n in range(150):
+            self.assertEqual(client.call("/Work/document", [1000]), n + 1)
+        self.assertEqual([client.call("/Work/read", [70]) for _ in range(3)], [1, 2, 3])
+        self.assertEqual(client.field("Work/documents/70")["read"], 3)
+        for name in ("ann", "bob"):
+            for n in range(70):
+                client.call(f"/Feed/{name}/post", [f"{name} {n}"])
+        self.assertEqual(client.call("/Feed/bob/latest", [2]), ["bob 68", "bob 69"])
+        self.assertEqual(client.field("Feed/ann/posts"), [f"ann {n}" for n in range(70)])
+
+
+if __name__ == "__main__":
+    unittest.main()
