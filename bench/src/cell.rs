@@ -16,6 +16,7 @@ use crate::{
 pub(crate) struct Plan {
     pub(crate) binary: PathBuf,
     pub(crate) examples: PathBuf,
+    pub(crate) apps: PathBuf,
     pub(crate) data: PathBuf,
     pub(crate) workers: usize,
     pub(crate) warm: Duration,
@@ -31,7 +32,7 @@ struct Sample {
 
 /// Measures and verifies.
 pub(crate) fn measure(plan: &Plan, workload: Workload, clients: usize) -> Result<Figures> {
-    let server = Server::start(plan, &plan.examples.join(workload.example()))?;
+    let server = Server::start(plan, &workload.folder(&plan.examples, &plan.apps))?;
     let mut control = Client::connect(server.address, false)?;
     workload.set_up(&mut control)?;
     let mut samples = Vec::new();

@@ -37,6 +37,9 @@ struct Options {
     /// Folder that holds the Python library.
     #[arg(long, default_value = "python")]
     library: PathBuf,
+    /// Folder of the benchmark's own applications.
+    #[arg(long, default_value = "bench/apps")]
+    apps: PathBuf,
     /// Workloads, in order.
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = Workload::ALL)]
     workloads: Vec<Workload>,
@@ -97,6 +100,7 @@ fn load(options: &Options) -> Result<()> {
     let plan = Plan {
         binary: options.binary.clone(),
         examples: options.examples.clone(),
+        apps: options.apps.clone(),
         data: options.scratch(),
         workers: options.workers,
         warm: Duration::from_secs(options.warm),
@@ -112,6 +116,9 @@ fn load(options: &Options) -> Result<()> {
             report.add(figures);
         }
     }
+    let pairs =
+        options.workloads.iter().filter_map(|workload| Some((workload.name(), workload.compared_with()?.name())));
+    report.ratios(&pairs.collect::<Vec<_>>());
     if let Some(path) = &options.out {
         std::fs::write(path, report.json()).with_context(|| format!("writing {}", path.display()))?;
     }

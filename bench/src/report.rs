@@ -107,6 +107,19 @@ impl Report {
         self.0.push(figures);
     }
 
+    /// Prints how many requests one workload answered for each of another, with as many clients.
+    pub(crate) fn ratios(&self, pairs: &[(&str, &str)]) {
+        for (name, base) in pairs {
+            for one in self.0.iter().filter(|figures| figures.name == *name) {
+                let other = self.0.iter().find(|figures| figures.name == *base && figures.clients == one.clients);
+                if let Some(other) = other {
+                    let ratio = one.per_second() / other.per_second();
+                    println!("{name} / {base}, {} clients: {ratio:.2} of the requests/s", one.clients);
+                }
+            }
+        }
+    }
+
     /// All cells.
     pub(crate) fn json(&self) -> String {
         format!("{:#}\n", Value::Array(self.0.iter().map(Figures::json).collect()))

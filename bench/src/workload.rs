@@ -1,6 +1,8 @@
-//! The canonical workloads: what each prepares, sends and verifies. The applications are the examples.
+//! The canonical workloads: what each prepares, sends and verifies. The applications are the examples, and those in
+//! `bench/apps`.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 use clap::ValueEnum;
@@ -12,6 +14,8 @@ const HOTELS: u64 = 100;
 const PLACES: u64 = 1_000_000;
 const ACCOUNTS: u64 = 1000;
 const FUNDS: u64 = 1_000_000;
+/// Elements that one call adds while a list is filled: what one step may write.
+const FILL: u64 = 20_000;
 
 /// One workload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -24,11 +28,32 @@ pub(crate) enum Workload {
     Hotel,
     /// Transfers between 1000 accounts: a transaction over two entities.
     Bank,
+    /// Appends, reads by index and pops of one list of 10 elements.
+    #[value(name = "list-10")]
+    List10,
+    /// The same with 1,000 elements.
+    #[value(name = "list-1000")]
+    List1000,
+    /// The same with 100,000 elements.
+    #[value(name = "list-100000")]
+    List100000,
+    /// The same with 1,000,000 elements.
+    #[value(name = "list-1000000")]
+    List1000000,
 }
 
 impl Workload {
     /// All of them, in the order of the report.
-    pub(crate) const ALL: [Self; 4] = [Self::Counter, Self::Hot, Self::Hotel, Self::Bank];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Counter,
+        Self::Hot,
+        Self::Hotel,
+        Self::Bank,
+        Self::List10,
+        Self::List1000,
+        Self::List100000,
+        Self::List1000000,
+    ];
 
     /// Name in the report.
     pub(crate) fn name(self) -> &'static str {
@@ -37,15 +62,36 @@ impl Workload {
             Self::Hot => "hot",
             Self::Hotel => "hotel",
             Self::Bank => "bank",
+            Self::List10 => "list-10",
+            Self::List1000 => "list-1000",
+            Self::List100000 => "list-100000",
+            Self::List1000000 => "list-1000000",
         }
     }
 
-    /// Folder of the application among the examples.
-    pub(crate) fn example(self) -> &'static str {
+    /// How many elements its list has.
+    fn elements(self) -> Option<u64> {
         match self {
-            Self::Counter | Self::Hot => "counter",
-            Self::Hotel => "hotel",
-            Self::Bank => "bank",
+            Self::Counter | Self::Hot | Self::Hotel | Self::Bank => None,
+            Self::List10 => Some(10),
+            Self::List1000 => Some(1_000),
+            Self::List100000 => Some(100_000),
+            Self::List1000000 => Some(1_000_000),
+        }
+    }
+
+    /// The workload of which it is shown as a share.
+    pub(crate) fn compared_with(self) -> Option<Self> {
+        self.elements().filter(|count| *count > 10).map(|_| Self::List10)
+    }
+
+    /// Folder of the application: among the examples, else among those of the benchmark.
+    pub(crate) fn folder(self, examples: &Path, apps: &Path) -> PathBuf {
+        match self {
+            Self::Counter | Self::Hot => examples.join("counter"),
+            Self::Hotel => examples.join("hotel"),
+            Self::Bank => examples.join("bank"),
+            Self::List10 | Self::List1000 | Self::List100000 | Self::List1000000 => apps.join("series"),
         }
     }
 
@@ -64,6 +110,12 @@ impl Workload {
                     client.call(&format!("/Account/a{n}/deposit"), format!("[{FUNDS}]"))?;
                 }
             }
+            Self::List10 | Self::List1000 | Self::List100000 | Self::List1000000 => {
+                let count = self.elements().unwrap_or_default();
+                for first in (0..count).step_by(FILL as usize) {
+                    client.call("/Series/one/fill", format!("[{first},{}]", FILL.min(count - first)))?;
+                }
+            }
         }
         Ok(())
     }
@@ -71,7 +123,17 @@ impl Workload {
     /// The request with this number of a client.
     pub(crate) fn request(self, client: usize, number: u64) -> Request {
         let mut draw = Draw::new(client as u64, number);
+        if let Some(count) = self.elements() {
+            // Each client takes out only after it has put in, so the list never gets shorter than it began.
+            let (method, args) = match number % 3 {
+                0 => ("append", format!("[{number}]")),
+                1 => ("at", format!("[{}]", draw.below(count))),
+                _ => ("pop", "[]".to_owned()),
+            };
+            return Request { path: format!("/Series/one/{method}"), args };
+        }
         let (path, args) = match self {
+            Self::List10 | Self::List1000 | Self::List100000 | Self::List1000000 => unreachable!("has elements"),
             Self::Counter => ("/Counter/increment", format!(r#"["k{}"]"#, draw.below(COUNTER_KEYS))),
             Self::Hot => ("/Counter/increment", r#"["hot"]"#.to_owned()),
             Self::Hotel => {
@@ -106,6 +168,10 @@ impl Workload {
                 let sum = client.call("/Bank/audit", format!("[[{}]]", names.join(",")))?;
                 ensure!(sum == ACCOUNTS * FUNDS, "{} went in, {sum} is there", ACCOUNTS * FUNDS);
                 verify_balances(client)?;
+            }
+            Self::List10 | Self::List1000 | Self::List100000 | Self::List1000000 => {
+                let (count, length) = (self.elements(), client.call("/Series/one/length", "[]".to_owned())?.as_u64());
+                ensure!(length >= count, "{count:?} elements at first, {length:?} at the end");
             }
         }
         Ok(())
