@@ -202,13 +202,16 @@ class Cells(dict):
         return (field, None, self[field], self.incarnations.get(field, 0))
 
 
+class ListCells(dict):
+    """The cells of a list field."""
+
+
 class Server:
     """Holds cells and runs invocations, one at a time, on one worker."""
 
     def __init__(self, worker, modules, services, records=()):
         self.worker = worker
         self.services = {found[0]: found for found in services}
-        self.list_fields = {name for found in services for name, kind, *_ in found[4] if kind == 2}
         #: (service, entity key bytes or None) -> `Cells`.
         self.state = {}
         self.runs = 0
@@ -242,8 +245,8 @@ class Server:
 
     def cells(self, service, key=None):
         fields = self.services[service][4]
-        fields = {name: {} if kind else None for name, kind, *_ in fields}
-        return self.state.setdefault((service, key), Cells(fields, {}))
+        made = {name: (lambda: None, dict, ListCells)[kind]() for name, kind, *_ in fields}
+        return self.state.setdefault((service, key), Cells(made, {}))
 
     def put(self, service, field, value, key=None):
         """Sets a whole field from Python values."""
@@ -270,8 +273,8 @@ class Server:
         held_wholes = [(name, list(cells[name].values())) for name in held[1]]
         if self.ship_nothing:
             return (single, held_wholes)
-        headers = [(name, *self.entry(cells, name, HEADER)) for name in cells
-                   if name in self.list_fields and not self.ship_wholes]  # fmt: skip
+        headers = [(name, *self.entry(cells, name, HEADER)) for name, found in cells.items()
+                   if type(found) is ListCells and not self.ship_wholes]  # fmt: skip
         scalars = single + [cells.scalar(name) for name, found in cells.items() if not isinstance(found, dict)]
         wholes = held_wholes
         if self.ship_wholes:
@@ -425,12 +428,15 @@ class Server:
                 for k, c in self.state.items()]  # fmt: skip
 
     def thaw(self, frozen):
-        self.state = {
-            tuple(k): Cells(
-                {f: {codec.decode(e[0]): tuple(e) for e in v} if isinstance(v, list) else v for f, v in fields}, names
-            )
-            for k, fields, names in marshal.loads(frozen)
-        }
+        self.state = {}
+        for place, fields, names in marshal.loads(frozen):
+            cells = self.cells(*place)
+            cells.incarnations = names
+            for field, content in fields:
+                if isinstance(content, list):
+                    cells[field].update({codec.decode(entry[0]): tuple(entry) for entry in content})
+                else:
+                    cells[field] = content
 
     def wake(self, due):
         self.clock = max(self.clock, due)
