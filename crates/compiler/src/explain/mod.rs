@@ -5,7 +5,8 @@ mod stale;
 
 use std::collections::BTreeSet;
 
-use protocol::manifest::{FieldKind, Foreseen, ForeseenCells, Manifest, Method, Mode};
+use protocol::list::HEADER_KEY;
+use protocol::manifest::{FieldKind, Foreseen, ForeseenCells, KeyExpr, Manifest, Method, Mode};
 
 use crate::colour::{self, CallKind, Colours, classify};
 use crate::diagnostic::{Diagnostic, Sink};
@@ -242,6 +243,8 @@ fn atomic(first: u32, last: u32, waits: &[(u32, String)]) -> Vec<(u32, u32)> {
 fn foreseen(method: &Method, foreseen: &Foreseen) -> String {
     match &foreseen.what {
         ForeseenCells::Scalar => foreseen.field.clone(),
+        // A list's header, and with it all of a short list.
+        ForeseenCells::Entry(KeyExpr::Constant(key)) if *key == HEADER_KEY => foreseen.field.clone(),
         ForeseenCells::Entry(key) => format!("{}[{}]", foreseen.field, key.text(method)),
         ForeseenCells::Whole => format!("{}[*]", foreseen.field),
     }
