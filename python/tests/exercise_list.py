@@ -5,6 +5,8 @@ import random
 
 SOURCE = '''
 import copy as _copy
+import heapq as _heapq
+import json as _json
 
 
 def exercise(owner, script):
@@ -202,6 +204,29 @@ def _nested(owner):
     owner.l.append([type(each).__name__ for each in owner.l[-3:]])
 
 
+def _heap(owner, values):
+    """Heap operations of which any may fail: elements need not be comparable."""
+    _heapq.heapify(owner.l)
+    for value in values:
+        _heapq.heappush(owner.l, value)
+    return [_heapq.heappushpop(owner.l, value) for value in values], _heapq.heappop(owner.l)
+
+
+def _heap_of_numbers(owner, values):
+    owner.l = [len(repr(each)) for each in owner.l]
+    _heapq.heapify(owner.l)
+    for number, value in enumerate(values):
+        _heapq.heappush(owner.l, len(repr(value)) * 7 % 23)
+        _heapq.heappushpop(owner.l, number)
+    popped = [_heapq.heapreplace(owner.l, number) for number in range(5)]
+    return popped, [_heapq.heappop(owner.l) for _ in values]
+
+
+def _heap_step(owner, name, *values):
+    """One operation on what may be no heap."""
+    return getattr(_heapq, name)(owner.l, *values), _heapq.nsmallest(2, owner.l, key=repr)
+
+
 def _raising(owner):
     def values():
         yield 1
@@ -293,6 +318,15 @@ _OPERATIONS = {
     "star": lambda owner: [0, *owner.l],
     "unpack": _unpack,
     "match": _match,
+    "heap": _heap,
+    "heap_of_numbers": _heap_of_numbers,
+    "heap_push": lambda owner, value: _heap_step(owner, "heappush", value),
+    "heap_pop": lambda owner: _heap_step(owner, "heappop"),
+    "heap_push_pop": lambda owner, value: _heap_step(owner, "heappushpop", value),
+    "heap_replace": lambda owner, value: _heap_step(owner, "heapreplace", value),
+    "json": lambda owner: _json.dumps(owner.l) == _json.dumps([*owner.l]) == _json.dumps({"l": owner.l})[6:-1],
+    "json_lines": lambda owner: _json.dumps({"l": owner.l}, indent=1),
+    "is_list": lambda owner: (isinstance(owner.l, list), owner.l.__class__.__name__, isinstance(owner.l, tuple)),
     "sorted": lambda owner: sorted(owner.l, key=repr),
     "sum": lambda owner: sum(each for each in owner.l if type(each) is int),
     "enumerate": lambda owner: [(index, each) for index, each in enumerate(owner.l) if index % 50 == 1],
@@ -346,7 +380,7 @@ _ARGUMENTS = {
     "insert": "iv", "pop_at": "i", "remove": "v", "index": "v", "index_from": "vii", "count": "v",
     "change_while_iterating": "w", "in": "v", "equal": "l", "less": "l", "add": "l", "radd": "l", "add_assign": "l",
     "add_assign_to_other": "l", "mul": "n", "rmul": "n", "mul_assign": "n", "change": "i", "bump": "i", "same": "i",
-    "assign": "L", "assign_slice": "ss", "aliased": "v", "queue": "l", "stack": "l", "prepend": "l", "drain": "d",
+    "heap": "l", "heap_of_numbers": "l", "heap_push": "v", "heap_push_pop": "v", "heap_replace": "v", "assign": "L", "assign_slice": "ss", "aliased": "v", "queue": "l", "stack": "l", "prepend": "l", "drain": "d",
 }  # fmt: skip
 _COMMON = ["get", "set", "append", "append", "pop", "pop_first", "insert", "change", "slice", "len", "queue", "iter_some"]
 _SHORTENING = {"clear", "delete_all", "assign", "assign_slice", "aliased", "delete_slice", "set_all", "set_slice_generator"}

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import sostenuto
 from sostenuto.errors import CallError, InternalError
-from sostenuto.worker import codec, draws, exceptions, loader, mu2sls, operations, services
+from sostenuto.worker import codec, draws, exceptions, loader, mu2sls, operations, services, standard
 from sostenuto.worker.current import Signal, current
 from sostenuto.worker.run import END, NOT_STORABLE, RAISED, SUSPENDED, Run
 
@@ -30,6 +30,8 @@ class App:
         if any(description[3] for description in descriptions):
             names.update(mu2sls.names(self.services))
             mu2sls.install_modules(app_names)
+        if services.any_lists(descriptions):
+            standard.know_heaps()
         sostenuto.use(backend or BACKEND)
         self.finder = loader.Finder(modules, names, code_folder)
         exceptions.app_modules.clear()

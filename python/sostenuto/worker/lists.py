@@ -14,6 +14,7 @@ import sys
 from collections.abc import MutableSequence
 from opcode import opmap
 from operator import index as as_index
+from reprlib import recursive_repr
 
 from sostenuto.worker import codec
 from sostenuto.worker.codec import IMMUTABLE, decode, encode, encode_changed
@@ -56,6 +57,7 @@ class ListView:
     )
 
     __hash__ = None
+    __class__ = property(lambda self: list)
 
     def __init__(self, cells, field):
         self._cells = cells
@@ -686,11 +688,21 @@ class ListView:
         items *= other._all() if type(other) is ListView else other
         return self
 
+    @recursive_repr("[...]")
     def __repr__(self):
         return repr(self._all())
 
+    # For `standard`.
 
-# Messages name the type as they do for a list.
+    def _as_heap(self, change, change_in_place, args):
+        """A function of `heapq`: one for real lists, and one for what behaves as a list (None if it needs all)."""
+        if self._short() is None and change_in_place is not None:
+            return change_in_place(self, *args)
+        args = [self._stow(value) for value in args]
+        return change(self._writable(), *args)
+
+
+# Errors name it, and `isinstance` sees it, as what it stands for; only `type` and C code tell the difference.
 ListView.__name__ = "list"
 MutableSequence.register(ListView)
 codec.copied[ListView] = ListView.copy

@@ -17,6 +17,11 @@ from sostenuto.worker.views import encode_key
 _SCALAR, _DICT, _LIST = 0, 1, 2
 
 
+def any_lists(descriptions):
+    """Has any of these services a list field?"""
+    return any(kind == _LIST for _, _, _, _, fields, *_ in descriptions for _, kind, *_ in fields)
+
+
 class Service:
     """A service or entity of the manifest."""
 

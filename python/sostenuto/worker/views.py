@@ -6,7 +6,6 @@ while iterating are dict's own), and what user code has looked at (`_seen`, `_sc
 difference, found by encoding again what may have changed.
 """
 
-import json.encoder
 import sys
 from collections.abc import ItemsView, KeysView, MutableMapping, ValuesView
 from itertools import islice
@@ -506,22 +505,6 @@ def _real(other):
     if type(other) is DictView:
         return other._all()
     return other if isinstance(other, dict) else None
-
-
-def _for_json(make):
-    """A maker of JSON encoders, of which C's knows only real dicts: views are given to it as such."""
-
-    def with_views(markers, default, *rest, **named):
-        def encodable(value):
-            return value._all() if type(value) is DictView else default(value)
-
-        return make(markers, encodable, *rest, **named)
-
-    return with_views
-
-
-if json.encoder.c_make_encoder is not None:
-    json.encoder.c_make_encoder = _for_json(json.encoder.c_make_encoder)
 
 
 def _pair(index, pair):
