@@ -518,8 +518,29 @@ def _pair(index, pair):
     return pair
 
 
+def _as_sets(view):
+    """Lets a dict's own views compute, whose results hold the very objects that theirs do."""
+
+    def computing(name):
+        def compute(self, other):
+            operation = getattr(self._real(), name)
+            return operation(other._real() if type(other) in (_Keys, _Items) else other)
+
+        compute.__name__ = name
+        return compute
+
+    for name in ("and", "or", "sub", "xor", "rand", "ror", "rsub", "rxor"):
+        setattr(view, f"__{name}__", computing(f"__{name}__"))
+    return view
+
+
+@_as_sets
 class _Keys(KeysView):
     __slots__ = ()
+
+    def _real(self):
+        self._mapping._scan()
+        return self._mapping._now.keys()
 
     def __reversed__(self):
         return reversed(self._mapping)
@@ -542,8 +563,12 @@ class _Values(ValuesView):
         return f"dict_values({list(self)!r})"
 
 
+@_as_sets
 class _Items(ItemsView):
     __slots__ = ()
+
+    def _real(self):
+        return self._mapping._all().items()
 
     def __iter__(self):
         mapping = self._mapping
