@@ -28,7 +28,7 @@ use protocol::manifest::Manifest;
 
 pub use codes::{CODES, explain};
 pub use diagnostic::{Change, Diagnostic, Label, Severity, Suggestion, render};
-pub use explain::{Explanation, explain_methods};
+pub use explain::{Cost, Explanation, Scan, explain_methods};
 pub use similar::similar;
 pub use span::{Span, line_column};
 pub use unread::{Fault, check_syntax, unread};

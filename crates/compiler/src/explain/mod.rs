@@ -1,22 +1,24 @@
 //! What the compiler knows of each method, for people: which cells it touches and how they are locked, where it is run,
 //! where it waits and what runs without interruption in between, what it calls, and what it should not do.
 
+mod scans;
 mod stale;
 
 use std::collections::BTreeSet;
 
 use protocol::list::HEADER_KEY;
-use protocol::manifest::{FieldKind, Foreseen, ForeseenCells, KeyExpr, Manifest, Method, Mode};
+use protocol::manifest::{Foreseen, ForeseenCells, KeyExpr, Manifest, Method, Mode};
 
 use crate::colour::{self, CallKind, Colours, classify};
 use crate::diagnostic::{Diagnostic, Sink};
-use crate::flow::tables;
 use crate::hir::*;
 use crate::model::{self, Entity, FunctionId, Model, ServiceId};
 use crate::place;
 use crate::span::{Span, line_column};
 use crate::walk::expressions;
 use crate::{App, parse};
+
+pub use scans::{Cost, Scan};
 
 /// What is known of a method.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,8 +47,8 @@ pub struct Explanation {
     pub tasks: Vec<String>,
     /// Lines that run without interruption, from one wait to the next.
     pub atomic: Vec<(u32, u32)>,
-    /// Places that read a whole dict field.
-    pub scans: Vec<(u32, String)>,
+    /// Places whose cost grows with a field.
+    pub scans: Vec<Scan>,
 }
 
 /// Explains all methods of an application that compiles; the diagnostics are those of the lints.
@@ -194,34 +196,10 @@ impl<'a> Explainer<'_, 'a> {
         }
     }
 
-    /// Uses of a dict field that look at all of it.
-    fn scans(&self) -> Vec<(u32, String)> {
-        let info = &self.model.functions[self.function];
-        let field = |expr: &'a Expr| match self.model.resolve(info.file, expr) {
-            Entity::Field(service, field) => {
-                let field = &self.model.services[service].fields[field];
-                (field.kind == FieldKind::Dict).then_some(&field.name)
-            }
-            _ => None,
-        };
-        // Places where one entry is meant.
-        let mut entries: BTreeSet<ExprId> = BTreeSet::new();
-        expressions(&info.hir.body, &mut |expr| match &expr.kind {
-            ExprKind::Subscript(base, _) => _ = entries.insert(base.id),
-            ExprKind::Compare(_, rest) => {
-                entries.extend(rest.iter().filter(|(op, _)| *op == CompareOp::In).map(|(_, right)| right.id));
-            }
-            ExprKind::Attribute(base, name) if tables::takes_key(&name.name) || name.name == "update" => {
-                _ = entries.insert(base.id);
-            }
-            _ => {}
-        });
-        let mut scans = Vec::new();
-        expressions(&info.hir.body, &mut |expr| {
-            if let Some(name) = field(expr).filter(|_| !entries.contains(&expr.id)) {
-                scans.push((self.line(expr.span.start), name.clone()));
-            }
-        });
+    fn scans(&self) -> Vec<Scan> {
+        let found = scans::of(self.model, self.function);
+        let scan = |(span, field, what): (Span, String, Cost)| Scan { line: self.line(span.start), field, what };
+        let mut scans: Vec<Scan> = found.into_iter().map(scan).collect();
         scans.dedup();
         scans
     }

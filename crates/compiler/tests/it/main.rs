@@ -7,6 +7,7 @@ mod fuzz;
 mod pages;
 mod python;
 mod robust;
+mod scans;
 mod spec;
 mod stdlib;
 mod suggestions;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use compiler::Explanation;
+use compiler::{Cost, Explanation, Scan};
 use protocol::manifest::Mode;
 use serde_json::{Value, json};
 
@@ -34,15 +34,25 @@ pub(super) fn text(method: &Explanation) -> String {
             method.atomic.iter().map(|(from, to)| if from == to { from.to_string() } else { format!("{from}-{to}") });
         line("atomic", format!("lines {}", ranges.collect::<Vec<_>>().join(", ")));
     }
-    for (number, field) in &method.scans {
-        line(
-            "note",
-            format!(
-                "line {number} reads all of `{field}`: at most 64 MiB, and nobody may add or remove entries meanwhile"
-            ),
-        );
+    for scan in &method.scans {
+        line("note", note(scan));
     }
     text
+}
+
+fn note(scan: &Scan) -> String {
+    let Scan { line, field, what } = scan;
+    match what {
+        Cost::ReadsEntries => {
+            format!(
+                "line {line} reads all of `{field}`: at most 64 MiB, and nobody may add or remove entries meanwhile"
+            )
+        }
+        Cost::ReadsElements => {
+            format!("line {line} reads all of `{field}`: at most 64 MiB, and nobody may change the list meanwhile")
+        }
+        Cost::Rewrites => format!("line {line} moves elements of `{field}`: what follows in the list is written again"),
+    }
 }
 
 fn steps(method: &Explanation) -> String {
@@ -66,7 +76,13 @@ fn mode_name(mode: Mode) -> &'static str {
 pub(super) fn document(method: &Explanation) -> Value {
     let cells = method.cells.iter().map(|(field, mode)| json!({"field": field, "mode": mode_name(*mode)}));
     let waits = method.waits.iter().map(|(line, what)| json!({"line": line, "for": what}));
-    let scans = method.scans.iter().map(|(line, field)| json!({"line": line, "field": field}));
+    let scans = method.scans.iter().map(|scan| {
+        let what = match scan.what {
+            Cost::ReadsEntries | Cost::ReadsElements => "reads",
+            Cost::Rewrites => "rewrites",
+        };
+        json!({"line": scan.line, "field": scan.field, "what": what})
+    });
     json!({
         "name": method.name,
         "file": method.file,
