@@ -45,6 +45,12 @@ def encode_key(key):
     return encode(key)
 
 
+def _surely_same(key, other):
+    """Whether equal keys are of one form, too (1 and True are not), as far as that is easily told."""
+    kind = type(key)
+    return kind is type(other) and kind is not tuple and kind is not frozenset
+
+
 def _has_nan(key):
     kind = type(key)
     if kind is tuple or kind is frozenset:
@@ -119,15 +125,21 @@ class DictView:
 
     def _ship_whole(self, entries):
         """Takes the whole field from the server, in order; what this step has changed stays changed."""
-        changed, gone = self._now, self._gone
-        base, now = {}, {}
+        base = {}
         for key_bytes, value, incarnation in entries:
-            key = decode(key_bytes)
-            base[key] = (key_bytes, value, incarnation)
+            base[decode(key_bytes)] = (key_bytes, value, incarnation)
+        self._base, self._whole = base, True
+        self._know_keys(base)
+
+    def _know_keys(self, keys):
+        """The store has these keys, in order; what this step has changed stays changed."""
+        changed, gone = self._now, self._gone
+        now = {}
+        for key in keys:
             if key not in gone:
                 now[key] = changed.pop(key, PENDING) if changed else PENDING
         now.update(changed)
-        self._base, self._now, self._whole = base, now, True
+        self._now = now
 
     def _load(self, key):
         """The value of a cell that user code has not seen in this step, or `MISSING`."""
@@ -446,12 +458,15 @@ class DictView:
             while True:
                 if self._now is not now:
                     before = list(now)
-                    self._scan()
-                    now = self._now
+                    now = self._again(before)
                     if len(now) != size:
+                        self._scanned = True
                         raise RuntimeError("dictionary changed size during iteration")
                     if list(now) != before:
+                        self._scanned = True
                         raise RuntimeError("dictionary keys changed during iteration")
+                    if not self._scanned and not all(map(_surely_same, now, before)):
+                        self._scanned = True
                     keys = islice(order(now), count, None)
                 for key in keys:
                     break
@@ -461,6 +476,15 @@ class DictView:
                 yield key
         finally:
             self._iterated -= 1
+
+    def _again(self, before):
+        """What the field holds, for an iteration that goes on. If the keys are those from before, the journal has none."""
+        if not self._adopted:
+            if not self._cells.replaying:
+                self._know_whole()
+            elif not self._whole:
+                self._know_keys(before)
+        return self._now
 
     def keys(self):
         return _Keys(self)
