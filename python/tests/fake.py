@@ -73,7 +73,7 @@ def service(
     """A service of INIT."""
     fields = [(field, 0, dumps(initial), held) for field, initial in dict(scalars).items()]
     fields += [(field, 1, dumps({}), held) for field in dicts]
-    fields += [(field, 2, dumps(initial), False) for field, initial in dict(lists).items()]
+    fields += [(field, 2, dumps(initial), held) for field, initial in dict(lists).items()]
     shown = [(method, True, False, []) for method in methods]
     return (name, module, entity, mu2sls, fields, shown, list(dict(clients).items()))
 
@@ -252,6 +252,9 @@ class Server:
         """Sets a whole field from Python values."""
         if type(value) is dict and isinstance(self.cells(service, key)[field], dict):
             value = {k: (codec.encode(k), codec.encode(v), 0) for k, v in value.items()}
+        elif type(self.cells(service, key)[field]) is ListCells:
+            assert len(value) <= 64, "a header is all that is made here"
+            value = ListCells({None: (HEADER, codec.encode([0, 0, value]), 0)})
         else:
             value = codec.encode(value)
         self.cells(service, key)[field] = value
@@ -477,16 +480,27 @@ def list_of(cells, initial):
     if None not in cells:
         assert not cells, cells
         return codec.decode(initial)
-    start, tail, last = codec.decode(cells[None][1])
+    start, tail, last, *names = codec.decode(cells[None][1])
+    check_names(last, *names or (None,))
     numbers = range(min(start // 64, tail), tail)
     assert set(cells) == {None, *numbers}, (start, tail, set(cells))
     elements = []
     for number in numbers:
         chunk = codec.decode(cells[number][1])
+        chunk, names = chunk if type(chunk) is tuple else (chunk, None)
+        check_names(chunk, names)
         assert len(chunk) == min(64, (number + 1) * 64 - start), (start, number, len(chunk))
         elements += chunk
     assert len(last) <= min(64, (tail + 1) * 64 - start), (start, tail, len(last))
     return elements + last
+
+
+def check_names(elements, names):
+    """If a chunk has names, each element that can be changed has one."""
+    if names is not None:
+        assert len(names) == len(elements), (elements, names)
+        for name, element in zip(names, elements, strict=True):
+            assert (name is None) == (type(element) in codec.IMMUTABLE), (name, element)
 
 
 def text(op):

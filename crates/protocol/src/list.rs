@@ -2,7 +2,10 @@
 //! `[start, tail chunk, tail]` under the key `None`, and chunks of [`CHUNK_LEN`] elements under their numbers. Elements
 //! have positions from `start` on, which moves when the list grows or shrinks at its beginning; chunk *n* holds those of
 //! the positions from *n* · [`CHUNK_LEN`] on that exist. The last chunk is the tail, which lies in the header: a short
-//! list is one cell. The worker (`lists.py`) writes this form; who shows a field reads it here.
+//! list is one cell. If methods hold elements while they wait, elements that can be changed have names, which say what
+//! became of them: a chunk is then a tuple of its elements and a list of their names (`None` for the others), and the
+//! header has the names of its elements at its end. The worker (`lists.py`) writes this form; who shows a field reads it
+//! here.
 
 use crate::{Value, msgpack};
 
@@ -27,9 +30,13 @@ impl Header {
     /// Reads a header; `None` if it is none.
     pub fn decode(encoded: &[u8]) -> Option<Self> {
         let Ok(Value::List(parts)) = msgpack::decode(encoded) else { return None };
-        let parts: [Value; 3] = parts.try_into().ok()?;
-        let [Value::Int(start), Value::Int(tail_chunk), Value::List(tail)] = parts else { return None };
-        Some(Self { start, tail_chunk, tail })
+        let mut parts = parts.into_iter();
+        let (start, tail_chunk, tail) = (parts.next()?, parts.next()?, parts.next()?);
+        let (Value::Int(start), Value::Int(tail_chunk), Value::List(tail)) = (start, tail_chunk, tail) else {
+            return None;
+        };
+        let is_one = matches!((parts.next(), parts.next()), (None | Some(Value::List(_)), None));
+        is_one.then_some(Self { start, tail_chunk, tail })
     }
 
     /// Number of elements.
@@ -59,6 +66,18 @@ impl Header {
     }
 }
 
+/// The elements of a chunk that is a cell of its own; `None` if it is none.
+pub fn elements(encoded: &[u8]) -> Option<Vec<Value>> {
+    match msgpack::decode(encoded) {
+        Ok(Value::List(elements)) => Some(elements),
+        Ok(Value::Tuple(parts)) => match <[Value; 2]>::try_from(parts) {
+            Ok([Value::List(elements), Value::List(_)]) => Some(elements),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 /// The chunk of the element at an index, in a list that begins at 0; `None` for an index from the end.
 pub fn chunk_of(index: i64) -> Option<i64> {
     (index >= 0).then_some(index / CHUNK_LEN)
@@ -67,6 +86,21 @@ pub fn chunk_of(index: i64) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_left_out() {
+        let list = |items: &[i64]| Value::List(items.iter().copied().map(Value::Int).collect());
+        let header = |parts: &[Value]| Header::decode(&msgpack::encode(&Value::List(parts.to_vec())).unwrap());
+        let parts = [Value::Int(3), Value::Int(0), list(&[1, 2]), list(&[7, 8])];
+        let plain = Some(Header { start: 3, tail_chunk: 0, tail: vec![Value::Int(1), Value::Int(2)] });
+        assert_eq!((header(&parts[..3]), header(&parts)), (plain.clone(), plain));
+        assert_eq!(header(&[&parts[..], &parts[..1]].concat()), None);
+        assert_eq!((header(&parts[..2]), header(&[])), (None, None));
+        let chunk = |value: Value| elements(&msgpack::encode(&value).unwrap());
+        let plain = Some(vec![Value::Int(1), Value::Int(2)]);
+        assert_eq!((chunk(list(&[1, 2])), chunk(Value::Tuple(parts[2..].to_vec()))), (plain.clone(), plain));
+        assert_eq!((chunk(Value::Tuple(parts.to_vec())), chunk(Value::None)), (None, None));
+    }
 
     #[test]
     fn places() {

@@ -10,6 +10,7 @@ from hashlib import blake2b
 from sostenuto.errors import InternalError, NotStorable, NotSupported
 from sostenuto.worker import codec
 from sostenuto.worker.codec import IMMUTABLE, decode, encode_changed
+from sostenuto.worker.current import Signal
 from sostenuto.worker.held import Held, choose, update
 from sostenuto.worker.lists import ListView
 from sostenuto.worker.views import Dead, DictView, encode_key, where
@@ -150,7 +151,11 @@ class Cells:
                 view._begin()
         self.ship(shipped)
         if self.held:
-            self._go_on_with_held()
+            try:
+                self._go_on_with_held()
+            except Signal:
+                # A cell that tells where an object is now cannot be had: the run is over, and its end says so.
+                self.held = ()
 
     def ship(self, shipped):
         """Takes cells from the server."""
@@ -267,11 +272,19 @@ class Cells:
                 if view._iterated:
                     wholes.append(view._field.name)
         self.held = choose(candidates)
-        return [(held.field.name, held.key_bytes) for held in self.held], wholes
+        cells = {}
+        for held in self.held:
+            name = held.field.name
+            keys = (held.key_bytes,) if held.position is None else self.views[name]._cells_of(held)
+            cells.update(((name, key), None) for key in keys)
+        return list(cells), wholes
 
     def _go_on_with_held(self):
         """Brings what user code holds to what the cells hold now; objects that are not theirs any more stay."""
         for held in self.held:
+            if held.position is not None:
+                self.view(held.field)._go_on(held)
+                continue
             shipped = self._shipped(held)
             if shipped is None:
                 # The journal has no cell that did not change; the server ships all that were held.

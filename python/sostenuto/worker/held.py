@@ -16,15 +16,17 @@ from sostenuto.worker.codec import IMMUTABLE, registry
 class Held:
     """An object that belongs to a cell and that somebody else refers to."""
 
-    __slots__ = ("field", "key", "key_bytes", "value", "incarnation", "data", "shared")
+    __slots__ = ("field", "key", "key_bytes", "value", "incarnation", "position", "data", "shared")
 
     def __init__(self, field, key, key_bytes, value, incarnation):
         self.field = field
-        #: None for a scalar field.
+        #: None for a scalar field; the name of an element of a list field.
         self.key = key
         self.key_bytes = key_bytes
         self.value = value
         self.incarnation = incarnation
+        #: Of an element of a list field, whose key is its name; else None.
+        self.position = None
         #: What the cell holds, when the method begins to wait.
         self.data = None
         #: Containers in it that belong to another cell (None if nothing in it has a second place anywhere).

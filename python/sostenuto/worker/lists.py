@@ -6,8 +6,11 @@ last chunk lies in the header. A view knows them as chunks (`_chunks`), of which
 short or an operation needs all of it: then it is one real list (`_items`), whose order, errors and behaviour while it is
 changed are list's own. What leaves the step is the difference to the store, found by encoding again what may have changed.
 
-`Cells` calls `_begin`, `_ship` (through `_base`), `_ship_whole`, `_assign`, `_finish` and `_kill`; a view calls
-`ask`, `encode_key`, `not_storable` and `not_answered` of `Cells`.
+If methods hold elements while they wait, each element that can be changed has a name, which stands beside it in its
+chunk: wherever the element is when the method goes on, and whatever was put in its place, it is found or known to be gone.
+
+`Cells` calls `_begin`, `_ship` (through `_base`), `_ship_whole`, `_assign`, `_finish`, `_candidates`, `_cells_of`, `_go_on`
+and `_kill`; a view calls `ask`, `encode_key`, `name`, `not_storable` and `not_answered` of `Cells`.
 """
 
 import sys
@@ -18,6 +21,7 @@ from reprlib import recursive_repr
 
 from sostenuto.worker import codec
 from sostenuto.worker.codec import IMMUTABLE, decode, encode, encode_changed
+from sostenuto.worker.held import Held, update
 from sostenuto.worker.views import where
 
 #: Positions of a chunk (`protocol/src/list.rs`).
@@ -31,6 +35,10 @@ _SINGLY_MAX = 4
 _NOTHING = {}
 _NO_RANGE = range(0)
 _ABSENT = (None, None)
+#: Elements that were stored before names were are named by their position, which is counted down from here.
+_UNNAMED = -(1 << 60)
+#: The journal has no cell in which a held element could have changed.
+_UNCHANGED = object()
 
 _BINARY_OP = opmap["BINARY_OP"]
 #: The argument of that instruction for `+=`.
@@ -48,6 +56,9 @@ class ListView:
         "_dirty",
         "_field",
         "_items",
+        "_kept",
+        "_named",
+        "_names",
         "_places",
         "_seen",
         "_start",
@@ -58,6 +69,9 @@ class ListView:
 
     __hash__ = None
     __class__ = property(lambda self: list)
+
+    #: Iterators go by index: they need nothing to go on after a suspension.
+    _iterated = 0
 
     def __init__(self, cells, field):
         self._cells = cells
@@ -88,6 +102,11 @@ class ListView:
         self._changed = False
         #: Ids of elements that were put here in this step, to the place.
         self._places = _NOTHING
+        #: Id of an element to its name and itself; chunks that have names in the store.
+        self._names = {}
+        self._named = set()
+        #: Name of an element that user code held when the step began, to itself and its position.
+        self._kept = _NOTHING
 
     def _ship_whole(self, entries):
         """Takes the whole field from the server."""
@@ -138,8 +157,10 @@ class ListView:
         self._seen[HEADER] = self._base[HEADER][0]
         if header is None:
             self._items = decode(self._field.initial)
+            self._know(HEADER, 0, self._items, None)
             return
-        self._start, self._tail, tail = header
+        self._start, self._tail, tail, *names = header
+        self._know(HEADER, max(self._start, self._tail * CHUNK), tail, *names or (None,))
         if self._stored:
             self._chunks = {self._tail: tail}
         else:
@@ -189,8 +210,26 @@ class ListView:
             data = self._look(number)
             if data is None:
                 self._cells.not_answered(self._field, self._base[number][0])
-            chunk = self._chunks[number] = decode(data)
+            chunk, names = _parts(decode(data))
+            self._know(number, max(self._start, number * CHUNK), chunk, names)
+            self._chunks[number] = chunk
         return chunk
+
+    def _know(self, key, position, elements, names):
+        """Elements come from the store: notes their names, and puts those that user code holds into their places."""
+        if names is None:
+            if not self._field.held:
+                return
+        else:
+            self._named.add(key)
+        kept, known = self._kept, self._names
+        for place, value in enumerate(elements):
+            if type(value) in IMMUTABLE:
+                continue
+            name = _UNNAMED - position - place if names is None else names[place]
+            if name in kept:
+                value = elements[place] = kept[name][0]
+            known[id(value)] = (name, value)
 
     def _mark(self, key):
         if self._dirty is _NOTHING:
@@ -306,6 +345,7 @@ class ListView:
         """The view of the field after `self.field = value`; this one keeps what it shows."""
         view = ListView(self._cells, self._field)
         view._base, view._seen, view._whole = self._base, self._seen, self._whole
+        view._names = self._names
         view._places = {...: where()}
         view._items, view._changed = value, True
         view._stored = _NO_RANGE
@@ -325,8 +365,11 @@ class ListView:
         for key_bytes in self._seen.values():
             reads.append((field, key_bytes))
         if self._stored is None:
-            return
+            if not self._kept:
+                return
+            self._load()
         if self._items is None:
+            self._load_kept()
             self._finish_chunks(writes)
         elif self._changed or not _all_immutable(self._items):
             self._finish_items(writes)
@@ -346,28 +389,35 @@ class ListView:
         tail = stored.stop if stored and 0 <= end - stored.stop * CHUNK <= CHUNK else max(end - 1, start) // CHUNK
         present = range(min(start // CHUNK, tail), tail)
         for number in present:
-            self._write(number, items[max(number * CHUNK - start, 0) : (number + 1) * CHUNK - start], writes)
+            first = max(number * CHUNK - start, 0)
+            self._write(number, first, items[first : (number + 1) * CHUNK - start], writes)
         rest = max(tail * CHUNK - start, 0)
-        self._write(HEADER, [start, tail, items[rest:]], writes)
+        self._write(HEADER, rest, items[rest:], writes, (start, tail))
         self._forget(present, writes)
 
     def _finish_chunks(self, writes):
-        dirty, tail = self._dirty, self._tail
+        dirty, start, tail = self._dirty, self._start, self._tail
         for number, chunk in self._chunks.items():
             if number < tail and (number in dirty or not _all_immutable(chunk)):
-                self._write(number, chunk, writes)
-        if HEADER in dirty or not _all_immutable(self._chunks[tail]):
-            self._write(HEADER, [self._start, tail, self._chunks[tail]], writes)
-        self._forget(range(self._start // CHUNK, tail), writes)
+                self._write(number, max(start, number * CHUNK) - start, chunk, writes)
+        chunk = self._chunks[tail]
+        if HEADER in dirty or not _all_immutable(chunk):
+            self._write(HEADER, max(start, tail * CHUNK) - start, chunk, writes, (start, tail))
+        self._forget(range(start // CHUNK, tail), writes)
 
-    def _write(self, key, value, writes):
+    def _write(self, key, first, elements, writes, place=None):
+        """Writes the elements from index `first` on to a chunk, or to the header, with `place`."""
         base = self._base.get(key, _ABSENT)
+        value = elements if place is None else [*place, elements]
         try:
             data = encode_changed(value, base[1])
+            if self._field.held or key in self._named:
+                is_new, names = self._names_of(first, elements)
+                if names and (is_new or data is not None or key in self._named):
+                    value = (elements, names) if place is None else [*value, names]
+                    data = encode_changed(value, base[1])
         except codec.Unstorable as problem:
-            start = self._start
-            first = max(start, (value[1] if key is HEADER else key) * CHUNK) - start
-            self._refuse(value[2] if key is HEADER else value, first, problem)
+            self._refuse(elements, first, problem)
         if data is not None:
             if len(data) > CELL_BYTES_MAX:
                 self._refuse_size(len(data))
@@ -401,6 +451,133 @@ class ListView:
             f"{CHUNK} neighbouring elements are one cell of at most {CELL_BYTES_MAX} bytes, and these take {size}: {advice}"
         )
         raise self._cells.not_storable(self._field, None, problem, self._places.get(...))
+
+    # Elements that are held while the method waits.
+
+    def _name_of(self, value, index):
+        """The name of an element; a new one is named by where it is when the step ends."""
+        found = self._names.get(id(value))
+        if found is None:
+            name = self._cells.name(self._field, b"%d" % index) >> 1
+            found = self._names[id(value)] = (name, value)
+        return found[0]
+
+    def _names_of(self, first, elements):
+        """Whether there are new elements, and the names of all; None if none of them can be changed."""
+        if _all_immutable(elements):
+            return False, None
+        known = len(self._names)
+        names = [
+            None if type(value) in IMMUTABLE else self._name_of(value, index)
+            for index, value in enumerate(elements, first)
+        ]
+        return len(self._names) > known, names
+
+    def _load_kept(self):
+        """Loads the chunks of what was held: it may have been changed without a look at the field."""
+        for _, position in self._kept.values():
+            if self._is_apart(position):
+                self._chunk(position // CHUNK)
+
+    def _is_apart(self, position):
+        """Is the position in a chunk that is not loaded?"""
+        number = position // CHUNK
+        return self._start // CHUNK <= number < self._tail and number not in self._chunks
+
+    def _loaded(self):
+        """Index and value of each element that is known."""
+        if self._stored is None:
+            return
+        if self._items is not None:
+            yield from enumerate(self._items)
+            return
+        for number, chunk in self._chunks.items():
+            yield from enumerate(chunk, max(self._start, number * CHUNK) - self._start)
+
+    def _candidates(self, candidates):
+        """Appends what user code may hold: `(Held, references of our own)`."""
+        kept, found = self._kept, set()
+        for index, value in self._loaded():
+            if type(value) in IMMUTABLE:
+                continue
+            name = self._name_of(value, index)
+            own = 1 if name in found else 3 if name in kept else 2
+            found.add(name)
+            candidates.append((self._held(name, value, self._start + index), own))
+        for name, (value, position) in kept.items():
+            if name not in found and (self._stored is None or self._items is None and self._is_apart(position)):
+                candidates.append((self._held(name, value, position), 2))
+
+    def _held(self, name, value, position):
+        held = Held(self._field, name, None, value, 0)
+        held.position = position
+        return held
+
+    def _cells_of(self, held):
+        """Keys of the cells that tell where a held element is."""
+        keys = [self._cells.encode_key(self._field, HEADER)]
+        number = held.position // CHUNK
+        if self._items is None and number < self._tail:
+            keys.append(self._cells.encode_key(self._field, number))
+        return keys
+
+    def _go_on(self, held):
+        """Brings a held element to what the list has under its name, and remembers where."""
+        found = self._search(held.key, held.position)
+        if found is None:
+            return
+        if found is not _UNCHANGED:
+            value, held.position, keys = found
+            data = encode(value)
+            if data != held.data:
+                self._notice(keys)
+            if (data != held.data or held.shared is not None) and not update(held, data):
+                return
+        if self._kept is _NOTHING:
+            self._kept = {}
+        self._kept[held.key] = (held.value, held.position)
+        self._names[id(held.value)] = (held.key, held.value)
+
+    def _notice(self, keys):
+        """What user code sees depends on these cells: they belong into the journal."""
+        for key in keys:
+            self._seen[key] = self._cells.encode_key(self._field, key)
+
+    def _search(self, name, position):
+        """The element with a name, its position, and the keys that tell so; None if it is gone. First where it was."""
+        replaying = self._cells.replaying
+        if replaying and HEADER not in self._base:
+            return _UNCHANGED
+        data = self._cell(HEADER)[1]
+        start, tail, elements, *names = [0, 0, decode(self._field.initial)] if data is None else decode(data)
+        number, chunks = position // CHUNK, range(min(start // CHUNK, tail), tail)
+        if replaying and number in chunks and number not in self._base:
+            return _UNCHANGED
+
+        def within(number, elements, names):
+            first = max(start, number * CHUNK)
+            for place, value in enumerate(elements):
+                if type(value) not in IMMUTABLE:
+                    if name == (_UNNAMED - first - place if names is None else names[place]):
+                        return value, first + place, (HEADER, number) if number in chunks else (HEADER,)
+            return None
+
+        found = within(tail, elements, *names or (None,)) if number not in chunks else None
+        if found is None and number in chunks:
+            found = within(number, *_parts(decode(self._cell(number)[1])))
+        if found is not None:
+            return found
+        # It was moved or taken out.
+        self._notice((HEADER, number))
+        if chunks and not (replaying or self._whole):
+            self._cells.ask(self._field, ...)
+        found = within(tail, elements, *names or (None,))
+        for other in chunks:
+            if found is None and (self._whole or other in self._base):
+                found = within(other, *_parts(decode(self._cell(other)[1])))
+        if found is not None:
+            self._notice(found[2])
+        return found
 
     # A list's interface.
 
@@ -706,6 +883,11 @@ class ListView:
 ListView.__name__ = "list"
 MutableSequence.register(ListView)
 codec.copied[ListView] = ListView.copy
+
+
+def _parts(chunk):
+    """Elements and names of a chunk as it is stored."""
+    return chunk if type(chunk) is tuple else (chunk, None)
 
 
 def _real(other):

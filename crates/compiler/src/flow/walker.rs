@@ -375,27 +375,19 @@ impl<'m, 'a> Walker<'m, 'a> {
     }
 
     /// An object of this source is used after a suspension. Gives the field if that cannot be made right: the mu2sls
-    /// dialect copies values, a dict or list field that is assigned as a whole leaves the old one to those who hold it,
-    /// and elements of a list field are not followed.
+    /// dialect copies values, and a dict or list field that is assigned as a whole leaves the old one to those who hold
+    /// it.
     fn hold(&mut self, source: Source, level: Level) -> Option<Lender> {
         let lenders = self.lenders(source, level);
         if self.model.is_mu2sls(self.id) {
             return lenders.first().copied();
         }
         if self.told.is_some() {
-            let followed =
-                lenders.iter().filter(|l| self.model.services[l.service].fields[l.field].kind != FieldKind::List);
-            self.shared.held.extend(followed.map(|lender| (lender.service, lender.field)));
+            self.shared.held.extend(lenders.iter().map(|lender| (lender.service, lender.field)));
         }
         let replaced =
-            |lender: &Lender| lender.whole && self.shared.replaced.contains_key(&(lender.service, lender.field));
-        lenders.iter().find(|lender| self.is_lost(lender) || replaced(lender)).copied()
-    }
-
-    /// Objects of a list field whose elements can be changed: an element is known by its index, which changes.
-    fn is_lost(&self, lender: &Lender) -> bool {
-        let field = &self.model.services[lender.service].fields[lender.field];
-        field.kind == FieldKind::List && !types::immutable(self.model, &field.value_type)
+            |lender: &&Lender| lender.whole && self.shared.replaced.contains_key(&(lender.service, lender.field));
+        lenders.iter().find(replaced).copied()
     }
 
     /// What is held, and why that is refused.
@@ -404,11 +396,6 @@ impl<'m, 'a> Walker<'m, 'a> {
         if self.model.is_mu2sls(self.id) {
             let advice = "read it again after the call: values are copies in this dialect";
             return (format!("an object of `self.{field}`"), None, advice);
-        }
-        if self.is_lost(&lender) {
-            let advice = "read it again after the call, by its index, or copy it before (`copy.deepcopy(…)`); objects of a dict \
-                          field may be held";
-            return (format!("`self.{field}` or an element of it"), None, advice);
         }
         let place = self.shared.replaced.get(&(lender.service, lender.field));
         let here = place.filter(|(file, _)| *file == self.file).map(|(_, span)| *span);

@@ -9,7 +9,7 @@ use protocol::api::{Description, Invocation, Invocations, State, key_text};
 use protocol::cell::{self, CellKey, CellRow, kind};
 use protocol::ids::{SLOTS, Stamp};
 use protocol::limits::SCAN_BYTES_MAX;
-use protocol::list::{HEADER_KEY, Header};
+use protocol::list::{self, HEADER_KEY, Header};
 use protocol::manifest::{Field, FieldKind, Service};
 use protocol::problem::Code;
 use protocol::record::{DoneRow, decode};
@@ -186,9 +186,7 @@ impl Driver {
         let mut elements = Vec::new();
         for chunk in header.chunks() {
             let key = msgpack::encode(&Value::Int(chunk)).unwrap_or_default();
-            if let Some(Ok(Value::List(chunk))) = cells.get(&key).map(|bytes| msgpack::decode(bytes)) {
-                elements.extend(chunk);
-            }
+            elements.extend(cells.get(&key).and_then(|bytes| list::elements(bytes)).unwrap_or_default());
         }
         elements.extend(header.tail);
         let encoded = msgpack::encode(&Value::List(elements));
@@ -210,10 +208,10 @@ impl Driver {
         let found = match header.place(index) {
             None => None,
             Some((chunk, place)) if chunk >= header.tail_chunk => header.tail.get(place).cloned(),
-            Some((chunk, place)) => match value(&Value::Int(chunk))?.map(|bytes| msgpack::decode(&bytes)) {
-                Some(Ok(Value::List(elements))) => elements.into_iter().nth(place),
-                _ => None,
-            },
+            Some((chunk, place)) => {
+                let elements = value(&Value::Int(chunk))?.and_then(|bytes| list::elements(&bytes));
+                elements.and_then(|elements| elements.into_iter().nth(place))
+            }
         };
         let encoded = found.and_then(|value| msgpack::encode(&value).ok());
         Ok((view.newest(), encoded.ok_or_else(|| no_element(index))))
