@@ -28,7 +28,7 @@ pub(crate) enum Workload {
     Hotel,
     /// Transfers between 1000 accounts: a transaction over two entities.
     Bank,
-    /// Appends, reads by index and pops of one list of 10 elements.
+    /// Appends, reads and assignments by index, and pops of one list of 10 elements.
     #[value(name = "list-10")]
     List10,
     /// The same with 1,000 elements.
@@ -125,9 +125,10 @@ impl Workload {
         let mut draw = Draw::new(client as u64, number);
         if let Some(count) = self.elements() {
             // Each client takes out only after it has put in, so the list never gets shorter than it began.
-            let (method, args) = match number % 3 {
+            let (method, args) = match number % 4 {
                 0 => ("append", format!("[{number}]")),
                 1 => ("at", format!("[{}]", draw.below(count))),
+                2 => ("put", format!("[{},{number}]", draw.below(count))),
                 _ => ("pop", "[]".to_owned()),
             };
             return Request { path: format!("/Series/one/{method}"), args };

@@ -24,6 +24,10 @@ class Series:
         """The number at an index."""
         return self.values[index]
 
+    def put(self, index: int, value: int) -> None:
+        """Another number at an index."""
+        self.values[index] = value
+
     def pop(self) -> int:
         """Take the last number out."""
         return self.values.pop()
