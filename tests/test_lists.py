@@ -1,5 +1,7 @@
 """List fields on the real server: nothing is lost or doubled, at any length, also after `kill -9`."""
 
+import collections
+import random
 import unittest
 
 from harness import APPS, EndToEnd, in_parallel
@@ -78,6 +80,27 @@ class Lists(EndToEnd):
         self.assertEqual(client.field("Work/items"), [])
         reply = client.post("/Work/at", [3])
         self.assert_problem(reply, "exception", 500, "list index out of range", source="invocation")
+
+    def test_held_elements_are_the_same_wherever_others_move_them(self):
+        server, client = self.start()
+        for _ in range(150):
+            client.call("/Work/document", [10])
+        client.call("/Work/number")
+
+        def work(number):
+            client, dice = server.client(), random.Random(number)
+            if number % 2:
+                return [client.call("/Work/linger", [dice.randrange(150)]) for _ in range(8)]
+            for _ in range(8):
+                client.call("/Work/move", [dice.randrange(150), dice.randrange(150)])
+            return []
+
+        lingered = collections.Counter(each for numbers in in_parallel(CLIENTS, work) for each in numbers)
+        documents = client.field("Work/documents")
+        self.assertEqual(sorted(each["number"] for each in documents), list(range(150)))
+        read = {each["number"]: each["read"] for each in documents if each["read"]}
+        self.assertEqual(read, {number: 3 * count for number, count in lingered.items()})
+        self.assertEqual(lingered.total(), CLIENTS // 2 * 8)
 
     def test_initial_elements_documents_and_entities(self):
         _, client = self.start()

@@ -148,7 +148,7 @@ class Cells(ListCase):
         return [key if key is ... else fake.codec.decode(key) for _, key in server.fetches], changed
 
     def test_the_ends_and_one_element_touch_one_chunk(self):
-        for count in (300, 100_000):
+        for count in (300, 100_000, 1_000_010):
             server = self.filled(count)
             with self.subTest(count=count):
                 self.assertEqual(self.step(server, "append", 1), ([], {None}))

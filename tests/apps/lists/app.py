@@ -67,6 +67,20 @@ class Work:
         document["read"] += 1
         return document["read"]
 
+    def linger(self, index: int) -> int:
+        document = self.documents[index]
+        for _ in range(3):
+            sleep(0.01)
+            document["read"] += 1
+        return document["number"]
+
+    def number(self) -> None:
+        for number, document in enumerate(self.documents):
+            document["number"] = number
+
+    def move(self, index: int, to: int) -> None:
+        self.documents.insert(to, self.documents.pop(index))
+
     def more_numbers(self) -> list[int]:
         self.numbers += [len(self.numbers)]
         return self.numbers
