@@ -7,7 +7,7 @@ mod stale;
 use std::collections::BTreeSet;
 
 use protocol::list::HEADER_KEY;
-use protocol::manifest::{Foreseen, ForeseenCells, KeyExpr, Manifest, Method, Mode};
+use protocol::manifest::{FieldKind, Foreseen, ForeseenCells, KeyExpr, Manifest, Method, Mode};
 
 use crate::colour::{self, CallKind, Colours, classify};
 use crate::diagnostic::{Diagnostic, Sink};
@@ -115,13 +115,13 @@ impl<'a> Explainer<'_, 'a> {
 
     fn home(&self, method: &Method) -> String {
         let service = &self.model.services[self.service];
-        let scalar = |(name, _): &(String, Mode)| {
-            service.field(name).is_some_and(|field| service.fields[field].kind == FieldKind::Scalar)
+        let together = |(name, _): &(String, Mode)| {
+            service.field(name).is_some_and(|field| service.fields[field].kind != FieldKind::Dict)
         };
         match &method.route {
             _ if service.entity_key.is_some() => "runs where its entity lives".to_owned(),
             Some(key) => format!("runs where `{}` lives", key.text(method)),
-            None if !method.modes.is_empty() && method.modes.iter().all(scalar) => {
+            None if !method.modes.is_empty() && method.modes.iter().all(together) => {
                 format!("runs where the fields of `{}` live", service.name)
             }
             None => "runs anywhere: its arguments tell no key".to_owned(),
