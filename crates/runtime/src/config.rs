@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::limits;
 use crate::sink::{NoSink, Sink};
 
 /// Configuration of a node.
@@ -25,6 +26,8 @@ pub struct NodeConfig {
     pub step_timeout: Duration,
     /// Unfinished invocations of one partition; beyond, calls are answered `too_many_invocations`.
     pub invocations_max: usize,
+    /// Inputs that are handled before their records are appended: a larger number costs waiting, a smaller one syncs.
+    pub round_inputs_max: usize,
     /// Where output of user code and notices go.
     pub sink: Arc<dyn Sink>,
 }
@@ -41,6 +44,7 @@ impl Default for NodeConfig {
             retention: Duration::from_secs(24 * 3600),
             step_timeout: Duration::from_secs(10),
             invocations_max: 100_000,
+            round_inputs_max: limits::ROUND_INPUTS_MAX,
             sink: Arc::new(NoSink),
         }
     }

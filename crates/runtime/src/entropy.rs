@@ -5,15 +5,20 @@ use std::io::{self, Read};
 
 const BUFFER_BYTES: usize = 4096;
 
-/// Random bytes of the operating system, read ahead.
+/// Random bytes, read ahead.
 pub(crate) struct Entropy {
-    source: File,
+    source: Box<dyn Read + Send>,
     buffer: Vec<u8>,
 }
 
 impl Entropy {
     pub(crate) fn open() -> io::Result<Self> {
-        Ok(Self { source: File::open("/dev/urandom")?, buffer: Vec::new() })
+        Ok(Self::from(Box::new(File::open("/dev/urandom")?)))
+    }
+
+    /// What `source` gives.
+    pub(crate) fn from(source: Box<dyn Read + Send>) -> Self {
+        Self { source, buffer: Vec::new() }
     }
 
     /// `N` bytes that were never given out before.

@@ -60,24 +60,44 @@ impl NodeHandle {
 
     /// Calls a method. The answer rests on durable records only.
     pub async fn submit(&self, call: Call) -> Answer {
-        if let Err(refusal) = self.admit(&call) {
-            return Answer::problem(None, refusal.code, refusal.detail);
-        }
-        let token = self.shared.token();
-        match self.prepare(token, call) {
-            Ok(submit) => self.ask(token, |answer| Request::Submit { submit: Box::new(submit), answer }).await,
+        match self.prepare(call) {
+            Ok(submit) => self.submit_prepared(submit).await,
             Err(refusal) => Answer::problem(None, refusal.code, refusal.detail),
         }
     }
 
+    /// Gives a call its id, which says where it belongs.
+    pub fn prepare(&self, call: Call) -> Result<Submit, Refusal> {
+        self.admit(&call)?;
+        let (entropy, seed) = self.draw().map_err(|error| {
+            Refusal::new(Code::Unavailable, format!("no random bytes can be had from the system: {error}"))
+        })?;
+        let Call { service, key, method, args, idempotency_key, send } = call;
+        let manifest = &self.shared.manifest;
+        let id = route(manifest, &service, key.as_deref(), &method, &args, idempotency_key.as_deref(), entropy)
+            .map_err(|error| route_refusal(error, &service, &method))?;
+        Ok(Submit { token: 0, id, seed, service, key, method, args, idempotency_key, send })
+    }
+
+    /// Makes a prepared call, at the node that it belongs to.
+    pub async fn submit_prepared(&self, submit: Submit) -> Answer {
+        let token = self.shared.token();
+        let submit = Box::new(Submit { token, ..submit });
+        self.ask(token, |answer| Request::Submit { submit, answer }).await
+    }
+
     /// Waits for the result of an invocation, at most so long; then the reply is [`Reply::Running`].
     pub async fn wait(&self, id: InvocationId, at_most: Duration) -> Answer {
-        let token = self.shared.token();
-        let answer = self.ask(token, |answer| Request::Wait { token, id, answer });
-        match tokio::time::timeout(at_most, answer).await {
+        match tokio::time::timeout(at_most, self.result(id)).await {
             Ok(answer) => answer,
             Err(_) => Answer { invocation: Some(id), reply: Reply::Running },
         }
+    }
+
+    /// Waits for the result of an invocation, however long it takes.
+    pub async fn result(&self, id: InvocationId) -> Answer {
+        let token = self.shared.token();
+        self.ask(token, |answer| Request::Wait { token, id, answer }).await
     }
 
     /// Cancels an invocation; with `kill` no more code of it runs.
@@ -166,17 +186,6 @@ impl NodeHandle {
     fn leaves_nothing(&self, call: &Call) -> bool {
         let method = self.shared.manifest.service(&call.service).and_then(|service| service.method(&call.method));
         method.is_some_and(|method| method.read_only) && call.idempotency_key.is_none() && !call.send
-    }
-
-    fn prepare(&self, token: Token, call: Call) -> Result<Submit, Refusal> {
-        let (entropy, seed) = self.draw().map_err(|error| {
-            Refusal::new(Code::Unavailable, format!("no random bytes can be had from the system: {error}"))
-        })?;
-        let Call { service, key, method, args, idempotency_key, send } = call;
-        let manifest = &self.shared.manifest;
-        let id = route(manifest, &service, key.as_deref(), &method, &args, idempotency_key.as_deref(), entropy)
-            .map_err(|error| route_refusal(error, &service, &method))?;
-        Ok(Submit { token, id, seed, service, key, method, args, idempotency_key, send })
     }
 
     fn draw(&self) -> std::io::Result<([u8; 16], [u8; 32])> {

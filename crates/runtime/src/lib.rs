@@ -7,12 +7,14 @@
 //! - `driver` is one thread that owns all partitions and works in rounds.
 //! - `rows` is what the partitions have stored, with what is not stored yet on top.
 //! - `worker` runs user code in CPython processes.
+//! - [`stepped`] is a node without threads, whose owner decides when anything happens.
 //! - `recovery` brings partitions back from what is stored.
 //!
 //! There is no asynchronous code but in [`NodeHandle`]: the driver never waits for anything but its queue.
 
 mod api;
 mod backends;
+mod clock;
 mod config;
 mod driver;
 mod entropy;
@@ -22,21 +24,25 @@ mod handle;
 pub mod limits;
 mod maintenance;
 pub mod metrics;
+mod network;
 mod node;
 mod recovery;
 mod rows;
 mod shared;
 mod sink;
+pub mod stepped;
 mod worker;
 
 #[cfg(test)]
 mod tests;
 
 pub use api::{Answer, Call, Page, Place, Refusal};
+pub use clock::Clock;
 pub use config::NodeConfig;
 pub use engine::Reply;
 pub use error::{NodeError, StartError};
 pub use handle::NodeHandle;
 pub use metrics::{Health, Metric};
+pub use network::Network;
 pub use node::Node;
 pub use sink::{NoSink, Sink, WriteSink};

@@ -24,6 +24,12 @@ impl Maintenance {
         Ok(Self { rounds: Some(rounds), thread: Some(thread) })
     }
 
+    /// One without a thread: whoever has the other end is asked.
+    pub(crate) fn stepped() -> (Self, Receiver<()>) {
+        let (rounds, wanted) = sync_channel(1);
+        (Self { rounds: Some(rounds), thread: None }, wanted)
+    }
+
     /// Asks for a round, unless one is asked for already.
     pub(crate) fn ask(&self) {
         if let Some(rounds) = &self.rounds {

@@ -5,11 +5,13 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use protocol::PartitionId;
 use protocol::ids::SLOTS;
 use protocol::manifest::Manifest;
 use tokio::sync::watch;
 
 use crate::backends::Backends;
+use crate::clock::SystemClock;
 use crate::config::NodeConfig;
 use crate::driver::{Driver, Event, Parts, report_rows, watch_log};
 use crate::entropy::Entropy;
@@ -17,6 +19,7 @@ use crate::error::{NodeError, StartError};
 use crate::faults::Faults;
 use crate::handle::NodeHandle;
 use crate::maintenance::Maintenance;
+use crate::network::OneNode;
 use crate::recovery::{Recovered, recover};
 use crate::rows::writer::Writer;
 use crate::shared::{Phase, Shared};
@@ -112,6 +115,7 @@ fn check(config: &NodeConfig) -> Result<(), StartError> {
         }
         NodeConfig { workers: 0, .. } => Err(StartError::Config("there must be at least one worker")),
         NodeConfig { task_workers: 0, .. } => Err(StartError::Config("there must be at least one task worker")),
+        NodeConfig { round_inputs_max: 0, .. } => Err(StartError::Config("a round handles at least one input")),
         NodeConfig { step_timeout, .. } if *step_timeout < Duration::from_millis(1) => {
             Err(StartError::Config("the time limit of a step is too short"))
         }
@@ -143,7 +147,7 @@ fn assemble(
         ..Config::default()
     };
     let deployment = Arc::new(Deployment::new(manifest));
-    let Recovered { partitions, epoch, tail } = recover(&backends, &of_partitions, &deployment)?;
+    let Recovered { partitions, epoch, tail } = recover(&backends, &of_partitions, 0..config.partitions, &deployment)?;
     let batch_sent = watch_log(&*backends.log, events.clone());
     let spawning = |what: &'static str| StartError::io("starting", what);
     let writer =
@@ -160,6 +164,7 @@ fn assemble(
         shared,
         backends,
         partitions,
+        first: PartitionId(0),
         epoch,
         tail,
         pool,
@@ -170,6 +175,8 @@ fn assemble(
         events: incoming,
         batch_sent,
         faults,
+        clock: Arc::new(SystemClock),
+        network: Arc::new(OneNode),
     })
 }
 

@@ -25,24 +25,28 @@ pub(crate) struct Recovered {
     pub(crate) tail: Position,
 }
 
-/// Recovers all partitions. `config` is that of each partition, but for its number and epoch.
+/// Numbers of the partitions of a node.
+pub(crate) type Owned = std::ops::Range<u16>;
+
+/// Recovers the partitions of this node. `config` is that of each partition, but for its number and epoch.
 pub(crate) fn recover(
     backends: &Backends,
     config: &Config,
+    owned: Owned,
     deployment: &Arc<Deployment>,
 ) -> Result<Recovered, StartError> {
     let epoch = backends.log.epoch() + 1;
     let tail = Position(backends.log.seal(epoch)?);
     let mut partitions = Vec::new();
     let mut applied = Vec::new();
-    for id in (0..config.partitions).map(PartitionId) {
+    for id in owned.clone().map(PartitionId) {
         let own = Config { id, epoch, ..config.clone() };
         let mut partition = Partition::new(own, Arc::clone(deployment));
         restore(backends, id, config.partitions, &mut partition)?;
         applied.push(Position(backends.state.applied(id.0)?));
         partitions.push(partition);
     }
-    replay(backends, &mut partitions, &applied, tail)?;
+    replay(backends, (owned.start, &mut partitions), &applied, tail)?;
     Ok(Recovered { partitions, epoch, tail })
 }
 
@@ -67,7 +71,7 @@ fn restore(backends: &Backends, id: PartitionId, partitions: u16, partition: &mu
 /// Replays what the state lacks. The log is read once; each partition takes its own records from where its state ends.
 fn replay(
     backends: &Backends,
-    partitions: &mut [Partition],
+    (first, partitions): (u16, &mut [Partition]),
     applied: &[Position],
     tail: Position,
 ) -> Result<(), StartError> {
@@ -76,8 +80,9 @@ fn replay(
     for entry in backends.log.read(from, tail.0)? {
         let (position, logged) = entry?;
         let (id, position) = (PartitionId(logged.partition), Position(position));
-        let Some(partition) = partitions.get_mut(usize::from(id.0)) else { continue };
-        if position <= applied[usize::from(id.0)] {
+        let index = usize::from(logged.partition.wrapping_sub(first));
+        let Some(partition) = partitions.get_mut(index) else { continue };
+        if position <= applied[index] {
             continue;
         }
         let bad = |source: BadBytes| StartError::BadBytes { partition: id, source };

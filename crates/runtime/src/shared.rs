@@ -20,6 +20,8 @@ pub(crate) struct Shared {
     pub(crate) partitions: u16,
     pub(crate) entropy: Mutex<Entropy>,
     pub(crate) counters: Counters,
+    /// Inputs that the driver handles before it appends their records.
+    pub(crate) round_inputs_max: usize,
     /// Requests on their way to the driver.
     pub(crate) requests_queued: AtomicUsize,
     /// The state is too far behind.
@@ -74,6 +76,7 @@ impl Shared {
             partitions: config.partitions,
             entropy: Mutex::new(entropy),
             counters: Counters::default(),
+            round_inputs_max: config.round_inputs_max,
             requests_queued: AtomicUsize::new(0),
             overloaded: AtomicBool::new(false),
             data_dir: config.data_dir.clone(),

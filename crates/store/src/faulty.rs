@@ -241,8 +241,9 @@ impl World {
             return Err(io::Error::other("injected: failed sync"));
         }
         let content = self.content(id);
-        content.synced = content.current.clone();
-        content.unsynced.clear();
+        for change in content.unsynced.drain(..) {
+            change.apply(&mut content.synced);
+        }
         Ok(())
     }
 

@@ -17,10 +17,11 @@ pub type LogIter<'a> = Box<dyn Iterator<Item = Result<(Lsn, LogRecord), LogError
 pub trait Log: Send + Sync {
     /// Queues records for group commit and returns at once. They get the positions `expected..`, contiguous.
     ///
-    /// All or nothing: on an error no record is queued and no position is taken. `expected` must be `tail() + 1`
-    /// (else [`LogError::Position`]) and `epoch` the sealed one (else [`LogError::Fenced`]). A record that was queued
-    /// has room on the disk: running out of space is answered here, never later.
-    fn append(&self, epoch: u64, expected: Lsn, records: Vec<LogRecord>) -> Result<(), LogError>;
+    /// All or nothing: takes all records out of `records`, or on an error leaves them there, queues none and takes no
+    /// position. `expected` must be `tail() + 1` (else [`LogError::Position`]) and `epoch` the sealed one (else
+    /// [`LogError::Fenced`]). A record that was queued has room on the disk: running out of space is answered here,
+    /// never later.
+    fn append(&self, epoch: u64, expected: Lsn, records: &mut Vec<LogRecord>) -> Result<(), LogError>;
 
     /// The highest position known to be durable. Never goes back.
     fn durable(&self) -> Lsn;

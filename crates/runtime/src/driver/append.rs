@@ -4,16 +4,14 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
-use std::thread;
 
 use protocol::Position;
 use store::{Log, LogError};
 
 use super::{Driver, Event};
 use crate::error::NodeError;
-use crate::limits;
 use crate::rows::writer::Batch;
-use crate::shared::{add, set};
+use crate::shared::{Phase, add, set};
 
 /// At most one word about the watermark is on its way to the driver.
 #[derive(Debug, Default)]
@@ -48,17 +46,22 @@ pub(crate) fn watch_log(log: &dyn Log, events: Sender<Event>) -> Arc<BatchSent> 
 }
 
 impl Driver {
-    /// Appends the records of this round as one batch.
+    /// Appends the records of this round as one batch. The partitions have applied them already, so they must get into
+    /// the log: while it has no room for them they stay in the batch, and nothing else is handled. Nothing is lost by
+    /// that, as clients are answered `unavailable` meanwhile.
     pub(super) fn append(&mut self) -> Result<(), NodeError> {
         if self.batch.is_empty() {
             return Ok(());
         }
-        let (records, bytes) = (std::mem::take(&mut self.batch), std::mem::take(&mut self.batch_bytes));
-        let count = records.len() as u64;
-        let first = self.next.0 - count;
-        self.make_way(bytes)?;
-        self.parts.faults.before_append();
-        self.append_records(first, records)?;
+        let (count, bytes) = (self.batch.len() as u64, self.batch_bytes);
+        if !self.stalled {
+            self.parts.faults.before_append();
+        }
+        self.stalled = !self.try_append(self.next.0 - count)?;
+        if self.stalled {
+            return Ok(());
+        }
+        self.batch_bytes = 0;
         self.parts.faults.after_append(Position(self.next.0 - 1), &*self.parts.backends.log);
         self.in_log.push_back((Position(self.next.0 - 1), bytes));
         self.in_log_bytes += bytes;
@@ -70,41 +73,30 @@ impl Driver {
         Ok(())
     }
 
-    /// Waits while the log's queue is too full for so many bytes more: nothing is lost by waiting, as clients are
-    /// answered `unavailable` meanwhile.
-    fn make_way(&mut self, bytes: usize) -> Result<(), NodeError> {
-        // Half of it leaves room for the log's own framing.
-        let room = self.parts.backends.log.limits().queue_bytes_max / 2;
-        while self.in_log_bytes > 0 && self.in_log_bytes + bytes > room {
-            thread::sleep(limits::APPEND_RETRY / 10);
-            self.parts.backends.log.confirm()?;
-            let durable = Position(self.parts.backends.log.durable());
-            settle(&mut self.in_log, &mut self.in_log_bytes, durable);
-        }
-        Ok(())
+    /// Tries again to append the batch that the log had no room for.
+    pub(super) fn find_room(&mut self) -> Result<bool, NodeError> {
+        self.follow()?;
+        self.append()?;
+        // Workers are not to blame for what they had to wait meanwhile.
+        self.parts.pool.forgive(self.steady());
+        Ok(!self.stalled)
     }
 
-    /// The partitions have applied these records already, so they must get into the log. While it has no room, they
-    /// are kept and tried again.
-    fn append_records(&self, first: u64, records: Vec<store::LogRecord>) -> Result<(), NodeError> {
+    /// False if there is no room now.
+    fn try_append(&mut self, first: u64) -> Result<bool, NodeError> {
         let (log, epoch) = (&self.parts.backends.log, self.parts.epoch);
-        if log.has_room() {
-            return Ok(log.append(epoch, first, records)?);
+        // Half of the log's queue leaves room for its own framing.
+        if self.in_log_bytes > 0 && self.in_log_bytes + self.batch_bytes > log.limits().queue_bytes_max / 2 {
+            log.confirm()?;
+            return Ok(false);
         }
-        loop {
-            match log.append(epoch, first, records.clone()) {
-                Ok(()) => return Ok(()),
-                Err(LogError::NoSpace { .. } | LogError::Full { .. }) if self.may_wait() => {
-                    thread::sleep(limits::APPEND_RETRY);
-                }
-                Err(error) => return Err(error.into()),
-            }
+        match log.append(epoch, first, &mut self.batch) {
+            Ok(()) => Ok(true),
+            Err(LogError::Full { .. }) => Ok(false),
+            // A node that is told to end does not wait for room on the disk.
+            Err(LogError::NoSpace { .. }) if self.parts.shared.phase() == Phase::Open => Ok(false),
+            Err(error) => Err(error.into()),
         }
-    }
-
-    /// A node that is told to end does not wait for room on the disk.
-    fn may_wait(&self) -> bool {
-        self.parts.shared.phase() == crate::shared::Phase::Open
     }
 
     /// Does what the present watermark allows.

@@ -1,7 +1,6 @@
 //! Carries out what a partition wants.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use engine::{Effect, Input, Query, Turn};
 use protocol::record::encode;
@@ -49,9 +48,13 @@ impl Driver {
             Effect::Reply { token, after, invocation, reply } => {
                 self.answer(token, after, Answer { invocation: Some(invocation), reply });
             }
-            Effect::Send { to, after: _, message } => {
-                // One log is one durability domain: the message may run ahead of the disk.
+            // One log is one durability domain: the message may run ahead of the disk.
+            Effect::Send { to, after: _, message } if self.index_of(to).is_some() => {
                 self.inputs.push_back((to, Input::Message { from: partition, message }));
+            }
+            Effect::Send { to, after, message } => {
+                let network = Arc::clone(&self.parts.network);
+                self.hold(after, move || network.send(partition, to, message));
             }
             Effect::Load { ticket, query } => loads.push((ticket, query)),
             Effect::Print { after, invocation, method, lines } => {
@@ -65,7 +68,7 @@ impl Driver {
             }
             Effect::StopTask(run) => {
                 self.tasks_held.retain(|(_, of, held), _| (*of, *held) != (partition, run));
-                self.parts.tasks.stop(partition, run, Instant::now());
+                self.parts.tasks.stop(partition, run, self.parts.clock.steady());
             }
         }
     }

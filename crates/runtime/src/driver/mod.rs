@@ -17,14 +17,17 @@ mod reads;
 mod requests;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use engine::{Input, Partition, TaskStart, Token, Turn};
-use protocol::message::Exception;
+use protocol::message::{Exception, Message};
 use protocol::{Micros, PartitionId, Position, RunNumber};
+use store::state::Entry;
 use store::{LogError, LogRecord, StateError};
 use tokio::sync::oneshot;
 
@@ -32,15 +35,17 @@ pub(crate) use self::append::{BatchSent, watch_log};
 pub(crate) use self::requests::Request;
 use crate::api::Answer;
 use crate::backends::Backends;
-
+use crate::clock::Clock;
 use crate::error::{NodeError, StartError};
 use crate::faults::Faults;
 use crate::limits;
 use crate::maintenance::Maintenance;
+use crate::network::Network;
 use crate::rows::writer::{Batch, Writer};
 use crate::rows::{Overlay, Row, View};
 use crate::shared::{Phase, Shared, add, set};
 use crate::sink::Sink;
+use crate::stepped::Holds;
 use crate::worker::WorkerEvent;
 use crate::worker::pool::{Change, Owed, Pool};
 use crate::worker::tasks::{TaskNews, TaskPool};
@@ -49,6 +54,8 @@ use crate::worker::tasks::{TaskNews, TaskPool};
 pub(crate) enum Event {
     /// A handle wants something.
     Request(Request),
+    /// A message of a partition of another node: sender, receiver.
+    Message(PartitionId, PartitionId, Message),
     /// Nobody waits for this token any more.
     Forget(Token),
     /// Something about a worker.
@@ -71,7 +78,9 @@ pub(crate) enum Event {
 pub(crate) struct Parts {
     pub(crate) shared: Arc<Shared>,
     pub(crate) backends: Backends,
+    /// Those of this node, in order; the first one has the number `first`.
     pub(crate) partitions: Vec<Partition>,
+    pub(crate) first: PartitionId,
     pub(crate) epoch: u64,
     /// Last position of the log.
     pub(crate) tail: Position,
@@ -83,6 +92,8 @@ pub(crate) struct Parts {
     pub(crate) events: Receiver<Event>,
     pub(crate) batch_sent: Arc<BatchSent>,
     pub(crate) faults: Faults,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) network: Arc<dyn Network>,
 }
 
 /// The driver's own state.
@@ -102,6 +113,8 @@ pub(crate) struct Driver {
     /// Appended and not durable: last position and bytes of each append.
     in_log: VecDeque<(Position, usize)>,
     in_log_bytes: usize,
+    /// The log had no room for the batch; it is tried again before anything else is handled.
+    stalled: bool,
     next: Position,
     durable: Position,
     now: Micros,
@@ -119,8 +132,8 @@ struct Maintained {
 }
 
 /// Why the loop goes on or ends.
-#[derive(PartialEq, Eq)]
-enum Flow {
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Flow {
     GoOn,
     End,
 }
@@ -138,11 +151,12 @@ impl Driver {
             batch_bytes: 0,
             in_log: VecDeque::new(),
             in_log_bytes: 0,
+            stalled: false,
             next: Position(tail.0 + 1),
             durable: tail,
             now: 0,
             closing: None,
-            maintained: Maintained { at: Instant::now(), position: tail, bytes: 0 },
+            maintained: Maintained { at: parts.clock.steady(), position: tail, bytes: 0 },
             failure: None,
             parts,
         }
@@ -152,6 +166,12 @@ impl Driver {
     /// on. Nothing is recorded of an application that does not load.
     pub(crate) fn begin(&mut self) -> Result<(), StartError> {
         while !self.await_worker()? {}
+        self.deploy();
+        Ok(())
+    }
+
+    /// Makes the deployment current and lets unfinished work go on.
+    pub(crate) fn deploy(&mut self) {
         self.tell_time();
         for index in 0..self.parts.partitions.len() {
             let first = self.parts.partitions[0].catalogue().clone();
@@ -160,7 +180,6 @@ impl Driver {
         for index in 0..self.parts.partitions.len() {
             self.turn(index, Partition::start);
         }
-        Ok(())
     }
 
     /// Ends a node that did not start.
@@ -181,7 +200,6 @@ impl Driver {
     fn rounds(&mut self) -> Result<(), NodeError> {
         loop {
             let heard = self.receive();
-            self.tell_time();
             if self.round(heard)? == Flow::End {
                 return Ok(());
             }
@@ -190,7 +208,12 @@ impl Driver {
 
     /// Waits for something to do, at most until the next timer.
     fn receive(&mut self) -> Option<Event> {
-        let wait = if self.inputs.is_empty() { self.patience() } else { Duration::ZERO };
+        let wait = self.patience();
+        if self.stalled {
+            // What is heard meanwhile waits in its bounded queue.
+            thread::sleep(wait);
+            return None;
+        }
         match self.parts.events.recv_timeout(wait) {
             Ok(event) => Some(event),
             Err(RecvTimeoutError::Timeout) => None,
@@ -199,21 +222,19 @@ impl Driver {
         }
     }
 
-    fn round(&mut self, heard: Option<Event>) -> Result<Flow, NodeError> {
-        let began = Instant::now();
+    pub(crate) fn round(&mut self, heard: Option<Event>) -> Result<Flow, NodeError> {
+        if self.stalled && !self.find_room()? {
+            return Ok(Flow::GoOn);
+        }
+        let began = self.steady();
+        self.tell_time();
         let mut heard = heard.into_iter();
         for _ in 0..limits::ROUND_INPUTS_MAX {
             let Some(event) = heard.next().or_else(|| self.parts.events.try_recv().ok()) else { break };
             self.take(event)?;
         }
         self.tick();
-        for _ in 0..limits::ROUND_INPUTS_MAX {
-            let Some((partition, input)) = self.inputs.pop_front() else { break };
-            self.turn(usize::from(partition.0), |partition, turn| partition.handle(input, turn));
-            if self.batch_bytes >= limits::ROUND_BYTES_MAX {
-                break;
-            }
-        }
+        self.handle_inputs();
         self.failure.take().map_or(Ok(()), Err)?;
         self.append()?;
         self.follow()?;
@@ -234,6 +255,7 @@ impl Driver {
                 add(&self.parts.shared.counters.requests, 1);
                 self.request(request)?;
             }
+            Event::Message(from, to, message) => self.inputs.push_back((to, Input::Message { from, message })),
             Event::Forget(token) => self.forget(token),
             Event::Worker(WorkerEvent::Said(worker, messages)) => {
                 let mut owed = Vec::new();
@@ -244,7 +266,7 @@ impl Driver {
             }
             Event::Worker(WorkerEvent::Gone(worker, death)) => {
                 let mut owed = Vec::new();
-                if let Some(change) = self.parts.pool.gone(worker, death, Instant::now(), &mut owed) {
+                if let Some(change) = self.parts.pool.gone(worker, death, self.parts.clock.steady(), &mut owed) {
                     self.changed(&change);
                 }
                 self.inputs.extend(owed);
@@ -264,7 +286,7 @@ impl Driver {
         let news = match event {
             WorkerEvent::Said(worker, messages) => self.parts.tasks.said(worker, messages, &mut owed),
             WorkerEvent::Gone(worker, death) => {
-                self.parts.tasks.gone(worker, &death, Instant::now(), &mut owed).into_iter().collect()
+                self.parts.tasks.gone(worker, &death, self.parts.clock.steady(), &mut owed).into_iter().collect()
             }
         };
         self.inputs.extend(owed);
@@ -300,20 +322,21 @@ impl Driver {
 
     /// The next event while starting; true when a worker is ready.
     fn await_worker(&mut self) -> Result<bool, StartError> {
-        let now = Instant::now();
+        let now = self.steady();
         self.parts.pool.check(now).map_err(StartError::io("starting", "the Python interpreter"))?;
         let wake = self.parts.pool.next_wake().unwrap_or(now + limits::IDLE_WAIT);
         let mut owed = Vec::new();
         let changes = match self.parts.events.recv_timeout(wake.saturating_duration_since(now)) {
             Ok(Event::Worker(WorkerEvent::Said(worker, messages))) => self.parts.pool.said(worker, messages, &mut owed),
             Ok(Event::Worker(WorkerEvent::Gone(worker, death))) => {
-                self.parts.pool.gone(worker, death, Instant::now(), &mut owed).into_iter().collect()
+                self.parts.pool.gone(worker, death, self.parts.clock.steady(), &mut owed).into_iter().collect()
             }
             Ok(Event::LogFailed(error)) => return Err(error.into()),
             Ok(Event::StateFailed(error)) => return Err(error.into()),
             // Nobody has a handle yet; the watermark is looked at later anyway.
             Ok(
                 Event::Request(_)
+                | Event::Message(..)
                 | Event::Forget(_)
                 | Event::Durable
                 | Event::Applied(_)
@@ -336,7 +359,40 @@ impl Driver {
     fn turn(&mut self, index: usize, call: impl FnOnce(&mut Partition, &mut Turn)) {
         let mut turn = Turn { now: self.now, next: self.next, ..Turn::default() };
         call(&mut self.parts.partitions[index], &mut turn);
-        self.carry_out(PartitionId(index as u16), turn);
+        self.carry_out(self.partition_at(index), turn);
+    }
+
+    pub(crate) fn partitions(&self) -> impl Iterator<Item = (PartitionId, &Partition)> {
+        self.partition_ids().zip(&self.parts.partitions)
+    }
+
+    /// All rows of a partition.
+    pub(crate) fn rows(&self, partition: PartitionId) -> Result<Vec<Entry>, NodeError> {
+        let mut rows = Vec::new();
+        self.view(partition).scan(&[], &[0xff; 3], |key, value| {
+            rows.push((key, value));
+            ControlFlow::Continue(())
+        })?;
+        Ok(rows)
+    }
+
+    pub(crate) fn durable(&self) -> Position {
+        self.durable
+    }
+
+    pub(crate) fn holds(&self) -> Holds {
+        let pool = self.parts.pool.stats();
+        Holds {
+            held: self.held.len(),
+            tasks_held: self.tasks_held.len(),
+            tokens: self.tokens.len(),
+            inputs: self.inputs.len(),
+            overlay_rows: self.overlay.queued(),
+            running: pool.running,
+            queued: pool.queued,
+            suspended: pool.suspended,
+            tasks_running: self.parts.tasks.running(),
+        }
     }
 
     fn view(&self, partition: PartitionId) -> View<'_> {
@@ -344,29 +400,61 @@ impl Driver {
     }
 
     fn partition_ids(&self) -> impl Iterator<Item = PartitionId> + use<> {
-        (0..self.parts.shared.partitions).map(PartitionId)
+        let first = self.parts.first.0;
+        (first..first + self.parts.partitions.len() as u16).map(PartitionId)
+    }
+
+    fn partition_at(&self, index: usize) -> PartitionId {
+        PartitionId(self.parts.first.0 + index as u16)
+    }
+
+    /// Where a partition stands in the list of this node's; `None` if it is another node's.
+    fn index_of(&self, partition: PartitionId) -> Option<usize> {
+        let index = usize::from(partition.0.checked_sub(self.parts.first.0)?);
+        (index < self.parts.partitions.len()).then_some(index)
+    }
+
+    fn handle_inputs(&mut self) {
+        for _ in 0..self.parts.shared.round_inputs_max {
+            let Some((partition, input)) = self.inputs.pop_front() else { break };
+            // Nobody asks this node about others' partitions; a message that was sent wrong is none.
+            let Some(index) = self.index_of(partition) else { continue };
+            self.turn(index, |partition, turn| partition.handle(input, turn));
+            if self.batch_bytes >= limits::ROUND_BYTES_MAX {
+                break;
+            }
+        }
+    }
+
+    fn steady(&self) -> Instant {
+        self.parts.clock.steady()
     }
 
     /// The clock, which never goes back.
     fn tell_time(&mut self) {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.now = self.now.max(since.as_micros() as Micros);
+        self.now = self.now.max(self.parts.clock.wall());
     }
 
     /// Wakes partitions whose time has come.
     fn tick(&mut self) {
         for index in 0..self.parts.partitions.len() {
             if self.parts.partitions[index].next_wake().is_some_and(|wake| wake <= self.now) {
-                self.inputs.push_back((PartitionId(index as u16), Input::Tick));
+                self.inputs.push_back((self.partition_at(index), Input::Tick));
             }
         }
     }
 
     /// How long nothing has to be done unless something is heard.
-    fn patience(&self) -> Duration {
+    pub(crate) fn patience(&self) -> Duration {
+        if self.stalled {
+            return limits::APPEND_RETRY / 10;
+        }
+        if !self.inputs.is_empty() {
+            return Duration::ZERO;
+        }
         let wakes = self.parts.partitions.iter().filter_map(Partition::next_wake);
         let engine = wakes.min().map(|wake| Duration::from_micros(wake.saturating_sub(self.now)));
-        let now = Instant::now();
+        let now = self.steady();
         let pool = self.parts.pool.next_wake().map(|wake| wake.saturating_duration_since(now));
         let tasks = self.parts.tasks.next_wake().map(|wake| wake.saturating_duration_since(now));
         let closing = self.closing.map(|deadline| deadline.saturating_duration_since(now));
@@ -376,7 +464,7 @@ impl Driver {
     }
 
     fn look_after_workers(&mut self, began: Instant) {
-        let now = Instant::now();
+        let now = self.steady();
         if now.duration_since(began) > limits::WORKER_CHECK_INTERVAL {
             self.parts.pool.forgive(now);
         }
@@ -391,12 +479,13 @@ impl Driver {
     fn maintain(&mut self) {
         let idle = self.durable == self.maintained.position;
         let bytes = self.parts.shared.counters.record_bytes.load(Ordering::Relaxed);
-        let due = self.maintained.at.elapsed() >= limits::MAINTENANCE_INTERVAL
+        let now = self.steady();
+        let due = now.duration_since(self.maintained.at) >= limits::MAINTENANCE_INTERVAL
             || bytes - self.maintained.bytes >= limits::MAINTENANCE_BYTES;
         if idle || !due {
             return;
         }
-        self.maintained = Maintained { at: Instant::now(), position: self.durable, bytes };
+        self.maintained = Maintained { at: now, position: self.durable, bytes };
         match &self.parts.maintenance {
             Some(maintenance) => {
                 self.parts.writer.write(Batch { durable: self.durable, rows: Vec::new(), advance: true });
@@ -432,12 +521,13 @@ impl Driver {
         self.parts.shared.enter(Phase::Closing);
         self.parts.pool.drain();
         self.parts.tasks.drain();
-        self.closing.get_or_insert_with(|| Instant::now() + limits::SHUTDOWN_WAIT);
+        let deadline = self.steady() + limits::SHUTDOWN_WAIT;
+        self.closing.get_or_insert(deadline);
     }
 
     fn flow(&self) -> Flow {
         match self.closing {
-            Some(deadline) if self.is_done() || Instant::now() >= deadline => Flow::End,
+            Some(deadline) if self.is_done() || self.steady() >= deadline => Flow::End,
             Some(_) | None => Flow::GoOn,
         }
     }
@@ -449,6 +539,9 @@ impl Driver {
     /// Makes everything durable, lets the last answers out, brings the state up to date.
     fn close(&mut self) -> Result<(), NodeError> {
         self.append()?;
+        while self.stalled && !self.find_room()? {
+            thread::sleep(self.patience());
+        }
         self.parts.backends.log.close()?;
         self.durable = Position(self.parts.backends.log.durable());
         self.release();
@@ -459,10 +552,10 @@ impl Driver {
             match event {
                 Event::StateFailed(error) => return Err(error.into()),
                 Event::Worker(WorkerEvent::Gone(worker, death)) => {
-                    self.parts.pool.gone(worker, death, Instant::now(), &mut Vec::new());
+                    self.parts.pool.gone(worker, death, self.parts.clock.steady(), &mut Vec::new());
                 }
                 Event::TaskWorker(WorkerEvent::Gone(worker, death)) => {
-                    self.parts.tasks.gone(worker, &death, Instant::now(), &mut Vec::new());
+                    self.parts.tasks.gone(worker, &death, self.parts.clock.steady(), &mut Vec::new());
                 }
                 // A message that comes too late is as good as one that was never sent.
                 _ => {}

@@ -94,7 +94,8 @@ impl Driver {
 
     pub(super) fn describe(&self, id: InvocationId) -> Found<Option<Description>> {
         let home = self.home(id);
-        if let Some(description) = self.parts.partitions[usize::from(home.0)].describe(id, self.now) {
+        let live = self.index_of(home).and_then(|index| self.parts.partitions[index].describe(id, self.now));
+        if let Some(description) = live {
             return Ok((Position(0), Some(description)));
         }
         let (newest, row) = self.done_row(id)?;

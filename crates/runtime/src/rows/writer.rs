@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SendError, Sender, channel};
+use std::sync::mpsc::{Receiver, SendError, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
 
 use protocol::Position;
@@ -36,6 +36,16 @@ impl Writer {
         Ok(Self { batches: Some(batches), thread: Some(thread) })
     }
 
+    /// One without a thread: what is handed over is written when the caller of [`StateWriter::step`] wants it.
+    pub(crate) fn stepped(
+        state: Arc<dyn State>,
+        done: impl FnMut(Result<Vec<Row>, StateError>) + Send + 'static,
+    ) -> (Self, StateWriter) {
+        let (batches, incoming) = channel();
+        let writer = StateWriter { state, incoming, done: Box::new(done), failed: false };
+        (Self { batches: Some(batches), thread: None }, writer)
+    }
+
     /// Does nothing after the writer has failed: its error is on the way.
     pub(crate) fn write(&self, batch: Batch) {
         if let Some(Err(SendError(batch))) = self.batches.as_ref().map(|batches| batches.send(batch)) {
@@ -53,20 +63,48 @@ impl Writer {
     }
 }
 
+/// Writes to the state in the caller's thread.
+pub(crate) struct StateWriter {
+    state: Arc<dyn State>,
+    incoming: Receiver<Batch>,
+    done: Box<dyn FnMut(Result<Vec<Row>, StateError>) + Send>,
+    failed: bool,
+}
+
+impl StateWriter {
+    /// Writes what has been handed over; false if that was nothing.
+    pub(crate) fn step(&mut self) -> bool {
+        let first = if self.failed { Err(TryRecvError::Empty) } else { self.incoming.try_recv() };
+        let Ok(first) = first else { return false };
+        self.failed = !write(&*self.state, first, &self.incoming, &mut self.done);
+        true
+    }
+}
+
 fn run(state: &dyn State, batches: &Receiver<Batch>, mut done: impl FnMut(Result<Vec<Row>, StateError>)) {
-    while let Ok(mut batch) = batches.recv() {
-        for more in batches.try_iter() {
-            batch.durable = more.durable;
-            batch.rows.extend(more.rows);
-            batch.advance |= more.advance;
-        }
-        let result = apply(state, batch.durable, &batch.rows, batch.advance);
-        let failed = result.is_err();
-        done(result.map(|()| batch.rows));
-        if failed {
+    while let Ok(batch) = batches.recv() {
+        if !write(state, batch, batches, &mut done) {
             return;
         }
     }
+}
+
+/// Writes a batch together with those that wait behind it; false if that failed.
+fn write(
+    state: &dyn State,
+    mut batch: Batch,
+    batches: &Receiver<Batch>,
+    done: &mut impl FnMut(Result<Vec<Row>, StateError>),
+) -> bool {
+    for more in batches.try_iter() {
+        batch.durable = more.durable;
+        batch.rows.extend(more.rows);
+        batch.advance |= more.advance;
+    }
+    let result = apply(state, batch.durable, &batch.rows, batch.advance);
+    let written = result.is_ok();
+    done(result.map(|()| batch.rows));
+    written
 }
 
 /// Writes the newest version of each row.

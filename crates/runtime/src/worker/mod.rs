@@ -19,11 +19,11 @@ use protocol::worker::{FromWorker, ToWorker};
 
 /// Number of a worker process of this node, never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct WorkerId(pub(crate) u64);
+pub struct WorkerId(pub u64);
 
 /// What a worker's threads report.
 #[derive(Debug)]
-pub(crate) enum WorkerEvent {
+pub enum WorkerEvent {
     /// Messages of one frame.
     Said(WorkerId, Vec<FromWorker>),
     /// The process has ended; nothing more comes from it.
@@ -32,17 +32,17 @@ pub(crate) enum WorkerEvent {
 
 /// How a process ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Death {
+pub struct Death {
     /// `was killed by signal 9`, `exited with status 3`.
-    pub(crate) cause: String,
+    pub cause: String,
     /// The end of its raw output.
-    pub(crate) output: String,
+    pub output: String,
     /// The strike word: the run that it was in, as numbered by the node; 0 for none, `None` if it cannot be read.
-    pub(crate) word: Option<u64>,
+    pub word: Option<u64>,
 }
 
 /// A worker process as the pool holds it. Dropping it closes its socket, upon which the process ends by itself.
-pub(crate) trait Link: Send {
+pub trait Link: Send {
     /// Queues messages; they travel in one frame with whatever else is ready.
     fn send(&self, messages: Vec<ToWorker>);
     /// The strike word now.
@@ -54,7 +54,7 @@ pub(crate) trait Link: Send {
 }
 
 /// Starts worker processes.
-pub(crate) trait Launch: Send {
+pub trait Launch: Send {
     /// Starts one. It reports `Ready` when it has loaded the application.
     fn launch(&mut self, worker: WorkerId) -> std::io::Result<Box<dyn Link>>;
 }

@@ -73,7 +73,7 @@ pub fn record(position: Lsn) -> LogRecord {
 pub fn append(harness: &mut impl LogHarness, log: &dyn Log, from: Lsn, count: u64) {
     let watcher = Watcher::new(log);
     for position in from..from + count {
-        while let Err(error) = log.append(log.epoch(), position, vec![record(position)]) {
+        while let Err(error) = log.append(log.epoch(), position, &mut vec![record(position)]) {
             assert!(matches!(error, LogError::Full { .. }), "append of {position}: {error}");
             harness.settle(log);
             watcher.wait(log, position - 1).unwrap();
@@ -151,7 +151,7 @@ pub fn positions_are_contiguous(harness: &mut impl LogHarness) {
     let log = harness.open();
     let mut next = 1;
     for count in [1, 3, 0, 7, 20] {
-        log.append(0, next, (next..next + count).map(record).collect()).unwrap();
+        log.append(0, next, &mut (next..next + count).map(record).collect()).unwrap();
         next += count;
         assert_eq!(log.tail(), next - 1);
     }
@@ -165,7 +165,7 @@ pub fn wrong_position_is_refused(harness: &mut impl LogHarness) {
     let log = harness.open();
     append(harness, &*log, 1, 3);
     for expected in [0, 1, 3, 5, Lsn::MAX] {
-        let refused = log.append(0, expected, vec![record(expected % 100)]);
+        let refused = log.append(0, expected, &mut vec![record(expected % 100)]);
         assert_eq!(refused, Err(LogError::Position { expected, next: 4 }));
     }
     append(harness, &*log, 4, 1);
@@ -176,12 +176,12 @@ pub fn wrong_position_is_refused(harness: &mut impl LogHarness) {
 pub fn old_epoch_is_fenced(harness: &mut impl LogHarness) {
     let log = harness.open();
     log.seal(3).unwrap();
-    assert_eq!(log.append(2, 1, vec![record(1)]), Err(LogError::Fenced { given: 2, sealed: 3 }));
-    assert_eq!(log.append(4, 1, vec![record(1)]), Err(LogError::Fenced { given: 4, sealed: 3 }));
-    log.append(3, 1, (1..=10).map(record).collect()).unwrap();
+    assert_eq!(log.append(2, 1, &mut vec![record(1)]), Err(LogError::Fenced { given: 2, sealed: 3 }));
+    assert_eq!(log.append(4, 1, &mut vec![record(1)]), Err(LogError::Fenced { given: 4, sealed: 3 }));
+    log.append(3, 1, &mut (1..=10).map(record).collect()).unwrap();
     assert_eq!(log.seal(5).unwrap(), 10, "the seal takes in what was queued");
     assert_eq!(log.durable(), 10);
-    assert_eq!(log.append(3, 11, vec![record(11)]), Err(LogError::Fenced { given: 3, sealed: 5 }));
+    assert_eq!(log.append(3, 11, &mut vec![record(11)]), Err(LogError::Fenced { given: 3, sealed: 5 }));
     for old in [0, 4, 5] {
         assert_eq!(log.seal(old), Err(LogError::Fenced { given: old, sealed: 5 }));
     }
@@ -194,10 +194,12 @@ pub fn too_long_a_record_is_refused(harness: &mut impl LogHarness) {
     let log = harness.open();
     let limit = log.limits().record_bytes_max;
     let long = |bytes| LogRecord { partition: 0, bytes: vec![1; bytes] };
-    let refused = log.append(0, 1, vec![record(1), long(limit + 1)]);
+    let mut kept = vec![record(1), long(limit + 1)];
+    let refused = log.append(0, 1, &mut kept);
+    assert_eq!(kept.len(), 2, "what was refused is still the caller's");
     assert_eq!(refused, Err(LogError::RecordTooLarge { bytes: limit + 1, limit }));
     assert_eq!(log.tail(), 0, "all or nothing");
-    log.append(0, 1, vec![long(limit)]).unwrap();
+    log.append(0, 1, &mut vec![long(limit)]).unwrap();
     log.seal(1).unwrap();
     assert_eq!(log.read(1, 1).unwrap().next().unwrap().unwrap().1, long(limit));
 }
@@ -219,7 +221,7 @@ pub fn many_writers(harness: &mut impl LogHarness) {
     let log = harness.open();
     let won: Vec<Lsn> = std::thread::scope(|scope| {
         let write = || {
-            let fits = |position: &Lsn| log.append(0, *position, vec![record(*position)]).is_ok();
+            let fits = |position: &Lsn| log.append(0, *position, &mut vec![record(*position)]).is_ok();
             (1..=100).filter(fits).collect::<Vec<_>>()
         };
         let writers: Vec<_> = (0..4).map(|_| scope.spawn(write)).collect();
@@ -280,7 +282,7 @@ pub fn closed_log_refuses(harness: &mut impl LogHarness) {
     let log = harness.open();
     append(harness, &*log, 1, 5);
     log.close().unwrap();
-    assert_eq!(log.append(0, 6, vec![record(6)]), Err(LogError::Closed));
+    assert_eq!(log.append(0, 6, &mut vec![record(6)]), Err(LogError::Closed));
     log.close().unwrap();
     assert_eq!(log.durable(), 5);
 }

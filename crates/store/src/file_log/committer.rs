@@ -15,6 +15,7 @@ use super::{
     queue::{Queue, Work},
     recover::Cursor,
     segments::{Segment, file_name},
+    stepped::Did,
 };
 use crate::{
     limits::BATCH_BYTES_MAX,
@@ -30,15 +31,29 @@ pub(super) struct Committer {
     offset: u64,
     next: Cursor,
     buffer: Vec<u8>,
+    /// Records that were taken from the queue and not written yet, and the epoch to write them with.
+    taken: VecDeque<LogRecord>,
+    epoch: u64,
+    /// A batch that was written and not synced yet.
+    written: Option<Written>,
     /// The last batch is not covered by a later one yet.
     uncovered: bool,
+}
+
+/// A batch that is not durable yet.
+struct Written {
+    count: usize,
+    /// Bytes that the queue had promised for it.
+    cost: usize,
+    extent: u64,
 }
 
 impl Committer {
     pub(super) fn new(shared: Arc<Shared>, segment: Arc<Segment>, offset: u64, next: Cursor) -> Self {
         // What recovery found at the end was perhaps never acknowledged before, but it is now.
         let uncovered = offset > 0;
-        Self { shared, segment, offset, next, buffer: Vec::new(), uncovered }
+        let (buffer, taken) = (Vec::new(), VecDeque::new());
+        Self { shared, segment, offset, next, buffer, taken, epoch: 0, written: None, uncovered }
     }
 
     /// Runs until the log is closed or fails. A panic, also of a callback, is a failure: callers must not wait forever.
@@ -58,8 +73,12 @@ impl Committer {
     fn work(&mut self) -> Result<(), LogError> {
         loop {
             self.allocate_inline();
+            if self.is_busy() {
+                self.go_on()?;
+                continue;
+            }
             match self.shared.queue.next(self.uncovered, self.shared.options.idle_cover) {
-                Work::Commit(records, epoch) => self.commit(records, epoch)?,
+                Work::Commit(records, epoch) => self.take(records, epoch),
                 Work::Idle(epoch) => self.cover(epoch)?,
                 Work::Close(epoch) if self.uncovered => self.cover(epoch)?,
                 Work::Close(_) | Work::Failed => return Ok(()),
@@ -67,38 +86,67 @@ impl Committer {
         }
     }
 
-    /// Everything that was queued, in as few batches as fit.
-    fn commit(&mut self, mut records: VecDeque<LogRecord>, epoch: u64) -> Result<(), LogError> {
-        while !records.is_empty() {
-            let (count, cost) = self.fill(&mut records);
-            if count == 0 {
-                self.rotate()?;
-                continue;
+    /// One write or one sync, without waiting for work.
+    pub(super) fn step_now(&mut self) -> Result<Did, LogError> {
+        if !self.is_busy() {
+            match self.shared.queue.poll() {
+                Some(Work::Commit(records, epoch)) => self.take(records, epoch),
+                Some(Work::Failed) => return Ok(Did::Failed),
+                Some(Work::Idle(_) | Work::Close(_)) | None => return Ok(Did::Nothing),
             }
-            self.write(count, epoch)?;
-            let left = self.left();
-            self.shared.queue.committed(self.next.position - 1, count, cost, left)?;
-            self.uncovered = true;
-            self.report();
-            self.allocate_inline();
         }
-        Ok(())
+        let syncs = self.written.is_some();
+        self.go_on()?;
+        Ok(if syncs { Did::Synced } else { Did::Wrote })
+    }
+
+    /// Writes a covering batch if there is nothing else to do.
+    pub(super) fn cover_now(&mut self) -> Result<Did, LogError> {
+        if self.is_busy() || !self.uncovered || self.shared.queue.has_work() {
+            return Ok(Did::Nothing);
+        }
+        self.cover(self.shared.queue.epoch())?;
+        Ok(Did::Wrote)
+    }
+
+    fn is_busy(&self) -> bool {
+        self.written.is_some() || !self.taken.is_empty()
+    }
+
+    fn take(&mut self, records: VecDeque<LogRecord>, epoch: u64) {
+        assert!(self.taken.is_empty(), "what was taken is written first");
+        self.taken = records;
+        self.epoch = epoch;
+    }
+
+    /// Syncs the batch that was written, or writes the next one of what was taken: in as few batches as fit.
+    fn go_on(&mut self) -> Result<(), LogError> {
+        if let Some(written) = self.written.take() {
+            return self.sync(&written);
+        }
+        loop {
+            let (count, cost) = self.fill();
+            if count > 0 {
+                return self.write(count, cost);
+            }
+            self.rotate()?;
+        }
     }
 
     /// Moves records into the buffer as long as they fit into one batch of the current segment.
-    fn fill(&mut self, records: &mut VecDeque<LogRecord>) -> (usize, usize) {
+    fn fill(&mut self) -> (usize, usize) {
         let room = usize::try_from(self.left()).unwrap_or(usize::MAX);
         let limit = room.min(HEADER_BYTES + BATCH_BYTES_MAX);
         batch::begin(&mut self.buffer);
         let (mut count, mut cost) = (0, 0);
-        while let Some(record) = records.front() {
+        while let Some(record) = self.taken.front() {
             if self.buffer.len() + batch::framed(record) > limit {
                 break;
             }
             batch::push(&mut self.buffer, record);
             cost += Queue::promise(record);
             count += 1;
-            records.pop_front();
+            self.taken.pop_front();
         }
         (count, cost)
     }
@@ -109,12 +157,11 @@ impl Committer {
             self.rotate()?;
         }
         batch::begin(&mut self.buffer);
-        self.write(0, epoch)?;
-        self.uncovered = false;
-        Ok(())
+        self.epoch = epoch;
+        self.write(0, 0)
     }
 
-    fn write(&mut self, count: usize, epoch: u64) -> Result<(), LogError> {
+    fn write(&mut self, count: usize, cost: usize) -> Result<(), LogError> {
         let Cursor { position, sequence } = self.next;
         let place = Place {
             log_id: self.shared.log_id,
@@ -122,25 +169,38 @@ impl Committer {
             position,
             sequence,
             durable: sequence - 1,
-            epoch,
+            epoch: self.epoch,
         };
         batch::finish(&mut self.buffer, place, count);
         let extent = self.buffer.len() as u64;
         let end = (self.offset + extent).next_multiple_of(PAGE_BYTES).min(self.shared.segment_bytes);
         self.buffer.resize(usize::try_from(end - self.offset).expect("a batch fits into memory"), 0);
+        self.segment.file.write_at(self.offset, &self.buffer).map_err(|error| self.failed("writing", &error))?;
+        self.written = Some(Written { count, cost, extent });
+        Ok(())
+    }
 
-        let name = |operation| move |error| LogError::io(operation, &file_name(place.generation), &error);
-        self.segment.file.write_at(self.offset, &self.buffer).map_err(name("writing"))?;
-        self.segment.file.sync().map_err(name("syncing"))?;
-
+    fn sync(&mut self, written: &Written) -> Result<(), LogError> {
+        self.segment.file.sync().map_err(|error| self.failed("syncing", &error))?;
+        let Written { count, cost, extent } = *written;
         self.offset += extent;
-        self.next = Cursor { position: position + count as Lsn, sequence: sequence + 1 };
+        self.next = Cursor { position: self.next.position + count as Lsn, sequence: self.next.sequence + 1 };
         let counters = &self.shared.counters;
         counters.batches.fetch_add(1, Ordering::Relaxed);
         counters.syncs.fetch_add(1, Ordering::Relaxed);
         counters.bytes.fetch_add(extent, Ordering::Relaxed);
         counters.records.fetch_add(count as u64, Ordering::Relaxed);
+        self.uncovered = count > 0;
+        if count == 0 {
+            return Ok(());
+        }
+        self.shared.queue.committed(self.next.position - 1, count, cost, self.left())?;
+        self.report();
         Ok(())
+    }
+
+    fn failed(&self, operation: &'static str, error: &std::io::Error) -> LogError {
+        LogError::io(operation, &file_name(self.segment.generation), error)
     }
 
     fn rotate(&mut self) -> Result<(), LogError> {

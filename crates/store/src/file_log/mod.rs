@@ -2,7 +2,8 @@
 //!
 //! `append` only queues; the committer takes everything queued, writes it as one batch, syncs once and moves the
 //! watermark. The parts: `batch` and `meta` are the bytes, `segments` the files, `recover` opens them, `read`
-//! reads ranges, `committer` and `allocator` are the two threads, `queue` is what they share with the callers.
+//! reads ranges, `committer` and `allocator` are the two threads, `queue` is what they share with the callers; `stepped` is a log
+//! without threads, whose owner decides when the two do something.
 //! Assumed of the disk: a sync that returns success is true, and writing a sector leaves either its old or its new
 //! bytes.
 
@@ -14,6 +15,7 @@ mod queue;
 mod read;
 mod recover;
 mod segments;
+mod stepped;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -27,9 +29,10 @@ use std::{
 };
 
 use self::{
+    committer::Committer,
     meta::{META_FILE, Meta},
     queue::Queue,
-    recover::{Cursor, Recovered},
+    recover::Recovered,
     segments::{Files, Segment},
 };
 use crate::{
@@ -37,6 +40,8 @@ use crate::{
     limits,
     log::{DurableCallback, Log, LogError, LogIter, LogLimits, LogRecord, LogStats, Lsn},
 };
+
+pub use self::stepped::Did;
 
 /// When the next segments are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +80,8 @@ impl Default for FileLogOptions {
 pub struct FileLog {
     shared: Arc<Shared>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// The committer of a log without threads.
+    stepped: Mutex<Option<Committer>>,
 }
 
 /// What callers, committer and allocator share.
@@ -129,22 +136,9 @@ impl FileLog {
     }
 
     fn start(disk: Arc<dyn Disk>, options: FileLogOptions, meta: Meta, recovered: Recovered) -> Result<Self, LogError> {
-        let Recovered { files, cursor, offset, last_of } = recovered;
-        let current = Arc::clone(files.live.back().expect("a log has a current segment"));
-        let queue = Queue::new(&meta, cursor, offset, files.ahead.len(), last_of, options.allocate);
-        let shared = Arc::new(Shared {
-            disk,
-            log_id: meta.log_id,
-            segment_bytes: meta.segment_bytes,
-            queue,
-            files: Mutex::new(files),
-            meta: Mutex::new(meta),
-            callbacks: Mutex::default(),
-            counters: Counters::default(),
-            options,
-        });
-        let threads = Mutex::new(spawn(&shared, current, offset, cursor)?);
-        Ok(Self { shared, threads })
+        let (shared, committer) = assemble(disk, options, meta, recovered);
+        let threads = Mutex::new(spawn(&shared, committer)?);
+        Ok(Self { shared, threads, stepped: Mutex::new(None) })
     }
 
     /// Ends the threads; `Err` if the log has failed.
@@ -177,7 +171,7 @@ impl Drop for FileLog {
 }
 
 impl Log for FileLog {
-    fn append(&self, epoch: u64, expected: Lsn, records: Vec<LogRecord>) -> Result<(), LogError> {
+    fn append(&self, epoch: u64, expected: Lsn, records: &mut Vec<LogRecord>) -> Result<(), LogError> {
         self.shared.queue.push(epoch, expected, records)
     }
 
@@ -276,6 +270,7 @@ impl Log for FileLog {
     }
 
     fn close(&self) -> Result<(), LogError> {
+        self.finish_steps();
         self.join()
     }
 }
@@ -312,13 +307,31 @@ impl Shared {
     }
 }
 
-fn spawn(
-    shared: &Arc<Shared>,
-    current: Arc<Segment>,
-    offset: u64,
-    cursor: Cursor,
-) -> Result<Vec<JoinHandle<()>>, LogError> {
-    let mut committer = committer::Committer::new(Arc::clone(shared), current, offset, cursor);
+fn assemble(
+    disk: Arc<dyn Disk>,
+    options: FileLogOptions,
+    meta: Meta,
+    recovered: Recovered,
+) -> (Arc<Shared>, Committer) {
+    let Recovered { files, cursor, offset, last_of } = recovered;
+    let current = Arc::clone(files.live.back().expect("a log has a current segment"));
+    let queue = Queue::new(&meta, cursor, offset, files.ahead.len(), last_of, options.allocate);
+    let shared = Arc::new(Shared {
+        disk,
+        log_id: meta.log_id,
+        segment_bytes: meta.segment_bytes,
+        queue,
+        files: Mutex::new(files),
+        meta: Mutex::new(meta),
+        callbacks: Mutex::default(),
+        counters: Counters::default(),
+        options,
+    });
+    let committer = Committer::new(Arc::clone(&shared), current, offset, cursor);
+    (shared, committer)
+}
+
+fn spawn(shared: &Arc<Shared>, mut committer: Committer) -> Result<Vec<JoinHandle<()>>, LogError> {
     let mut threads = Vec::new();
     let spawned = std::thread::Builder::new().name("log-commit".to_owned()).spawn(move || committer.run_guarded());
     threads.push(spawned.map_err(|error| LogError::io("starting the committer", "log", &error))?);

@@ -105,8 +105,8 @@ impl Queue {
 
     // ---- callers ----
 
-    pub(super) fn push(&self, epoch: u64, expected: Lsn, records: Vec<LogRecord>) -> Result<(), LogError> {
-        let cost = self.cost(&records)?;
+    pub(super) fn push(&self, epoch: u64, expected: Lsn, records: &mut Vec<LogRecord>) -> Result<(), LogError> {
+        let cost = self.cost(records)?;
         let mut inner = lock(&self.inner);
         loop {
             inner.check(epoch, expected)?;
@@ -225,15 +225,8 @@ impl Queue {
     pub(super) fn next(&self, uncovered: bool, idle: Duration) -> Work {
         let mut inner = lock(&self.inner);
         loop {
-            if inner.failure.is_some() {
-                return Work::Failed;
-            }
-            if !inner.waiting.is_empty() {
-                let epoch = inner.epoch;
-                return Work::Commit(std::mem::take(&mut inner.waiting), epoch);
-            }
-            if inner.closing {
-                return Work::Close(inner.epoch);
+            if let Some(work) = inner.work() {
+                return work;
             }
             if !uncovered {
                 inner = wait(&self.work, inner);
@@ -241,10 +234,21 @@ impl Queue {
             }
             let (guard, timeout) = self.work.wait_timeout(inner, idle).unwrap_or_else(PoisonError::into_inner);
             inner = guard;
-            if timeout.timed_out() && inner.waiting.is_empty() && !inner.closing && inner.failure.is_none() {
+            if timeout.timed_out() && !inner.has_work() {
                 return Work::Idle(inner.epoch);
             }
         }
+    }
+
+    /// What is to be done now.
+    pub(super) fn poll(&self) -> Option<Work> {
+        lock(&self.inner).work()
+    }
+
+    /// Is anything to be done, or has the log failed?
+    pub(super) fn has_work(&self) -> bool {
+        let inner = lock(&self.inner);
+        inner.failure.is_some() || !inner.waiting.is_empty()
     }
 
     /// A batch of `records` records, promised `cost` bytes, is durable up to `durable`.
@@ -359,6 +363,20 @@ impl Queue {
 }
 
 impl Inner {
+    fn work(&mut self) -> Option<Work> {
+        if self.failure.is_some() {
+            return Some(Work::Failed);
+        }
+        if !self.waiting.is_empty() {
+            return Some(Work::Commit(std::mem::take(&mut self.waiting), self.epoch));
+        }
+        self.closing.then_some(Work::Close(self.epoch))
+    }
+
+    fn has_work(&self) -> bool {
+        self.failure.is_some() || !self.waiting.is_empty() || self.closing
+    }
+
     fn check_open(&self) -> Result<(), LogError> {
         if let Some(failure) = &self.failure {
             return Err(failure.clone());
@@ -375,10 +393,10 @@ impl Inner {
         if expected == next { Ok(()) } else { Err(LogError::Position { expected, next }) }
     }
 
-    fn take_in(&mut self, records: Vec<LogRecord>, cost: usize) {
+    fn take_in(&mut self, records: &mut Vec<LogRecord>, cost: usize) {
         self.promised += cost;
         self.records += records.len();
-        for record in records {
+        for record in records.drain(..) {
             self.tail += 1;
             self.last_of.insert(record.partition, self.tail);
             self.waiting.push_back(record);

@@ -111,7 +111,7 @@ impl Inner {
         self.failure.clone().map_or(Ok(()), Err)
     }
 
-    fn push(&mut self, epoch: u64, expected: Lsn, records: Vec<LogRecord>) -> Result<(), LogError> {
+    fn push(&mut self, epoch: u64, expected: Lsn, records: &mut Vec<LogRecord>) -> Result<(), LogError> {
         self.open()?;
         if epoch != self.epoch {
             return Err(LogError::Fenced { given: epoch, sealed: self.epoch });
@@ -123,13 +123,13 @@ impl Inner {
         if let Some(record) = records.iter().find(|record| record.bytes.len() > RECORD_BYTES_MAX) {
             return Err(LogError::RecordTooLarge { bytes: record.bytes.len(), limit: RECORD_BYTES_MAX });
         }
-        self.records.extend(records);
+        self.records.append(records);
         Ok(())
     }
 }
 
 impl Log for MemoryLog {
-    fn append(&self, epoch: u64, expected: Lsn, records: Vec<LogRecord>) -> Result<(), LogError> {
+    fn append(&self, epoch: u64, expected: Lsn, records: &mut Vec<LogRecord>) -> Result<(), LogError> {
         lock(&self.inner).push(epoch, expected, records)?;
         if self.watermark == Watermark::Immediate {
             self.advance(self.tail());

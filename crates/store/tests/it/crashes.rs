@@ -139,7 +139,7 @@ impl Model {
     fn append(&mut self, log: &FileLog, random: &mut Random) -> Result<(), LogError> {
         let next = log.tail() + 1;
         let records: Vec<LogRecord> = (0..1 + random.below(6)).map(|_| self.record(random)).collect();
-        log.append(log.epoch(), next, records.clone())?;
+        log.append(log.epoch(), next, &mut records.clone())?;
         self.records.extend((next..).zip(records));
         Ok(())
     }

@@ -32,7 +32,7 @@ fn work(dir: &DataDir, records: u64) -> Lsn {
     for position in start + 1..=start + records {
         let partition = u16::try_from(position % 2).unwrap();
         let bytes = format!("{position:0>300}").into_bytes();
-        while let Err(error) = log.append(epoch, position, vec![LogRecord { partition, bytes: bytes.clone() }]) {
+        while let Err(error) = log.append(epoch, position, &mut vec![LogRecord { partition, bytes: bytes.clone() }]) {
             assert!(matches!(error, LogError::Full { .. }), "{error}");
             watcher.wait(&*log, position - 1).unwrap();
         }
@@ -317,7 +317,7 @@ fn an_idle_partition_does_not_hold_the_log() {
     let (log, state) = (dir.log(), dir.state());
     let watcher = Watcher::new(&*log);
     for position in 1..=500 {
-        log.append(0, position, vec![LogRecord { partition: 1, bytes: vec![7; 300] }]).unwrap();
+        log.append(0, position, &mut vec![LogRecord { partition: 1, bytes: vec![7; 300] }]).unwrap();
         watcher.wait(&*log, position).unwrap();
         state.apply(1, position, &[]).unwrap();
     }
@@ -339,7 +339,7 @@ fn a_slow_partition_holds_the_log() {
     let watcher = Watcher::new(&*log);
     for position in 1..=500 {
         let partition = u16::from(position == 60);
-        log.append(0, position, vec![LogRecord { partition, bytes: vec![7; 300] }]).unwrap();
+        log.append(0, position, &mut vec![LogRecord { partition, bytes: vec![7; 300] }]).unwrap();
         watcher.wait(&*log, position).unwrap();
         if partition == 0 {
             state.apply(0, position, &[]).unwrap();

@@ -16,7 +16,7 @@ fn assert_dead(log: &store::file_log::FileLog, watcher: &Watcher, durable: u64) 
     let failures = watcher.reported().into_iter().filter(Result::is_err).count();
     assert!(failures <= 1, "reported once");
     assert_eq!(log.durable(), durable);
-    let refused = log.append(log.epoch(), log.tail() + 1, vec![record(1, 8)]);
+    let refused = log.append(log.epoch(), log.tail() + 1, &mut vec![record(1, 8)]);
     assert!(matches!(refused, Err(LogError::Failed { .. })), "{refused:?}");
     assert!(!log.has_room());
     assert!(matches!(log.confirm(), Err(LogError::Failed { .. })));
@@ -91,7 +91,7 @@ fn a_panicking_callback_fails_the_log() {
     let log = open(&FaultyDisk::new());
     let watcher = Watcher::new(&log);
     log.on_durable(Box::new(|moved| assert!(moved.is_err(), "a planted panic")));
-    log.append(0, 1, vec![record(1, 8)]).unwrap();
+    log.append(0, 1, &mut vec![record(1, 8)]).unwrap();
     let refused = watcher.wait(&log, 2);
     assert!(matches!(refused, Err(LogError::Failed { operation: "committing", .. })), "{refused:?}");
 }
@@ -100,7 +100,7 @@ fn a_panicking_callback_fails_the_log() {
 fn a_call_beyond_the_queue_is_refused_as_such() {
     let log = open(&FaultyDisk::new());
     let limit = log.limits().queue_bytes_max;
-    let records: Vec<_> = (1..=20).map(|position| record(position, limit / 16)).collect();
-    assert!(matches!(log.append(0, 1, records), Err(LogError::AppendTooLarge { .. })));
+    let mut records: Vec<_> = (1..=20).map(|position| record(position, limit / 16)).collect();
+    assert!(matches!(log.append(0, 1, &mut records), Err(LogError::AppendTooLarge { .. })));
     append_many(&log, 3, BYTES);
 }

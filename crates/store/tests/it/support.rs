@@ -42,7 +42,7 @@ pub(crate) fn record(position: Lsn, bytes: usize) -> LogRecord {
 pub(crate) fn append_one(log: &FileLog, bytes: usize) -> Result<Lsn, LogError> {
     let watcher = Watcher::new(log);
     let position = log.tail() + 1;
-    log.append(log.epoch(), position, vec![record(position, bytes)])?;
+    log.append(log.epoch(), position, &mut vec![record(position, bytes)])?;
     watcher.wait(log, position)?;
     Ok(position)
 }
