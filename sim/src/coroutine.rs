@@ -16,15 +16,24 @@ use protocol::worker::{
 };
 use protocol::{Value, msgpack};
 
-use crate::program::{App, Block, Expr, REGISTERS, Stmt, Target, decode_int, encode_int};
+use crate::program::{
+    App, Block, Expr, REGISTERS, Stmt, Target, decode_int, decode_version, encode_int, encode_version,
+};
+use crate::recorder::{Reading, Unit, Witness, detached};
 
-/// What an invocation read or wrote: unit of atomicity, cell, write or read, value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
-    pub unit: String,
-    pub cell: String,
-    pub write: bool,
-    pub value: i64,
+/// Arguments that the simulator adds to each call when it records: the request that it belongs to, and the transaction
+/// attempt of the caller that it is part of.
+const ROOT_ARG: usize = 6;
+const UNIT_ARG: usize = 7;
+
+/// What a method returned: a number, and the writes that it rests on, as far as they are recorded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Produced {
+    pub number: i64,
+    /// Versions of cells that it has seen, directly or in results of calls.
+    pub saw: BTreeSet<i64>,
+    /// Versions that it has made, directly or through calls.
+    pub wrote: BTreeSet<i64>,
 }
 
 thread_local! {
@@ -37,6 +46,8 @@ pub fn alarms() -> u64 {
 }
 
 type Name = (String, Option<Vec<u8>>);
+/// Key and value of an entry.
+type Entry = (Vec<u8>, Vec<u8>);
 type Task = Pin<Box<dyn Future<Output = Result<(), End>>>>;
 
 /// Why a block ends early.
@@ -60,18 +71,26 @@ pub enum Progress {
 
 #[derive(Default)]
 struct State {
-    traced: bool,
+    witness: Witness,
     invocation: InvocationId,
     service: String,
     key: Option<i64>,
     args: Vec<i64>,
     joined: bool,
+    /// The request that this is part of.
+    root: i64,
+    /// Attempt of the caller's transaction, and of the own one.
+    joined_unit: Unit,
+    unit: Unit,
+    run_number: u64,
     registers: Vec<i64>,
     fresh: u64,
-    transactions: u64,
-    open: Option<String>,
+    open: bool,
     before: BTreeSet<String>,
-    trace: Vec<Seen>,
+    saw: BTreeSet<i64>,
+    /// Writes, each with the own transaction that it is part of.
+    wrote: Vec<(Unit, i64)>,
+    puts: u32,
     outstanding: BTreeSet<String>,
     abandoned: BTreeSet<String>,
     outcomes: BTreeMap<String, Outcome>,
@@ -82,10 +101,10 @@ struct State {
     number: u64,
     clock: u64,
     base: BTreeMap<Name, Option<Vec<u8>>>,
-    wholes: BTreeMap<String, Vec<(Vec<u8>, Vec<u8>)>>,
+    wholes: BTreeMap<String, Vec<Entry>>,
     seen: Vec<Name>,
     scanned: Vec<String>,
-    changes: Vec<(Name, i64)>,
+    changes: Vec<(Name, i64, i64)>,
     gone: BTreeSet<Name>,
     ops: Vec<Op>,
     waits: Vec<String>,
@@ -141,45 +160,42 @@ pub fn text_of(kind: &OpKind) -> String {
     }
 }
 
-/// A result's number and what it saw.
-pub fn decode_result(bytes: &[u8]) -> (i64, Vec<Seen>) {
-    match msgpack::decode(bytes).unwrap() {
-        Value::Int(number) => (number, Vec::new()),
-        Value::Tuple(mut items) => {
-            let Some(Value::List(seen)) = items.pop() else { panic!("a trace") };
-            let Some(Value::Int(number)) = items.pop() else { panic!("a number") };
-            (number, seen.into_iter().map(decode_seen).collect())
-        }
-        Value::None => (0, Vec::new()),
+/// What a method returned.
+pub fn decode_result(bytes: &[u8]) -> Produced {
+    let number = |number| Produced { number, ..Produced::default() };
+    match msgpack::decode(bytes).expect("a result is one that we wrote") {
+        Value::Int(result) => number(result),
+        Value::None => number(0),
+        Value::Tuple(items) => match &items[..] {
+            [Value::Int(number), Value::List(saw), Value::List(wrote)] => {
+                Produced { number: *number, saw: ints(saw), wrote: ints(wrote) }
+            }
+            _ => panic!("a number and versions, not {items:?}"),
+        },
         other => panic!("a result, not {other:?}"),
     }
 }
 
-fn decode_seen(value: Value) -> Seen {
-    let Value::Tuple(items) = value else { panic!("an entry") };
-    let [Value::Str(unit), Value::Str(cell), Value::Bool(write), Value::Int(value)] = items.as_slice() else {
-        panic!("an entry");
-    };
-    Seen { unit: unit.clone(), cell: cell.clone(), write: *write, value: *value }
-}
-
-fn encode_seen(seen: &Seen) -> Value {
-    let text = |text: &str| Value::Str(text.to_owned());
-    Value::Tuple(vec![text(&seen.unit), text(&seen.cell), Value::Bool(seen.write), Value::Int(seen.value)])
+fn ints(items: &[Value]) -> BTreeSet<i64> {
+    let int = |item: &Value| if let Value::Int(number) = item { *number } else { panic!("a version, not {item:?}") };
+    items.iter().map(int).collect()
 }
 
 impl Coroutine {
     /// START: runs the method from its beginning, over its journal.
-    pub fn start(app: &Rc<App>, start: &Start) -> (Self, Progress) {
+    pub fn start(app: &Rc<App>, start: &Start, witness: &Witness) -> (Self, Progress) {
         let def = app.method(&start.service, &start.method).expect("the engine starts methods that there are");
-        let (args, _) = msgpack::decode_args(&start.args).unwrap();
+        let (args, _) = msgpack::decode_args(&start.args).expect("arguments are ones that we wrote");
+        let args: Vec<i64> = args.iter().map(|arg| if let Value::Int(number) = arg { *number } else { 0 }).collect();
         let state = State {
-            traced: app.traced,
+            witness: witness.clone(),
             invocation: start.invocation,
             service: start.service.clone(),
             key: start.key.as_deref().map(decode_int),
-            args: args.iter().map(|arg| if let Value::Int(number) = arg { *number } else { 0 }).collect(),
             joined: start.in_transaction,
+            root: args.get(ROOT_ARG).copied().unwrap_or(0),
+            joined_unit: Unit(args.get(UNIT_ARG).copied().unwrap_or(0)),
+            args,
             registers: vec![0; REGISTERS],
             ..State::default()
         };
@@ -192,7 +208,7 @@ impl Coroutine {
                 return (coroutine, departed);
             }
         }
-        coroutine.begin(start.clock, &start.slice, &start.delivered);
+        coroutine.begin(start.run.0, start.clock, &start.slice, &start.delivered);
         let progress = coroutine.go();
         (coroutine, progress)
     }
@@ -200,7 +216,7 @@ impl Coroutine {
     /// RESUME.
     pub fn resume(&mut self, resume: &Resume) -> Progress {
         self.start.run = resume.run;
-        self.begin(resume.clock, &resume.slice, &resume.delivered);
+        self.begin(resume.run.0, resume.clock, &resume.slice, &resume.delivered);
         self.go()
     }
 
@@ -212,8 +228,8 @@ impl Coroutine {
     }
 
     fn replay(&mut self, index: usize, step: &JournalStep) -> Option<Progress> {
-        self.begin(step.clock, &step.reads, &step.delivered);
         self.run.borrow_mut().replaying = true;
+        self.begin(0, step.clock, &step.reads, &step.delivered);
         let progress = self.go();
         self.run.borrow_mut().replaying = false;
         let did: Vec<(String, String)> =
@@ -230,10 +246,12 @@ impl Coroutine {
         Some(Progress::Departed { step: index as u64, expected: format!("{:?}", step.ops), actual })
     }
 
-    fn begin(&mut self, clock: u64, slice: &Slice, delivered: &[Delivered]) {
+    fn begin(&mut self, number: u64, clock: u64, slice: &Slice, delivered: &[Delivered]) {
         let mut run = self.run.borrow_mut();
         run.number += 1;
+        run.run_number = number;
         run.clock = clock;
+        run.puts = 0;
         run.base.clear();
         run.wholes.clear();
         run.seen.clear();
@@ -329,11 +347,13 @@ fn ended(run: &mut State, start: &Start, result: Result<(), End>) -> StepEnd {
 }
 
 fn encode_result(run: &State, number: i64) -> Vec<u8> {
-    if !run.traced {
+    if !run.witness.records() {
         return encode_int(number);
     }
-    let seen = run.trace.iter().map(encode_seen).collect();
-    msgpack::encode(&Value::Tuple(vec![Value::Int(number), Value::List(seen)])).unwrap()
+    let versions = |versions: BTreeSet<i64>| Value::List(versions.into_iter().map(Value::Int).collect());
+    let wrote = run.wrote.iter().map(|(_, version)| *version).collect();
+    let parts = vec![Value::Int(number), versions(run.saw.clone()), versions(wrote)];
+    msgpack::encode(&Value::Tuple(parts)).expect("numbers can be stored")
 }
 
 fn step_end(run: &mut State, start: &Start, status: StepStatus) -> StepEnd {
@@ -357,14 +377,15 @@ fn step_end(run: &mut State, start: &Start, status: StepStatus) -> StepEnd {
 
 fn writes(run: &State) -> Vec<StepWrite> {
     let mut writes = Vec::new();
-    let deleted = run.gone.iter().filter(|name| run.changes.iter().all(|(changed, _)| changed != *name));
+    let deleted = run.gone.iter().filter(|name| run.changes.iter().all(|(changed, ..)| changed != *name));
     for name in deleted {
         if known(run, name) != Some(None) {
             writes.push(StepWrite { field: name.0.clone(), key: name.1.clone(), ..StepWrite::default() });
         }
     }
-    for (name, value) in &run.changes {
-        let (data, base, gone) = (encode_int(*value), known(run, name), run.gone.contains(name));
+    for (name, value, version) in &run.changes {
+        let data = if *version == 0 { encode_int(*value) } else { encode_version(*value, *version) };
+        let (base, gone) = (known(run, name), run.gone.contains(name));
         if !gone && base.as_ref().and_then(Option::as_ref) == Some(&data) {
             continue;
         }
@@ -398,7 +419,7 @@ fn eval(run: &mut State, expr: &Expr) -> i64 {
             let mut text = run.invocation.0.to_vec();
             text.extend_from_slice(&run.fresh.to_be_bytes());
             let digest = protocol::ids::digest(&[&text]);
-            (u64::from_be_bytes(digest[..8].try_into().unwrap()) >> 16) as i64
+            (u64::from_be_bytes(digest[..8].try_into().expect("eight bytes")) >> 16) as i64
         }
         Expr::Add(a, b) => eval(run, a) + eval(run, b),
         Expr::Sub(a, b) => eval(run, a) - eval(run, b),
@@ -440,7 +461,8 @@ async fn statement(run: &Run, branch: &Rc<Branch>, stmt: &Stmt) -> Result<(), En
             let name = name(field, &Some(key.clone()));
             if read(run, name.clone()).await.is_some() {
                 let mut run = run.borrow_mut();
-                run.changes.retain(|(changed, _)| *changed != name);
+                run.changes.retain(|(changed, ..)| *changed != name);
+                made(&mut run, &name, None);
                 run.gone.insert(name);
             }
         }
@@ -457,14 +479,13 @@ async fn statement(run: &Run, branch: &Rc<Branch>, stmt: &Stmt) -> Result<(), En
         }
         Stmt::Call(into, target) => {
             let position = start(run, branch, OpKind::Call(call_target(run, target))).await;
-            let unit = unit_of_call(run);
             let result = outcome(run, branch, &position).await?;
-            take_result(run, *into, &result, unit);
+            take_result(run, *into, &result);
         }
         Stmt::Gather(calls, any) => gather(run, branch, calls, *any).await?,
         Stmt::Fork(blocks) => fork(run, branch, blocks).await?,
         Stmt::Send(target) => {
-            start(run, branch, OpKind::Send(call_target(run, target))).await;
+            start(run, branch, OpKind::Send(send_target(run, target))).await;
         }
         Stmt::Detach(target) => {
             start(run, branch, OpKind::Call(call_target(run, target))).await;
@@ -503,22 +524,56 @@ async fn settled(run: &Run) {
 }
 
 fn put(run: &mut State, name: Name, value: i64) {
-    note(run, &name, true, value);
-    match run.changes.iter_mut().find(|(changed, _)| *changed == name) {
-        Some((_, current)) => *current = value,
-        None => run.changes.push((name, value)),
+    let version = made(run, &name, Some(value));
+    match run.changes.iter_mut().find(|(changed, ..)| *changed == name) {
+        Some((_, current, of)) => (*current, *of) = (value, version),
+        None => run.changes.push((name, value, version)),
     }
 }
 
-fn note(run: &mut State, name: &Name, write: bool, value: i64) {
-    if !run.traced {
+/// A write gets its version: the one that it got the first time if this is a replay.
+fn made(run: &mut State, name: &Name, value: Option<i64>) -> i64 {
+    if !run.witness.records() {
+        return 0;
+    }
+    run.puts += 1;
+    let place = (run.invocation, run.number, run.puts);
+    let version = match run.replaying {
+        true => run.witness.version_of(place),
+        false => run.witness.wrote(place, reading(run, name), value),
+    };
+    let own = run.unit;
+    run.wrote.push((own, version));
+    version
+}
+
+fn saw(run: &mut State, name: &Name, version: i64) {
+    if !run.witness.records() {
         return;
     }
+    let reading = reading(run, name);
+    // What its own transaction wrote is nothing that it depends on.
+    if version > 0 && !run.witness.is_of(version, reading.transaction) {
+        run.saw.insert(version);
+    }
+    if !run.replaying {
+        run.witness.read(reading, version);
+    }
+}
+
+/// Who touches a cell, and where it is.
+fn reading(run: &State, name: &Name) -> Reading {
     let entity = run.key.map_or_else(String::new, |key| format!("({key})"));
     let key = name.1.as_deref().map_or_else(String::new, |key| format!("[{}]", decode_int(key)));
-    let cell = format!("{}{entity}.{}{key}", run.service, name.0);
-    let unit = run.open.clone().unwrap_or_else(|| format!("{}.s{}", run.invocation, run.number));
-    run.trace.push(Seen { unit, cell, write, value });
+    Reading {
+        root: run.root,
+        invocation: run.invocation,
+        step: run.number,
+        run: run.run_number,
+        transaction: if run.open { run.unit } else { run.joined_unit },
+        field: format!("{}{entity}.{}", run.service, name.0),
+        key,
+    }
 }
 
 async fn read(run: &Run, name: Name) -> Option<i64> {
@@ -527,25 +582,26 @@ async fn read(run: &Run, name: Name) -> Option<i64> {
         if run.fetch.is_some() || run.departed.is_some() {
             return Poll::Pending;
         }
-        if let Some((_, value)) = run.changes.iter().find(|(changed, _)| *changed == name) {
-            return Poll::Ready((Some(*value), false));
+        if let Some((_, value, _)) = run.changes.iter().find(|(changed, ..)| *changed == name) {
+            return Poll::Ready((Some(*value), None));
         }
         if run.gone.contains(&name) {
-            return Poll::Ready((None, false));
+            return Poll::Ready((None, None));
         }
         if let Some(value) = known(&run, &name) {
             if !run.seen.contains(&name) {
                 run.seen.push(name.clone());
             }
-            return Poll::Ready((value.map(|bytes| decode_int(&bytes)), true));
+            let (number, version) = value.as_deref().map_or((0, -1), decode_version);
+            return Poll::Ready((value.map(|_| number), Some(version)));
         }
         let what = name.1.clone().map_or(FetchWhat::Scalar, FetchWhat::Entry);
         ask(&mut run, &name.0, what);
         Poll::Pending
     });
-    let (value, stored) = value.await;
-    if stored {
-        note(&mut run.borrow_mut(), &name, false, value.unwrap_or(0));
+    let (value, version) = value.await;
+    if let Some(version) = version {
+        saw(&mut run.borrow_mut(), &name, version);
     }
     value
 }
@@ -578,33 +634,62 @@ async fn scan(run: &Run, field: &str) -> Vec<(i64, i64)> {
     let name = |key: &Vec<u8>| (field.to_owned(), Some(key.clone()));
     let mut entries: Vec<(Vec<u8>, i64)> = Vec::new();
     for (key, value) in &stored {
-        let changed = run.changes.iter().find(|(changed, _)| *changed == name(key)).map(|(_, value)| *value);
+        let changed = run.changes.iter().find(|(changed, ..)| *changed == name(key)).map(|(_, value, _)| *value);
         if !run.gone.contains(&name(key)) {
             entries.push((key.clone(), changed.unwrap_or_else(|| decode_int(value))));
         }
     }
-    for ((changed, key), value) in &run.changes {
+    for ((changed, key), value, _) in &run.changes {
         let key = key.clone().unwrap_or_default();
         if changed == field && entries.iter().all(|(known, _)| *known != key) {
             entries.push((key, *value));
         }
     }
     for (key, value) in &stored {
-        let value = decode_int(value);
-        note(&mut run, &name(key), false, value);
+        saw(&mut run, &name(key), decode_version(value).1);
+    }
+    if run.witness.records() && !run.replaying {
+        let found = stored.iter().map(|(key, _)| format!("[{}]", decode_int(key))).collect();
+        run.witness.scanned(reading(&run, &(field.to_owned(), None)), found);
     }
     entries.into_iter().map(|(key, value)| (decode_int(&key), value)).collect()
 }
 
 fn call_target(run: &Run, target: &Target) -> CallTarget {
+    let unit = {
+        let run = run.borrow();
+        if run.open { run.unit } else { run.joined_unit }
+    };
+    let root = run.borrow().root;
+    target_with(run, target, root, unit)
+}
+
+/// A one-way call belongs to nobody's transaction.
+fn send_target(run: &Run, target: &Target) -> CallTarget {
+    let root = detached(run.borrow().root);
+    target_with(run, target, root, Unit::default())
+}
+
+fn target_with(run: &Run, target: &Target, root: i64, unit: Unit) -> CallTarget {
     let mut run = run.borrow_mut();
-    let args: Vec<Value> = target.args.iter().map(|arg| Value::Int(eval(&mut run, arg))).collect();
+    let args: Vec<i64> = target.args.iter().map(|arg| eval(&mut run, arg)).collect();
+    let args = if run.witness.records() { recorded_args(&args, root, unit) } else { args };
+    let args: Vec<Value> = args.into_iter().map(Value::Int).collect();
     CallTarget {
         service: target.service.to_owned(),
         key: target.key.as_ref().map(|key| encode_int(eval(&mut run, key))),
         method: target.method.to_owned(),
-        args: msgpack::encode_args(&args, &[]).unwrap(),
+        args: msgpack::encode_args(&args, &[]).expect("numbers can be sent"),
     }
+}
+
+/// Arguments with those that the simulator adds.
+pub fn recorded_args(args: &[i64], root: i64, unit: Unit) -> Vec<i64> {
+    assert!(args.len() <= ROOT_ARG, "scripted methods have few arguments");
+    let mut all = args.to_vec();
+    all.resize(ROOT_ARG, 0);
+    all.extend([root, unit.0]);
+    all
 }
 
 async fn start(run: &Run, branch: &Branch, kind: OpKind) -> String {
@@ -650,12 +735,12 @@ async fn nap(run: &Run, branch: &Branch, micros: u64) -> Result<(), End> {
 }
 
 async fn task(run: &Run, branch: &Branch, into: usize, name: i64, retries: u32) -> Result<(), End> {
-    let args = msgpack::encode_args(&[Value::Int(name)], &[]).unwrap();
+    let args = msgpack::encode_args(&[Value::Int(name)], &[]).expect("numbers can be sent");
     let function = "app.errand".to_owned();
     let call = TaskCall { function, args, retries, backoff: 500, backoff_max: 1_500, ..TaskCall::default() };
     let position = start(run, branch, OpKind::Task(call)).await;
     let result = outcome(run, branch, &position).await?;
-    run.borrow_mut().registers[into] = decode_result(&result).0;
+    run.borrow_mut().registers[into] = decode_result(&result).number;
     Ok(())
 }
 
@@ -687,26 +772,19 @@ async fn race(run: &Run, branch: &Branch, into: usize, target: &Target, micros: 
     start(run, branch, OpKind::Cancel(loser.clone())).await;
     match outcome {
         _ if first == timer => run.borrow_mut().registers[into] = -1,
-        Outcome::Value(bytes) => take_result(run, into, &bytes, unit_of_call(run)),
+        Outcome::Value(bytes) => take_result(run, into, &bytes),
         Outcome::Exception(bytes) => return Err(End::Raise(bytes)),
     }
     Ok(())
 }
 
-/// Calls inside a transaction belong to its unit.
-fn unit_of_call(run: &Run) -> Option<String> {
-    let run = run.borrow();
-    run.open.clone().or_else(|| run.joined.then(|| "joined".to_owned()))
-}
-
-fn take_result(run: &Run, into: usize, result: &[u8], unit: Option<String>) {
-    let (number, seen) = decode_result(result);
+fn take_result(run: &Run, into: usize, result: &[u8]) {
+    let Produced { number, saw, wrote } = decode_result(result);
     let mut run = run.borrow_mut();
     run.registers[into] = number;
-    run.trace.extend(seen.into_iter().map(|seen| match &unit {
-        Some(unit) => Seen { unit: unit.clone(), ..seen },
-        None => seen,
-    }));
+    run.saw.extend(saw);
+    let own = run.unit;
+    run.wrote.extend(wrote.into_iter().map(|version| (own, version)));
 }
 
 async fn gather(run: &Run, branch: &Branch, calls: &[(usize, Target)], any: bool) -> Result<(), End> {
@@ -717,7 +795,6 @@ async fn gather(run: &Run, branch: &Branch, calls: &[(usize, Target)], any: bool
         let position = start_at(run, format!("{own}.{index}.0"), OpKind::Call(call_target(run, target)));
         waiting.insert(position, *into);
     }
-    let unit = unit_of_call(run);
     poll_fn(|_| {
         {
             let mut run = run.borrow_mut();
@@ -735,7 +812,7 @@ async fn gather(run: &Run, branch: &Branch, calls: &[(usize, Target)], any: bool
             let into = waiting.remove(&position).unwrap_or_default();
             let taken = run.borrow_mut().outcomes.remove(&position);
             match taken {
-                Some(Outcome::Value(bytes)) => take_result(run, into, &bytes, unit.clone()),
+                Some(Outcome::Value(bytes)) => take_result(run, into, &bytes),
                 Some(Outcome::Exception(bytes)) => {
                     run.borrow_mut().abandoned.extend(waiting.keys().cloned());
                     return Poll::Ready(Err(End::Raise(bytes)));
@@ -788,7 +865,7 @@ async fn fork(run: &Run, branch: &Branch, blocks: &[Block]) -> Result<(), End> {
 
 async fn transaction(run: &Run, branch: &Rc<Branch>, body: &Block) -> Result<(), End> {
     settled(run).await;
-    let joins = run.borrow().joined || run.borrow().open.is_some();
+    let joins = run.borrow().joined || run.borrow().open;
     if joins {
         let result = exec(run.clone(), branch.clone(), body.clone()).await;
         if let Err(End::Raise(bytes)) = &result {
@@ -800,9 +877,10 @@ async fn transaction(run: &Run, branch: &Rc<Branch>, body: &Block) -> Result<(),
     let position = start(run, branch, OpKind::Begin).await;
     open(&mut run.borrow_mut());
     if let Err(end) = outcome(run, branch, &position).await {
-        run.borrow_mut().open = None;
+        close(&mut run.borrow_mut());
         return Err(end);
     }
+    begun(&mut run.borrow_mut());
     match exec(run.clone(), branch.clone(), body.clone()).await {
         Err(End::Raise(bytes)) => {
             abandon(&mut run.borrow_mut());
@@ -812,9 +890,9 @@ async fn transaction(run: &Run, branch: &Rc<Branch>, body: &Block) -> Result<(),
         }
         result => {
             let position = start(run, branch, OpKind::Commit).await;
-            let unit = run.borrow_mut().open.take();
+            let unit = close(&mut run.borrow_mut());
             if let Err(end) = outcome(run, branch, &position).await {
-                forget_writes(&mut run.borrow_mut(), unit.as_deref());
+                run.borrow_mut().wrote.retain(|(of, _)| *of != unit);
                 return Err(end);
             }
             result
@@ -823,27 +901,26 @@ async fn transaction(run: &Run, branch: &Rc<Branch>, body: &Block) -> Result<(),
 }
 
 fn open(run: &mut State) {
-    run.transactions += 1;
-    run.open = Some(format!("{}.t{}", run.invocation, run.transactions));
+    run.open = true;
     run.before = run.outstanding.clone();
 }
 
+/// The attempt is known by the clock of the step to which its beginning was delivered: no other one has it.
+fn begun(run: &mut State) {
+    run.unit = run.witness.attempt(run.invocation, run.clock, run.replaying);
+}
+
+fn close(run: &mut State) -> Unit {
+    run.open = false;
+    std::mem::take(&mut run.unit)
+}
+
 fn abandon(run: &mut State) {
-    let unit = run.open.take();
+    let unit = close(run);
     let left: Vec<String> = run.outstanding.difference(&run.before).cloned().collect();
     run.abandoned.extend(left.iter().cloned());
     run.outstanding.retain(|position| !left.contains(position));
     run.background.clear();
-    forget_writes(run, unit.as_deref());
-}
-
-/// Nothing of an aborted transaction's writes is there; what it read was.
-fn forget_writes(run: &mut State, unit: Option<&str>) {
-    let of_unit = |seen: &Seen| Some(seen.unit.as_str()) == unit;
-    let written: BTreeSet<i64> =
-        run.trace.iter().filter(|seen| of_unit(seen) && seen.write).map(|seen| seen.value).collect();
-    run.trace.retain(|seen| !(of_unit(seen) && (seen.write || written.contains(&seen.value))));
-    for seen in run.trace.iter_mut().filter(|seen| Some(seen.unit.as_str()) == unit) {
-        seen.unit.push('!');
-    }
+    // Nothing of an aborted transaction's writes is there; what it read was.
+    run.wrote.retain(|(of, _)| *of != unit);
 }

@@ -1,5 +1,5 @@
 //! Scripted services: methods as data, and the manifest that a compiler would give for them. How they run is the
-//! business of [`crate::worker`].
+//! business of [`crate::coroutine`].
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -183,21 +183,14 @@ pub fn entity(name: &'static str, fields: Vec<(&'static str, bool)>, methods: Ve
 #[derive(Clone, Debug)]
 pub struct App {
     pub services: Vec<Svc>,
-    /// Methods return what they read and wrote, for [`crate::history`].
-    pub traced: bool,
 }
 
 pub fn app(mut services: Vec<Svc>) -> App {
     services.sort_by_key(|service| service.name);
-    App { services, traced: false }
+    App { services }
 }
 
 impl App {
-    pub fn traced(mut self) -> Self {
-        self.traced = true;
-        self
-    }
-
     pub fn method(&self, service: &str, method: &str) -> Option<&Def> {
         self.services.iter().find(|s| s.name == service)?.methods.iter().find(|m| m.name == method)
     }
@@ -209,12 +202,26 @@ impl App {
 }
 
 pub fn encode_int(number: i64) -> Vec<u8> {
-    msgpack::encode(&Value::Int(number)).unwrap()
+    msgpack::encode(&Value::Int(number)).expect("numbers can be stored")
 }
 
 pub fn decode_int(bytes: &[u8]) -> i64 {
+    decode_version(bytes).0
+}
+
+/// A number that says which write it comes from.
+pub fn encode_version(number: i64, version: i64) -> Vec<u8> {
+    msgpack::encode(&Value::Tuple(vec![Value::Int(number), Value::Int(version)])).expect("numbers can be stored")
+}
+
+/// A stored number, and which write it comes from: 0 for an initial value and where writes are not told apart.
+pub fn decode_version(bytes: &[u8]) -> (i64, i64) {
     match msgpack::decode(bytes) {
-        Ok(Value::Int(number)) => number,
+        Ok(Value::Int(number)) => (number, 0),
+        Ok(Value::Tuple(parts)) => match parts[..] {
+            [Value::Int(number), Value::Int(version)] => (number, version),
+            _ => panic!("a number and a version, not {parts:?}"),
+        },
         other => panic!("a number, not {other:?}"),
     }
 }
@@ -224,7 +231,7 @@ fn service_manifest(service: &Svc) -> Service {
         name: (*name).to_owned(),
         kind: if *dict { FieldKind::Dict } else { FieldKind::Scalar },
         held: false,
-        initial: if *dict { msgpack::encode(&Value::Dict(vec![])).unwrap() } else { encode_int(0) },
+        initial: if *dict { msgpack::encode(&Value::Dict(vec![])).expect("an empty dict") } else { encode_int(0) },
         ..Field::default()
     };
     Service {

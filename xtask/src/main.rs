@@ -1,10 +1,11 @@
-//! Every chore of the project: `cargo xtask test|tidy|bench|differential`. CI calls the same verbs. Not shipped.
+//! Every chore of the project: `cargo xtask test|tidy|bench|sim|differential`. CI calls the same verbs. Not shipped.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command that reports to people")]
 
 mod bench;
 mod differential;
 mod fuzz;
 mod shell;
+mod sim;
 mod test;
 mod tidy;
 
@@ -16,7 +17,7 @@ const USAGE: &str = "\
 usage: cargo xtask <command>
 
   test [STAGE…]   check everything, or only these stages:
-                  tidy fmt clippy unit build fault python e2e
+                  tidy fmt clippy unit sim build fault python e2e
                   (rust: tidy fmt clippy unit; examples: the end-to-end tests of the examples)
   tidy            the rules that no other tool checks
   differential [--programs N] [--seed S] [--killed]
@@ -25,6 +26,8 @@ usage: cargo xtask <command>
   fuzz [--seconds N] [--seed S]
                   compile mutated sources for so long; a failure names the text
   fuzz --stdlib   compile all of the standard library, and say how long it took
+  sim [--seeds N] [--seed S] [--workload NAME] [--planted all]
+                  seeds of the simulator; a single --seed prints its trace; --planted looks for bugs planted on purpose
   bench [OPTION…] build for release and measure; options are the load generator's, see --help
 ";
 
@@ -52,6 +55,7 @@ fn run(arguments: &[String]) -> Result<bool> {
         "bench" => bench::run(rest),
         "differential" => differential::run(rest),
         "fuzz" => fuzz::run(rest),
+        "sim" => sim::run(rest),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");
             Ok(true)

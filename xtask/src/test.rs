@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{shell, tidy};
+use crate::{shell, sim, tidy};
 
 /// Each stage and its limit in seconds, far above what it takes: on two quiet cores the whole stays below half an hour.
 const STAGES: &[(&str, u64)] = &[
@@ -18,6 +18,7 @@ const STAGES: &[(&str, u64)] = &[
     ("fault", 1800),
     ("build", 900),
     ("unit", 1800),
+    ("sim", 900),
     ("python", 600),
     ("e2e", 1500),
 ];
@@ -79,6 +80,11 @@ fn run_stage(stage: &str, limit: Duration) -> Result<(Outcome, Vec<String>)> {
         "tidy" => {
             let clean = tidy::run(&shell::root())?;
             let outcome = if clean { Outcome::Passed } else { Outcome::Failed("see above".to_owned()) };
+            return Ok((outcome, Vec::new()));
+        }
+        "sim" => {
+            let passed = sim::bounded()?;
+            let outcome = if passed { Outcome::Passed } else { Outcome::Failed("see above".to_owned()) };
             return Ok((outcome, Vec::new()));
         }
         "fmt" => shell::cargo(&["fmt", "--all", "--check"]),

@@ -17,6 +17,7 @@ use crate::deployment::Cells;
 use crate::io::{Effect, Query, Reply, Submit, Token, Turn};
 use crate::live::{Cancel, Inner, Live, Pending, Phase, TurnState};
 use crate::partition::Partition;
+use crate::planted::{self, Bug};
 use crate::routing;
 
 impl Partition {
@@ -308,7 +309,9 @@ fn revive_pending(
             OpRowKind::Call { .. } if inner => continue,
             OpRowKind::Call { child, target } => Pending::Call { child: *child, target: target.clone(), inner: false },
             OpRowKind::Sleep(due) => {
-                timers.insert((*due, id, op.position.clone()));
+                if !planted::is(Bug::TimerLost) {
+                    timers.insert((*due, id, op.position.clone()));
+                }
                 Pending::Sleep(*due)
             }
             // Whoever was cancelled does not wait for it any more.

@@ -10,7 +10,9 @@ use protocol::limits::SCAN_BYTES_MAX;
 use protocol::manifest::{FieldKind, ForeseenCells, Mode};
 use protocol::message::{GrantedCell, LockMode, LockRequest, Message};
 use protocol::record::{self, Dedup};
-use protocol::worker::{FetchWhat, Held, HeldCell, JournalStep, Resume, Slice, SliceCell, SliceEntry, Start};
+use protocol::worker::{
+    Delivered, FetchWhat, Held, HeldCell, JournalStep, Resume, Slice, SliceCell, SliceEntry, Start,
+};
 
 use crate::deployment::{Numbered, has_entries, mode_of};
 use crate::io::{Effect, Query, Submit, Token, Turn};
@@ -18,6 +20,7 @@ use crate::keys;
 use crate::live::{Phase, StepContext, TurnState, Want};
 use crate::locks::Verdict;
 use crate::partition::Partition;
+use crate::planted::{self, Bug};
 
 /// Why rows are read.
 #[derive(Debug)]
@@ -653,11 +656,19 @@ pub(crate) fn read_cell(bytes: &[u8]) -> Arc<CellRow> {
     Arc::new(record::decode(bytes, "cell").expect("a stored row is one that we wrote"))
 }
 
+fn delivered(row: &record::JournalRow) -> Vec<Delivered> {
+    let mut delivered = row.delivered.clone();
+    if planted::is(Bug::JournalByPosition) {
+        delivered.sort_by(|a, b| a.position.cmp(&b.position));
+    }
+    delivered
+}
+
 fn journal_step(row: &record::JournalRow) -> JournalStep {
     JournalStep {
         clock: row.clock,
         reads: row.reads.clone(),
-        delivered: row.delivered.clone(),
+        delivered: delivered(row),
         ops: row.ops.iter().map(|op| (op.position.clone(), op.text())).collect(),
     }
 }

@@ -1,5 +1,7 @@
 //! Settings of a partition. Read by the scheduler only: applying a record never looks at them.
 
+use std::ops::Range;
+
 use protocol::ids::{Micros, PartitionId};
 
 /// Settings of a partition.
@@ -15,8 +17,8 @@ pub struct Config {
     pub retention: Micros,
     /// Unfinished invocations beyond which clients' calls are refused.
     pub invocations_max: usize,
-    /// All partitions share one log: positions of others mean something here.
-    pub one_log: bool,
+    /// Partitions whose records are in the same log: their positions mean something here.
+    pub same_log: Range<u16>,
     /// Drop each coroutine when it suspends and rebuild it by replay (outside transactions): for tests.
     pub evict_at_suspension: bool,
 }
@@ -29,7 +31,7 @@ impl Default for Config {
             epoch: 1,
             retention: 24 * 3600 * 1_000_000,
             invocations_max: 100_000,
-            one_log: true,
+            same_log: 0..u16::MAX,
             evict_at_suspension: false,
         }
     }

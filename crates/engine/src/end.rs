@@ -16,6 +16,7 @@ use crate::io::{Effect, Reply, Turn};
 use crate::limits::{JOURNAL_STEPS_MAX, OPS_PER_STEP_MAX};
 use crate::live::{Cancel, Live, Pending, Phase, Ready, StepContext, TurnState};
 use crate::partition::Partition;
+use crate::planted::{self, Bug};
 use crate::routing;
 
 /// Writes of a step by the partition of their cells.
@@ -177,7 +178,7 @@ impl Partition {
                 inner.holds |= !asked.is_empty();
             }
             self.locks.end_step(context.attempt, id, false, held.as_ref());
-        } else {
+        } else if !planted::is(Bug::LeakedLock) {
             self.locks.release(context.attempt);
         }
         self.forget_groups(context.attempt, Some(id), turn);
@@ -446,7 +447,7 @@ impl Partition {
             let after = self.log_step(id, writes, messages, commit, Some(done), turn);
             return self.leave(id, after, Reply::Done { outcome, cancelled, keep_until }, turn);
         }
-        let newest = live.newest;
+        let newest = if planted::is(Bug::ReadOnlyReply) { Position::default() } else { live.newest };
         if let Some(result) = result {
             let to = self.home_of(result.parent.invocation);
             turn.effects.push(Effect::Send { to, after: newest, message: Message::Result { result, newest } });

@@ -26,6 +26,7 @@ mod live;
 mod locks;
 mod participant;
 mod partition;
+pub mod planted;
 mod results;
 pub mod routing;
 mod state;

@@ -16,6 +16,8 @@ use protocol::cell::CellKey;
 use protocol::ids::{Age, AttemptId, InvocationId};
 use protocol::message::{LockMode, LockRequest};
 
+use crate::planted::{self, Bug};
+
 /// Order of waiting: age of the root, then the owner of the attempt. Survives retries.
 type Priority = (Age, InvocationId);
 
@@ -167,7 +169,8 @@ impl LockTable {
                 if self.arrival_only && matches!(verdict, Verdict::Died(_)) {
                     continue;
                 }
-                if verdict == Verdict::Waiting {
+                let late = planted::is(Bug::JudgedOnArrival) && matches!(verdict, Verdict::Died(_));
+                if verdict == Verdict::Waiting || late {
                     continue;
                 }
                 let pending = self.unqueue(ticket).expect("the ticket was just found");
@@ -369,12 +372,16 @@ impl LockTable {
     fn holder_obstacle(holder: &Holder, request: &LockRequest, mode: LockMode, own: Priority, found: &mut Obstacles) {
         if holder.attempt == request.attempt {
             let used = holder.steps.iter().any(|(step, held)| *step != request.step && !compatible(*held, mode));
-            found.siblings |= used;
-        } else if holder.mode().is_some_and(|held| !compatible(held, mode)) {
+            found.siblings |= used && !planted::is(Bug::Siblings);
+        } else if holder.mode().is_some_and(|held| !compatible(held, mode)) && !Self::ignores(mode) {
             found.held = true;
             found.elders_hold |= holder.outside || holder.priority < own;
             found.attempts.insert(holder.attempt);
         }
+    }
+
+    fn ignores(mode: LockMode) -> bool {
+        planted::is(Bug::SharedWrite) && mode == LockMode::Shared
     }
 
     fn grant(&mut self, request: &LockRequest, outside: bool) {

@@ -15,6 +15,7 @@ use crate::limits::DEAD_ATTEMPTS_MAX;
 use crate::live::{AfterFreeze, Phase};
 use crate::locks::Verdict;
 use crate::partition::Partition;
+use crate::planted::{self, Bug};
 
 /// Output of a call: invocation, method, lines.
 type Output = (InvocationId, String, Vec<(u8, String)>);
@@ -61,7 +62,7 @@ impl Partition {
     /// A message of a partition.
     pub(crate) fn message(&mut self, from: PartitionId, message: Message, turn: &mut Turn) {
         // Positions of another log mean nothing here, and whatever comes from one rests on durable records.
-        let foreign = !self.config.one_log && from != self.config.id;
+        let foreign = !self.config.same_log.contains(&from.0);
         let ours = |position: Position| if foreign { Position::default() } else { position };
         match message {
             Message::Hello { epoch } => self.hello(from, epoch, turn),
@@ -345,6 +346,10 @@ impl Partition {
         self.participants.remove(&attempt);
         self.bury(attempt);
         self.locks.release(attempt);
+        if planted::is(Bug::LateAbort) {
+            let newer = self.participants.keys().find(|a| a.owner == attempt.owner && **a > attempt).copied();
+            newer.into_iter().for_each(|newer| self.locks.release(newer));
+        }
     }
 
     fn bury(&mut self, attempt: AttemptId) {

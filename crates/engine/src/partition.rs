@@ -19,6 +19,7 @@ use crate::limits::{ACKNOWLEDGE_DELAY, ACKNOWLEDGED_MAX, FORGET_PERIOD};
 use crate::live::Live;
 use crate::locks::LockTable;
 use crate::participant::Participant;
+use crate::planted::{self, Bug};
 use crate::state::State;
 use crate::turns::Turns;
 
@@ -159,6 +160,9 @@ impl Partition {
     /// After the whole log has been read: tell the others of the new epoch, send unacknowledged messages again, take
     /// the locks of promises and the turns of suspended operations, and go on with unfinished work.
     pub fn start(&mut self, turn: &mut Turn) {
+        if planted::is(Bug::ForgottenDecision) {
+            self.state.decisions.clear();
+        }
         self.numbers = Numbers::new(&self.state.catalogue);
         self.next_sweep = turn.now + FORGET_PERIOD;
         for to in self.others() {
@@ -281,6 +285,9 @@ impl Partition {
             .flat_map(|(to, messages)| messages.keys().map(|seq| (*to, *seq)))
             .collect();
         for (to, seq) in rows {
+            if planted::is(Bug::LostReply) && matches!(self.state.outbox[&to][&seq], DurableBody::Result(_)) {
+                continue;
+            }
             self.send_durable(to, seq, self.state.applied, turn);
         }
     }
@@ -305,7 +312,9 @@ impl Partition {
 
     pub(crate) fn new_attempt(&mut self, owner: InvocationId) -> AttemptId {
         let counter = self.next_attempt;
-        self.next_attempt += 1;
+        if !planted::is(Bug::ReusedAttempt) {
+            self.next_attempt += 1;
+        }
         AttemptId { owner, epoch: self.config.epoch, counter }
     }
 

@@ -16,6 +16,8 @@ use protocol::record::{
 };
 use protocol::worker::{Delivered, Outcome};
 
+use crate::planted::{self, Bug};
+
 /// An unfinished invocation.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stored {
@@ -267,6 +269,9 @@ impl State {
         if let Some(time) = resolved.committed {
             self.write_cells(&row.writes, time, changes);
             for (to, body) in row.messages {
+                if planted::is(Bug::ForgottenSend) {
+                    continue;
+                }
                 self.send(to, body, changes);
             }
         }
@@ -303,7 +308,8 @@ impl State {
 
     fn write_cells(&mut self, writes: &[CellWrite], time: u64, changes: &mut Changes) {
         self.meta.time = self.meta.time.max(time);
-        for write in writes {
+        let left_out = usize::from(planted::is(Bug::PartialStep) && writes.len() > 1);
+        for write in &writes[..writes.len() - left_out] {
             let row = write.put.as_ref().map(|put| {
                 let written = Stamp { time, counter: put.counter };
                 let inserted = put.inserted.unwrap_or(written);
@@ -318,7 +324,8 @@ impl State {
 
     /// Is this message of `from` taken in already?
     pub(crate) fn accepted(&self, from: PartitionId, seq: u64) -> bool {
-        self.inbox.get(&from).is_some_and(|inbox| seq < inbox.below || inbox.above.binary_search(&seq).is_ok())
+        let below = |inbox: &InboxRow| seq < inbox.below && !planted::is(Bug::InboxMoved);
+        self.inbox.get(&from).is_some_and(|inbox| below(inbox) || inbox.above.binary_search(&seq).is_ok())
     }
 
     /// Lowest sequence number to `to` that is not settled.

@@ -18,6 +18,7 @@ use crate::io::{Effect, Turn};
 use crate::live::{AfterFreeze, Cancel, Freezing, Pending, Phase, Preparing, Transaction};
 use crate::locks::join;
 use crate::partition::Partition;
+use crate::planted::{self, Bug};
 use crate::results::decided;
 
 impl Partition {
@@ -218,7 +219,10 @@ impl Partition {
             }
             return;
         }
-        let others: BTreeSet<PartitionId> = self.others().into_iter().collect();
+        let mut others: BTreeSet<PartitionId> = self.others().into_iter().collect();
+        if planted::is(Bug::NoFreeze) {
+            others.clear();
+        }
         let keeps_coroutine = matches!(then, AfterFreeze::Rollback | AfterFreeze::Doomed(_));
         if !keeps_coroutine {
             self.drop_coroutine(id, turn);

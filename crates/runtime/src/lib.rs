@@ -26,6 +26,7 @@ mod maintenance;
 pub mod metrics;
 mod network;
 mod node;
+pub mod planted;
 mod recovery;
 mod rows;
 mod shared;

@@ -86,7 +86,7 @@ impl SteppedNode {
             retention: u64::try_from(config.retention.as_micros()).unwrap_or(u64::MAX),
             invocations_max: config.invocations_max,
             evict_at_suspension,
-            one_log: owned.len() == usize::from(config.partitions),
+            same_log: owned.clone(),
             ..Config::default()
         };
         let first = PartitionId(owned.start);

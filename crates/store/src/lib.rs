@@ -24,6 +24,7 @@ pub mod fjall_state;
 pub mod limits;
 pub mod log;
 pub mod memory;
+pub mod planted;
 pub mod state;
 
 pub use crate::{

@@ -1,8 +1,8 @@
 //! One partition, one method: counters.
 
-use crate::program::{Def, Expr, Stmt, app, arg, def, reg, service};
 use crate::seeds::for_seeds;
 use crate::world::{Options, World, call};
+use sim::program::{Def, Expr, Stmt, app, arg, def, reg, service};
 
 /// Adds to one entry and returns the new value.
 pub fn add() -> Def {
@@ -14,7 +14,7 @@ pub fn add() -> Def {
     def("add", body).routed(0)
 }
 
-fn counter() -> crate::program::App {
+fn counter() -> sim::program::App {
     let get = def("get", vec![Stmt::Get(0, "counts", Some(arg(0))), Stmt::Return(reg(0))]).routed(0).read_only();
     let total = vec![
         Stmt::Get(0, "total", None),

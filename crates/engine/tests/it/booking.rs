@@ -3,8 +3,8 @@
 
 use protocol::PartitionId;
 
-use crate::program::{App, Block, Expr, Stmt, app, arg, block, def, entity, on, reg, service, to};
 use crate::world::{Options, World, call};
+use sim::program::{App, Block, Expr, Stmt, app, arg, block, def, entity, on, reg, service, to};
 
 fn nothing() -> Block {
     block(vec![])

@@ -5,9 +5,9 @@ use std::rc::Rc;
 use engine::Reply;
 use protocol::problem::Code;
 
-use crate::program::{App, Expr, Stmt, app, arg, block, def, entity, on, reg, service, to};
 use crate::seeds::for_seeds;
 use crate::world::{Options, Wish, World, ask, call};
+use sim::program::{App, Expr, Stmt, app, arg, block, def, entity, on, reg, service, to};
 
 const LONG: i64 = 20_000_000;
 

@@ -1,11 +1,11 @@
 //! Turns of entities: one operation at a time over suspensions and restarts, re-entry, circles.
 
-use crate::program::{App, Expr, Stmt, app, arg, block, def, entity, on, reg, service, to};
 use crate::seeds::for_seeds;
 use crate::world::{Options, World, ask, call};
+use sim::program::{App, Expr, Stmt, app, arg, block, def, entity, on, reg, service, to};
 
 /// Reads, does something that suspends, then writes: an update is lost if turns are not kept.
-fn slow(name: &'static str, between: Vec<Stmt>) -> crate::program::Def {
+fn slow(name: &'static str, between: Vec<Stmt>) -> sim::program::Def {
     let mut body = vec![Stmt::Get(0, "n", None)];
     body.extend(between);
     body.extend([Stmt::Put("n", None, reg(0) + Expr::Int(1)), Stmt::Return(reg(0) + Expr::Int(1))]);

@@ -3,9 +3,9 @@
 use protocol::cell::kind;
 use protocol::problem::Code;
 
-use crate::program::{App, Expr, Stmt, app, arg, def, reg, service};
 use crate::seeds::for_seeds;
 use crate::world::{Options, Wish, World, call};
+use sim::program::{App, Expr, Stmt, app, arg, def, reg, service};
 
 fn shop() -> App {
     let buy = vec![

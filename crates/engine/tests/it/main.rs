@@ -11,14 +11,9 @@ mod booking;
 mod checks;
 mod control;
 mod entities;
-mod history;
 mod keys;
-#[allow(dead_code, reason = "the language of tests is larger than what the present ones say")]
-mod program;
-mod rng;
 mod seeds;
 mod tasks;
 mod transactions;
-mod worker;
 #[allow(dead_code, reason = "the language of tests is larger than what the present ones say")]
 mod world;

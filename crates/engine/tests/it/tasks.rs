@@ -1,8 +1,8 @@
 //! Tasks and races: a result is recorded once whatever dies, tries follow the policy, nothing is left behind.
 
-use crate::program::{App, Expr, Stmt, app, arg, block, def, entity, on, reg, service, to};
 use crate::seeds::for_seeds;
 use crate::world::{Options, Wish, World, ask};
+use sim::program::{App, Expr, Stmt, app, arg, block, def, entity, on, reg, service, to};
 
 const LONG: i64 = 20_000_000;
 

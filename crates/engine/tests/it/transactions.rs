@@ -1,10 +1,10 @@
 //! Transactions and steps over several partitions: siblings, joined parts, sends, order of insertion, opacity, and
 //! what replies rest on.
 
-use crate::program::{App, Def, Expr, Stmt, Target, app, arg, block, def, reg, service, to};
 use crate::seeds::for_seeds;
-use crate::worker::alarms;
 use crate::world::{Options, Wish, World, call};
+use sim::coroutine::alarms;
+use sim::program::{App, Def, Expr, Stmt, Target, app, arg, block, def, reg, service, to};
 
 /// Two maps of numbers, `x` and `y`, and the shapes of transactions over them.
 fn store() -> App {

@@ -19,9 +19,10 @@ use protocol::record::Record;
 use protocol::worker::{FromWorker, Outcome, Resume, Slice, Start, StepStatus};
 use protocol::{Value, msgpack, record};
 
-use crate::program::{App, encode_int};
-use crate::rng::Rng;
-use crate::worker::{Coroutine, Progress, Seen, decode_result};
+use sim::coroutine::{Coroutine, Progress, decode_result};
+use sim::program::{App, encode_int};
+use sim::recorder::Witness;
+use sim::rng::Rng;
 
 type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -358,7 +359,7 @@ impl World {
             retention: self.options.retention,
             invocations_max: self.options.invocations_max,
             evict_at_suspension: self.options.evict,
-            one_log: !self.options.logs,
+            same_log: if self.options.logs { id.0..id.0 + 1 } else { 0..self.options.partitions },
         };
         Partition::new(config, self.deployment.clone())
     }
@@ -690,7 +691,7 @@ impl World {
         match task {
             Task::Start(start) => {
                 *self.steps_run.entry(start.invocation).or_default() += 1;
-                let (coroutine, progress) = Coroutine::start(&self.app, &start);
+                let (coroutine, progress) = Coroutine::start(&self.app, &start, &Witness::default());
                 self.progress(index, partition, coroutine, progress);
             }
             Task::Resume(resume) => {
@@ -1244,7 +1245,7 @@ impl World {
             for (key, row) in self.rows(id) {
                 if let Some(cell) = CellKey::from_row(key).filter(|cell| Some(cell.field) == number) {
                     let row: protocol::cell::CellRow = record::decode(row, "cell").unwrap();
-                    found.push((cell, crate::program::decode_int(&row.value)));
+                    found.push((cell, sim::program::decode_int(&row.value)));
                 }
             }
         }
@@ -1266,19 +1267,12 @@ impl World {
     /// The number that a request gave, or the class of its exception.
     pub fn result(&self, index: usize) -> Result<i64, String> {
         match &self.requests[index].state {
-            Wish::Done(Reply::Done { outcome: Outcome::Value(bytes), .. }) => Ok(decode_result(bytes).0),
+            Wish::Done(Reply::Done { outcome: Outcome::Value(bytes), .. }) => Ok(decode_result(bytes).number),
             Wish::Done(Reply::Done { outcome: Outcome::Exception(bytes), .. }) => {
                 Err(protocol::message::Exception::from_value(bytes).class)
             }
             Wish::Done(Reply::Problem { code, .. }) => Err(code.as_str().to_owned()),
             other => Err(format!("{other:?}")),
-        }
-    }
-
-    pub fn trace_of(&self, index: usize) -> Vec<Seen> {
-        match &self.requests[index].state {
-            Wish::Done(Reply::Done { outcome: Outcome::Value(bytes), .. }) => decode_result(bytes).1,
-            _ => Vec::new(),
         }
     }
 

@@ -10,6 +10,7 @@ use store::{Log, LogError};
 
 use super::{Driver, Event};
 use crate::error::NodeError;
+use crate::planted::{self, Bug};
 use crate::rows::writer::Batch;
 use crate::shared::{Phase, add, set};
 
@@ -109,9 +110,10 @@ impl Driver {
         self.durable = durable;
         settle(&mut self.in_log, &mut self.in_log_bytes, durable);
         self.release();
-        let rows = self.overlay.take(durable);
+        let ahead = if planted::is(Bug::StateAhead) { Position(self.next.0 - 1) } else { durable };
+        let rows = self.overlay.take(ahead);
         if !rows.is_empty() {
-            self.parts.writer.write(Batch { durable, rows, advance: false });
+            self.parts.writer.write(Batch { durable: ahead, rows, advance: false });
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ use store::LogRecord;
 
 use super::Driver;
 use crate::api::Answer;
+use crate::planted::{self, Bug};
 use crate::rows::Row;
 use crate::rows::query::{self, Rows};
 
@@ -54,6 +55,7 @@ impl Driver {
             }
             Effect::Send { to, after, message } => {
                 let network = Arc::clone(&self.parts.network);
+                let after = if planted::is(Bug::MessageBeforeDurable) { Position(0) } else { after };
                 self.hold(after, move || network.send(partition, to, message));
             }
             Effect::Load { ticket, query } => loads.push((ticket, query)),
@@ -62,7 +64,9 @@ impl Driver {
                 self.hold(after, move || sink.output(invocation, &method, &lines));
             }
             Effect::Notice(text) => self.parts.sink.notice(&text),
-            Effect::StartTask(start) if start.after <= self.durable => self.parts.tasks.start(partition, *start),
+            Effect::StartTask(start) if start.after <= self.durable || planted::is(Bug::TaskBeforeDurable) => {
+                self.parts.tasks.start(partition, *start)
+            }
             Effect::StartTask(start) => {
                 self.tasks_held.insert((start.after, partition, start.run), *start);
             }

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use super::Driver;
 use crate::api::{Answer, Place, Refusal};
 use crate::error::NodeError;
+use crate::planted::{self, Bug};
 
 type Asked<T> = oneshot::Sender<T>;
 
@@ -59,6 +60,7 @@ impl Driver {
 
     /// Answers whoever waits for a token, once what the answer rests on is durable.
     pub(super) fn answer(&mut self, token: Token, after: Position, answer: Answer) {
+        let after = if planted::is(Bug::ReplyBeforeDurable) { Position(0) } else { after };
         if let Some((_, asked)) = self.tokens.remove(&token) {
             self.hold(after, move || tell(asked, answer));
         }

@@ -20,6 +20,7 @@ use super::{
 use crate::{
     limits::BATCH_BYTES_MAX,
     log::{LogError, LogRecord, Lsn},
+    planted::{self, Bug},
 };
 
 /// Writes are filled up with zeros to this boundary: overwriting a whole page needs no read of its old content.
@@ -181,7 +182,9 @@ impl Committer {
     }
 
     fn sync(&mut self, written: &Written) -> Result<(), LogError> {
-        self.segment.file.sync().map_err(|error| self.failed("syncing", &error))?;
+        if !planted::is(Bug::WatermarkBeforeSync) {
+            self.segment.file.sync().map_err(|error| self.failed("syncing", &error))?;
+        }
         let Written { count, cost, extent } = *written;
         self.offset += extent;
         self.next = Cursor { position: self.next.position + count as Lsn, sequence: self.next.sequence + 1 };

@@ -39,6 +39,7 @@ use crate::{
     disk::Disk,
     limits,
     log::{DurableCallback, Log, LogError, LogIter, LogLimits, LogRecord, LogStats, Lsn},
+    planted::{self, Bug},
 };
 
 pub use self::stepped::Did;
@@ -228,7 +229,8 @@ impl Log for FileLog {
 
     fn trim(&self, below: Lsn) -> Result<(), LogError> {
         // Only durable records can be given up: the segments of later ones are still being written.
-        let below = below.min(self.durable() + 1);
+        let ahead = planted::is(Bug::TrimAhead);
+        let below = if ahead { self.durable() + 1 } else { below.min(self.durable() + 1) };
         let mut meta = lock(&self.shared.meta);
         let Some(start) = self.shared.start_after_trim(below) else { return Ok(()) };
         let trimmed = Meta {

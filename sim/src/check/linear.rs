@@ -1,0 +1,134 @@
+//! Linearizability of single cells, from what clients saw alone: the requests of each key have an order in which each
+//! of them gives the answer that it gave, and that agrees with real time. A request without an answer took effect once
+//! at any later time, or never.
+//!
+//! The search tries every request that may come next and remembers, per key, which sets of done requests have led
+//! nowhere with which value.
+
+use std::collections::{BTreeMap, HashSet};
+
+use crate::world::World;
+use crate::world::clients::{Request, Stage};
+
+/// Service with one number per key: `get(key)`, `put(key, number)`, `add(key, number)`; `add` and `put` give the number
+/// that was there before.
+pub const SERVICE: &str = "Register";
+
+/// Positions visited for one key, beyond which the checker says that it cannot tell.
+const VISITS_MAX: usize = 2_000_000;
+
+#[derive(Clone, Debug)]
+struct Op {
+    /// For people.
+    #[expect(dead_code, reason = "its text is shown")]
+    request: usize,
+    method: &'static str,
+    number: i64,
+    asked: u64,
+    /// When it was answered, and what.
+    answer: Option<(u64, i64)>,
+}
+
+impl Op {
+    /// What the register has afterwards, if the answer fits.
+    fn act(&self, value: i64) -> Option<i64> {
+        let after = match self.method {
+            "get" => value,
+            "put" => self.number,
+            _ => value + self.number,
+        };
+        let fits = self.answer.is_none_or(|(_, answer)| answer == value);
+        fits.then_some(after)
+    }
+}
+
+pub fn check(world: &World) -> Result<(), String> {
+    let mut keys: BTreeMap<i64, Vec<Op>> = BTreeMap::new();
+    for (index, request) in world.requests.iter().enumerate() {
+        if let Some((key, op)) = op(index, request) {
+            keys.entry(key).or_default().push(op);
+        }
+    }
+    keys.into_iter().try_for_each(|(key, ops)| judge(key, &ops))
+}
+
+fn op(index: usize, request: &Request) -> Option<(i64, Op)> {
+    let wish = &request.wish;
+    if wish.service != SERVICE || request.asked == 0 {
+        return None;
+    }
+    let answer = request.value().map(|value| (request.answered.unwrap_or(u64::MAX), value.number));
+    if answer.is_none() && (wish.method == "get" || request.stage != Stage::Lost) {
+        return None;
+    }
+    let number = wish.args.get(1).copied().unwrap_or(0);
+    Some((wish.args[0], Op { request: index, method: wish.method, number, asked: request.asked, answer }))
+}
+
+fn judge(key: i64, ops: &[Op]) -> Result<(), String> {
+    let mut dead: HashSet<(Vec<u64>, i64)> = HashSet::new();
+    let mut done = vec![0_u64; ops.len().div_ceil(64)];
+    if search(ops, &mut done, 0, &mut dead) || dead.len() >= VISITS_MAX {
+        return Ok(());
+    }
+    let text: String = ops.iter().map(|op| format!("\n  {op:?}")).collect();
+    Err(format!("the requests of key {key} have no order that explains their answers:{text}"))
+}
+
+fn search(ops: &[Op], done: &mut Vec<u64>, value: i64, dead: &mut HashSet<(Vec<u64>, i64)>) -> bool {
+    let open = |done: &[u64], index: usize| done[index / 64] & (1 << (index % 64)) == 0;
+    let answered = |index: &usize| ops[*index].answer.is_some();
+    if (0..ops.len()).filter(answered).all(|index| !open(done, index)) {
+        return true;
+    }
+    if dead.len() >= VISITS_MAX || dead.contains(&(done.clone(), value)) {
+        return false;
+    }
+    let answers = (0..ops.len()).filter(|index| open(done, *index)).filter_map(|index| ops[index].answer);
+    let first = answers.map(|(time, _)| time).min().unwrap_or(u64::MAX);
+    for index in 0..ops.len() {
+        if !open(done, index) || ops[index].asked > first {
+            continue;
+        }
+        if let Some(after) = ops[index].act(value) {
+            done[index / 64] |= 1 << (index % 64);
+            if search(ops, done, after, dead) {
+                return true;
+            }
+            done[index / 64] &= !(1 << (index % 64));
+        }
+    }
+    dead.insert((done.clone(), value));
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn op(method: &'static str, number: i64, asked: u64, answer: Option<(u64, i64)>) -> Op {
+        Op { request: 0, method, number, asked, answer }
+    }
+
+    #[test]
+    fn an_order_is_found() {
+        let ops = [op("add", 1, 1, Some((10, 1))), op("add", 1, 2, Some((9, 0))), op("get", 0, 11, Some((12, 2)))];
+        assert_eq!(judge(0, &ops), Ok(()));
+    }
+
+    #[test]
+    fn a_lost_update_and_a_stale_read_are_seen() {
+        let lost = [op("add", 1, 1, Some((10, 0))), op("add", 1, 2, Some((9, 0)))];
+        assert!(judge(0, &lost).is_err());
+        let stale = [op("put", 5, 1, Some((2, 0))), op("get", 0, 3, Some((4, 0)))];
+        assert!(judge(0, &stale).is_err());
+    }
+
+    #[test]
+    fn what_was_not_answered_may_have_happened() {
+        let ops = [op("put", 5, 1, None), op("get", 0, 3, Some((4, 0))), op("get", 0, 5, Some((6, 5)))];
+        assert_eq!(judge(0, &ops), Ok(()));
+        let back = [op("put", 5, 1, None), op("get", 0, 3, Some((4, 5))), op("get", 0, 5, Some((6, 0)))];
+        assert!(judge(0, &back).is_err());
+    }
+}

@@ -1,0 +1,26 @@
+//! The simulator: one seed rules clock, network, disks, workers, clients and crashes, and checkers judge what happened.
+//!
+//! What runs here is what runs in production: the engine, the driver with its overlay, worker pools and recovery, the
+//! file log with its committer and allocator. What is played instead: sockets, processes and threads, the state store
+//! (any prefix of its batches since the last checkpoint survives a crash), and Python, in whose place scripted services
+//! run. How the parts relate:
+//!
+//! - [`plan`] is what a seed decides beforehand, [`world`] is what then happens.
+//! - [`program`] is a language of scripted services and [`coroutine`] runs it as a worker would; [`workload`] has the
+//!   services and what clients want of them.
+//! - [`recorder`] sees what user code saw, [`chronicle`] what logs were given: the evidence of [`check`].
+//! - [`seeds`] runs many seeds; `planted` (a feature) shows that checkers find bugs.
+#![allow(missing_docs, reason = "names of a test bed")]
+
+pub mod check;
+pub mod chronicle;
+pub mod coroutine;
+pub mod plan;
+#[cfg(feature = "planted")]
+pub mod planted;
+pub mod program;
+pub mod recorder;
+pub mod rng;
+pub mod seeds;
+pub mod workload;
+pub mod world;

@@ -1,0 +1,158 @@
+//! What a seed decides before anything happens: the shape of the world, how fast its parts are, and its faults.
+
+use std::ops::Range;
+
+use crate::rng::Rng;
+use crate::workload::Workload;
+
+/// One thing that goes wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The machine loses what was not synced.
+    PowerLoss(usize),
+    /// The process dies; its files stay as they are.
+    ProcessCrash(usize),
+    /// A worker dies.
+    KillWorker(usize),
+    /// A task worker dies.
+    KillTaskWorker(usize),
+    /// The so-manieth change to the disk from now on goes wrong.
+    Disk(usize, u64, store::faulty::Fault),
+    /// For so long no space is left.
+    DiskFull(usize, u64),
+    /// For so long nothing is synced.
+    Stall(usize, u64),
+    /// For so long workers are slow by this factor.
+    SlowWorkers(usize, u64, u64),
+    /// The wall clock is wrong by so much.
+    ClockJump(usize, i64),
+    /// The process starts again at once in the middle of its recovery.
+    CrashInRecovery(usize, u64),
+}
+
+/// The world of a seed.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub seed: u64,
+    pub workload: Workload,
+    pub partitions: u16,
+    /// Partitions of each node; one log each.
+    pub nodes: Vec<Range<u16>>,
+    pub workers: usize,
+    pub task_workers: usize,
+    pub round_inputs_max: usize,
+    pub evict: bool,
+    /// Microseconds.
+    pub retention: u64,
+    pub invocations_max: usize,
+    pub clients: usize,
+    /// Typical times in microseconds.
+    pub write: u64,
+    pub sync: u64,
+    pub apply: u64,
+    pub checkpoint: u64,
+    pub net: u64,
+    pub step: u64,
+    pub think: u64,
+    /// One of so many requests, or of replies, is lost; 0: none.
+    pub lossy: u64,
+    /// Requests are sent twice, messages between nodes arrive twice.
+    pub duplicates: bool,
+    /// A link is slower by this factor.
+    pub slow_link: u64,
+    pub faults: Vec<(u64, Fault)>,
+}
+
+/// A retention that a run waits for, in microseconds: longer than any client waits before it asks again.
+pub const SHORT_RETENTION: u64 = 120_000_000;
+
+/// When faults stop, in microseconds.
+pub const FAULTS_END: u64 = 3_000_000;
+
+impl Plan {
+    /// The world of a seed.
+    pub fn new(seed: u64, workload: Option<Workload>) -> Self {
+        let mut rng = Rng::new(seed);
+        let chosen = *rng.pick(Workload::ALL);
+        let partitions = rng.range(1, 6) as u16;
+        let nodes = nodes(&mut rng, partitions);
+        let fast = rng.once_in(3);
+        let mut plan = Self {
+            seed,
+            workload: workload.unwrap_or(chosen),
+            partitions,
+            workers: rng.range(1, 4) as usize,
+            task_workers: rng.range(1, 3) as usize,
+            round_inputs_max: *rng.pick(&[1, 2, 5, 20, 64]),
+            evict: rng.once_in(4),
+            retention: if rng.once_in(4) { SHORT_RETENTION } else { 86_400_000_000 },
+            invocations_max: if rng.once_in(8) { 3 } else { 100_000 },
+            clients: rng.range(2, 8) as usize,
+            write: 20,
+            sync: if fast { 100 } else { *rng.pick(&[400, 2_000, 20_000]) },
+            apply: *rng.pick(&[50, 500, 20_000]),
+            checkpoint: *rng.pick(&[5_000, 100_000, 1_000_000]),
+            net: *rng.pick(&[50, 300, 1_000]),
+            step: *rng.pick(&[30, 100, 1_000]),
+            think: *rng.pick(&[10, 1_000, 20_000]),
+            lossy: *rng.pick(&[0, 0, 30, 8]),
+            duplicates: rng.once_in(2),
+            slow_link: *rng.pick(&[1, 1, 5, 20]),
+            faults: Vec::new(),
+            nodes,
+        };
+        plan.faults = plan.draw_faults(&mut rng);
+        plan
+    }
+
+    fn draw_faults(&self, rng: &mut Rng) -> Vec<(u64, Fault)> {
+        let count = if rng.once_in(5) { 0 } else { rng.range(1, 9) };
+        let span = *rng.pick(&[20_000, 200_000, FAULTS_END]);
+        let mut faults: Vec<_> = (0..count).map(|_| (rng.below(span), self.draw_fault(rng))).collect();
+        faults.sort_by_key(|(at, _)| *at);
+        faults
+    }
+
+    fn draw_fault(&self, rng: &mut Rng) -> Fault {
+        let node = rng.below(self.nodes.len() as u64) as usize;
+        let long = *rng.pick(&[2_000, 50_000, 1_000_000]);
+        match rng.below(14) {
+            0..=2 => Fault::PowerLoss(node),
+            3 => Fault::ProcessCrash(node),
+            4 | 5 => Fault::KillWorker(node),
+            6 => Fault::KillTaskWorker(node),
+            7 => Fault::Disk(node, rng.below(20), store::faulty::Fault::Crash),
+            8 => Fault::Disk(node, rng.below(20), store::faulty::Fault::Torn(rng.below(3_000) as usize)),
+            9 => Fault::Disk(node, rng.below(20), store::faulty::Fault::Error(std::io::ErrorKind::Other)),
+            10 => Fault::DiskFull(node, long),
+            11 => Fault::Stall(node, long),
+            12 => Fault::SlowWorkers(node, long, *rng.pick(&[20, 1_000, 1_000_000])),
+            _ if rng.once_in(2) => Fault::CrashInRecovery(node, rng.below(12)),
+            _ => Fault::ClockJump(node, rng.range(0, 20_000_000) as i64 - 10_000_000),
+        }
+    }
+
+    /// The node that has a partition.
+    pub fn node_of(&self, partition: u16) -> usize {
+        self.nodes.iter().position(|owned| owned.contains(&partition)).expect("each partition has a node")
+    }
+}
+
+/// One node for all, one for each, or anything between.
+fn nodes(rng: &mut Rng, partitions: u16) -> Vec<Range<u16>> {
+    let cut_at_each = match rng.below(3) {
+        0 => 0,
+        1 => 1,
+        _ => 2,
+    };
+    let mut nodes = Vec::new();
+    let mut start = 0;
+    for next in 1..partitions {
+        if cut_at_each == 1 || cut_at_each == 2 && rng.once_in(2) {
+            nodes.push(start..next);
+            start = next;
+        }
+    }
+    nodes.push(start..partitions);
+    nodes
+}
