@@ -17,7 +17,7 @@ use protocol::worker::{
 use protocol::{Value, msgpack};
 
 use crate::program::{
-    App, Block, Expr, REGISTERS, Stmt, Target, decode_int, decode_version, encode_int, encode_version,
+    App, Block, Expr, FIRST, REGISTERS, Stmt, Target, decode_int, decode_version, encode_int, encode_version,
 };
 use crate::recorder::{Reading, Unit, Witness, detached};
 
@@ -806,10 +806,16 @@ async fn gather(run: &Run, branch: &Branch, calls: &[(usize, Target)], any: bool
                 return Poll::Ready(Err(End::Raise(bytes)));
             }
         }
-        let there: Vec<String> =
-            waiting.keys().filter(|position| run.borrow().outcomes.contains_key(*position)).cloned().collect();
+        let there: Vec<String> = {
+            let run = run.borrow();
+            let arrived = run.arrived.iter().filter(|position| run.outcomes.contains_key(*position));
+            arrived.filter(|position| waiting.contains_key(*position)).cloned().collect()
+        };
         for position in there {
             let into = waiting.remove(&position).unwrap_or_default();
+            if waiting.len() + 1 == calls.len() {
+                run.borrow_mut().registers[FIRST] = into as i64;
+            }
             let taken = run.borrow_mut().outcomes.remove(&position);
             match taken {
                 Some(Outcome::Value(bytes)) => take_result(run, into, &bytes),

@@ -41,6 +41,10 @@ pub struct Plan {
     pub workers: usize,
     pub task_workers: usize,
     pub round_inputs_max: usize,
+    /// Small, so that segments change often.
+    pub segment_bytes: u64,
+    /// Time between two checkpoints, each with a trim.
+    pub maintenance: u64,
     pub evict: bool,
     /// Microseconds.
     pub retention: u64,
@@ -84,6 +88,8 @@ impl Plan {
             workers: rng.range(1, 4) as usize,
             task_workers: rng.range(1, 3) as usize,
             round_inputs_max: *rng.pick(&[1, 2, 5, 20, 64]),
+            segment_bytes: 128 * 1024,
+            maintenance: *rng.pick(&[20_000, 300_000, 10_000_000]),
             evict: rng.once_in(4),
             retention: if rng.once_in(4) { SHORT_RETENTION } else { 86_400_000_000 },
             invocations_max: if rng.once_in(8) { 3 } else { 100_000 },
@@ -101,6 +107,9 @@ impl Plan {
             faults: Vec::new(),
             nodes,
         };
+        if plan.round_inputs_max <= 5 {
+            plan.segment_bytes = 32 * 1024;
+        }
         plan.faults = plan.draw_faults(&mut rng);
         plan
     }

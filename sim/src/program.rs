@@ -13,6 +13,9 @@ use protocol::{DeploymentId, Value, msgpack};
 /// Number of registers of an invocation; all its branches share them.
 pub const REGISTERS: usize = 32;
 
+/// Register that says which call of the last [`Stmt::Gather`] answered first, by the register of its result.
+pub const FIRST: usize = REGISTERS - 1;
+
 /// A number.
 #[derive(Clone, Debug)]
 pub enum Expr {

@@ -1,10 +1,13 @@
 //! No dirty read left the system: what a reply rests on, read or written, directly or through calls, is durable when
-//! the reply leaves.
+//! the reply leaves; and a task begins when the record that asks for it is.
 
 use engine::Reply;
+use protocol::record::{Body, OpRow, OpRowKind};
 use protocol::worker::Outcome;
+use store::Log;
 
 use super::{Firm, firmness_in_unit};
+use crate::chronicle;
 use crate::coroutine::decode_result;
 use crate::world::World;
 
@@ -32,4 +35,16 @@ pub fn reply(world: &World, request: usize, reply: &Reply) -> Result<(), String>
         }
     }
     Ok(())
+}
+
+/// Judges a task at the moment when it begins: the record that asks for it is durable.
+pub fn task(world: &World, node: usize, args: &[u8]) -> Result<(), String> {
+    let chronicle = chronicle::lock(&world.machines[node].chronicle);
+    let durable = world.machines[node].up.as_ref().map_or(0, |up| up.log.durable());
+    let asks = |op: &OpRow| matches!(&op.kind, OpRowKind::Task(call) if call.args == args);
+    let asked = chronicle.entries().any(|(position, entry)| match &entry.record.body {
+        Body::Step(step) if position <= durable => step.journal.iter().flat_map(|row| &row.ops).any(asks),
+        _ => false,
+    });
+    if asked { Ok(()) } else { Err("a task has begun, and no durable record asks for it".to_owned()) }
 }

@@ -100,6 +100,48 @@ fn audit() -> Def {
     def("audit", vec![Stmt::Tx(body), Stmt::Return(sum)])
 }
 
+/// `Bank.add(name, amount)`, one of several side by side.
+fn add() -> Def {
+    let body = vec![Stmt::Get(0, "book", Some(arg(0))), Stmt::Put("book", Some(arg(0)), reg(0) + arg(1))];
+    def("add", body).routed(0)
+}
+
+/// Siblings of one transaction change one entry: nothing of it remains if none of them is lost.
+fn churn() -> Def {
+    let to_entry = |into: usize, by: Expr| (into, to("Bank", "add", vec![arg(0), by]));
+    let minus = Expr::Int(0) - arg(2);
+    let body = block(vec![Stmt::Gather(
+        vec![to_entry(0, arg(2)), to_entry(1, minus.clone()), to_entry(2, arg(2)), to_entry(3, minus)],
+        false,
+    )]);
+    def("churn", vec![Stmt::Tx(body), Stmt::Return(1.into())])
+}
+
+/// `Bank.letter(name, amount)` counts what came.
+fn letter() -> Def {
+    let body = vec![Stmt::Get(0, "letters", Some(arg(0))), Stmt::Put("letters", Some(arg(0)), reg(0) + arg(1))];
+    def("letter", body).routed(0)
+}
+
+/// Counts a letter and sends one that takes it back, at the home of the name.
+fn forward() -> Def {
+    let body = vec![
+        Stmt::Get(0, "letters", Some(arg(0))),
+        Stmt::Put("letters", Some(arg(0)), reg(0) + arg(2)),
+        Stmt::Send(to("Bank", "letter", vec![arg(1), Expr::Int(0) - arg(2)])),
+    ];
+    def("forward", body).routed(0)
+}
+
+/// A transaction in which others send.
+fn post() -> Def {
+    let body = block(vec![
+        Stmt::Call(0, to("Bank", "forward", vec![arg(0), arg(1), arg(2)])),
+        Stmt::Call(1, to("Bank", "forward", vec![arg(1), arg(0), arg(2)])),
+    ]);
+    def("post", vec![Stmt::Tx(body), Stmt::Return(1.into())])
+}
+
 /// Scans the bank's own field in one step.
 fn total() -> Def {
     def("total", vec![Stmt::Sum(0, 1, "book"), Stmt::Return(reg(0))]).read_only()
@@ -132,8 +174,13 @@ pub fn bank() -> App {
         total(),
         Def { name: "total_unforeseen", ..total().unforeseen() },
         total_twice(),
+        add(),
+        churn(),
+        letter(),
+        forward(),
+        post(),
     ];
-    app(vec![account, service("Bank", vec![("book", true)], methods)])
+    app(vec![account, service("Bank", vec![("book", true), ("letters", true)], methods)])
 }
 
 /// Methods that return a sum.
@@ -153,6 +200,8 @@ pub(super) fn build(rng: &mut Rng) -> (App, Vec<Wish>) {
         "total",
         "total_unforeseen",
         "total_twice",
+        "churn",
+        "post",
     ];
     let count = rng.range(20, 60);
     let wishes = (0..count)
@@ -173,7 +222,7 @@ pub(super) fn check(world: &World) -> Result<(), String> {
             return Err(format!("request {index}, {}, saw {sum} made or lost", request.wish.method));
         }
     }
-    for field in ["funds", "book"] {
+    for field in ["funds", "book", "letters"] {
         let sum: i64 = world.entries(field).iter().map(|(_, number)| number).sum();
         if sum != 0 {
             return Err(format!("{sum} was made or lost in {field}"));

@@ -1,7 +1,7 @@
 //! Random programs: call graphs with fan-out, chains, transactions that abort at random, entities, sleeps and one-way
 //! calls. Each root counts its request in a ledger.
 
-use crate::program::{App, Expr, Stmt, Target, app, arg, block, def, entity, on, reg, service, to};
+use crate::program::{App, Expr, FIRST, Stmt, Target, app, arg, block, def, entity, on, reg, service, to};
 use crate::rng::Rng;
 use crate::world::clients::{Wish, call};
 
@@ -54,6 +54,10 @@ fn calls(rng: &mut Rng, deep: bool, inside: bool) -> Vec<Stmt> {
             3 | 4 => {
                 let parts = (0..rng.range(2, 4)).map(|n| (n as usize, any_call(rng, deep))).collect();
                 body.push(Stmt::Gather(parts, rng.once_in(2)));
+                // What comes next depends on who was first.
+                let (one, other) = (leaf_call(rng), leaf_call(rng));
+                let choice = |target| block(vec![Stmt::Call(6, target)]);
+                body.push(Stmt::If(reg(FIRST), choice(one), choice(other)));
             }
             5 => {
                 let branch = |rng: &mut Rng| {

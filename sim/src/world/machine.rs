@@ -20,9 +20,6 @@ use crate::chronicle::{self, Watched};
 use crate::plan::Plan;
 use crate::rng::Rng;
 
-/// Small, so that segments change often.
-const SEGMENT_BYTES: u64 = 128 * 1024;
-
 /// Messages that nodes have handed over.
 pub type Outbox = Arc<Mutex<Vec<(PartitionId, PartitionId, Message)>>>;
 
@@ -61,6 +58,8 @@ pub struct Up {
     pub writing: bool,
     pub covering: bool,
     pub written: u64,
+    /// When the next checkpoint is due.
+    pub maintain_at: u64,
 }
 
 /// One machine.
@@ -103,7 +102,7 @@ impl Machine {
         }
         let owned = plan.nodes[index].clone();
         let options = FileLogOptions {
-            segment_bytes: SEGMENT_BYTES,
+            segment_bytes: plan.segment_bytes,
             log_id: Some(index as u64 + 1),
             ..FileLogOptions::default()
         };
@@ -155,6 +154,7 @@ impl Machine {
             writing: false,
             covering: false,
             written: 0,
+            maintain_at: 0,
         });
         Ok(())
     }

@@ -441,7 +441,10 @@ impl World {
         let commits = !up.committing && up.log.tail() > up.log.durable();
         let allocates = !up.allocating && up.log.wants_segment();
         let writes = !up.writing && up.node.durable().0 > up.written;
-        let maintains = up.node.wants_maintenance();
+        let maintains = up.node.wants_maintenance() || now >= up.maintain_at;
+        if maintains {
+            up.maintain_at = now + self.plan.maintenance;
+        }
         up.committing |= commits;
         up.allocating |= allocates;
         up.writing |= writes;

@@ -11,6 +11,7 @@ use runtime::stepped::{Death, WorkerEvent, WorkerId};
 
 use super::process::{Kind, Process, started};
 use super::{Event, World};
+use crate::check;
 use crate::coroutine::{Coroutine, Progress};
 use crate::recorder::Witness;
 
@@ -168,6 +169,9 @@ impl World {
         let (errand, run) = (errand_of(&task.args), task.run.0);
         *self.errands.begun.entry(errand).or_default() += 1;
         self.trace(|| format!("node {node} {worker:?}: task {errand}, run {run}"));
+        if let Err(text) = check::dirty::task(self, node, &task.args) {
+            self.violated("dirty", text);
+        }
         self.process(node, Kind::Tasks, worker).expect("it works").tasks.push(task);
         let (life, after) = (self.machines[node].life, self.delay(self.plan.step * 20));
         self.later(after, Event::TaskEnds(node, life, worker, run));
