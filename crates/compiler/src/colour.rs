@@ -115,6 +115,8 @@ pub(crate) struct Colours {
     pub(crate) outside: Vec<bool>,
     /// Reached from a service's method.
     pub(crate) reached: Vec<bool>,
+    /// What each function calls or names.
+    pub(crate) mentions: Vec<Vec<FunctionId>>,
 }
 
 impl Colours {
@@ -135,15 +137,9 @@ pub(crate) fn compute(model: &Model<'_>) -> Colours {
         // What waits there waits outside of the system.
         *of = Own { mentions: std::mem::take(&mut of.mentions), ..Own::default() };
     }
+    let callers = callers(&own);
     let spread = |start: fn(&Own) -> bool, relatives: &[Vec<FunctionId>]| {
-        let mut marked: Vec<bool> = own.iter().map(start).collect();
-        while own.iter().enumerate().any(|(id, o)| {
-            let mut same = o.calls.iter().chain(relatives.get(id).into_iter().flatten());
-            let new = !marked[id] && same.any(|callee| marked[*callee]);
-            marked[id] |= new;
-            new
-        }) {}
-        marked
+        spread(&callers, relatives, own.iter().map(start).collect())
     };
     Colours {
         suspends: spread(|o| o.suspends, &relatives(model)),
@@ -152,6 +148,7 @@ pub(crate) fn compute(model: &Model<'_>) -> Colours {
         runs_tasks: spread(|o| o.runs_tasks, &[]),
         reached,
         outside,
+        mentions: own.into_iter().map(|own| own.mentions).collect(),
     }
 }
 
@@ -176,6 +173,28 @@ fn relatives(model: &Model<'_>) -> Vec<Vec<FunctionId>> {
         }
     }
     relatives
+}
+
+/// Who calls each function.
+fn callers(own: &[Own]) -> Vec<Vec<FunctionId>> {
+    let mut callers = vec![Vec::new(); own.len()];
+    for (caller, own) in own.iter().enumerate() {
+        own.calls.iter().for_each(|callee| callers[*callee].push(caller));
+    }
+    callers
+}
+
+/// What holds of a function holds of those that call it, and of its relatives.
+fn spread(callers: &[Vec<FunctionId>], relatives: &[Vec<FunctionId>], mut marked: Vec<bool>) -> Vec<bool> {
+    let mut todo: Vec<FunctionId> = (0..marked.len()).filter(|id| marked[*id]).collect();
+    while let Some(callee) = todo.pop() {
+        for same in callers[callee].iter().chain(relatives.get(callee).into_iter().flatten()) {
+            if !std::mem::replace(&mut marked[*same], true) {
+                todo.push(*same);
+            }
+        }
+    }
+    marked
 }
 
 /// What a function does itself.
@@ -223,8 +242,7 @@ fn own(model: &Model<'_>, id: FunctionId, methods: &BTreeMap<&str, Vec<FunctionI
     });
     statements(&function.hir.body, &mut |stmt| {
         if let StmtKind::Function(nested) = &stmt.kind
-            && let Some(inner) =
-                model.functions.iter().position(|f| f.file == function.file && std::ptr::eq(f.hir, &**nested))
+            && let Some(inner) = model.defined_at(function.file, nested.name.span)
         {
             own.mentions.push(inner);
         }
@@ -264,9 +282,7 @@ impl Own {
         match model.resolve(file, expr) {
             Entity::Function(function) | Entity::Method(function) => self.mentions.push(function),
             Entity::Class(class) => {
-                self.mentions.extend(
-                    model.functions.iter().enumerate().filter(|(_, f)| f.class == Some(class)).map(|(id, _)| id),
-                );
+                self.mentions.extend(&model.classes[class].functions);
             }
             _ => {}
         }

@@ -2,8 +2,10 @@
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Patch, Renderer, Snippet};
 
+use std::collections::HashSet;
+
 use crate::App;
-use crate::span::{Span, line_column};
+use crate::span::{Lines, Span};
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -132,24 +134,33 @@ fn clamp(span: Span, source: &str) -> std::ops::Range<usize> {
 #[derive(Debug)]
 pub(crate) struct Sink<'a> {
     app: &'a App,
-    list: Vec<Diagnostic>,
+    /// By file.
+    list: Vec<(usize, Diagnostic)>,
+    /// What was told, and where.
+    known: HashSet<(&'static str, usize, Span)>,
+    /// The lines of each file, when they are first needed.
+    lines: Vec<Option<Lines>>,
+    errors: bool,
 }
 
 impl<'a> Sink<'a> {
     pub(crate) fn new(app: &'a App) -> Self {
-        Self { app, list: Vec::new() }
+        let lines = app.files.iter().map(|_| None).collect();
+        Self { app, list: Vec::new(), known: HashSet::new(), lines, errors: false }
     }
 
     /// Takes a finished report. The same code at the same place is told once.
     pub(crate) fn add(&mut self, report: Report) {
         // Repeated files stand after all others, in their order.
-        let file = &self.app.files[report.file % self.app.files.len()];
-        let (line, column) = line_column(&file.source, report.span.start);
-        let known = |d: &&Diagnostic| d.code == report.code && d.span == report.span && d.file == file.path;
-        if self.list.iter().any(|d| known(&d)) {
+        let file = report.file % self.app.files.len();
+        if !self.known.insert((report.code, file, report.span)) {
             return;
         }
-        self.list.push(Diagnostic {
+        let (number, file) = (file, &self.app.files[file]);
+        let lines = self.lines[number].get_or_insert_with(|| Lines::of(&file.source));
+        let (line, column) = lines.line_column(&file.source, report.span.start);
+        self.errors |= report.severity == Severity::Error;
+        let diagnostic = Diagnostic {
             code: report.code,
             severity: report.severity,
             message: report.message,
@@ -161,18 +172,18 @@ impl<'a> Sink<'a> {
             notes: report.notes,
             help: report.help,
             suggestion: report.suggestion,
-        });
+        };
+        self.list.push((number, diagnostic));
     }
 
     pub(crate) fn has_errors(&self) -> bool {
-        self.list.iter().any(|d| d.severity == Severity::Error)
+        self.errors
     }
 
     /// All, by file in the order given, then by place.
     pub(crate) fn finish(mut self) -> Vec<Diagnostic> {
-        let order = |d: &Diagnostic| self.app.files.iter().position(|f| f.path == d.file);
-        self.list.sort_by_cached_key(|d| (order(d), d.span, d.severity, d.code));
-        self.list
+        self.list.sort_by_key(|(file, d)| (*file, d.span, d.severity, d.code));
+        self.list.into_iter().map(|(_, diagnostic)| diagnostic).collect()
     }
 }
 

@@ -10,6 +10,7 @@ mod check;
 mod codes;
 mod colour;
 mod diagnostic;
+mod digest;
 mod explain;
 mod flow;
 mod hir;
@@ -144,6 +145,7 @@ fn translate(app: &App, sink: &mut Sink<'_>) -> Option<Manifest> {
     if !parsed {
         return None;
     }
+    let trees: Vec<&hir::Module> = trees.iter().collect();
     let mut model = model::build(&app.files, &trees);
     model::collect(&mut model, app.classes.as_deref(), sink);
     let colours = colour::compute(&model);
@@ -158,6 +160,6 @@ fn translate(app: &App, sink: &mut Sink<'_>) -> Option<Manifest> {
     if sink.has_errors() {
         return None;
     }
-    verify::check(app, &lowered, sink);
-    Some(manifest::build(&model, &colours, &flow, lowered))
+    let digests = verify::check(app, &trees, &lowered, sink);
+    Some(manifest::build(&model, &colours, &flow, lowered, &digests))
 }

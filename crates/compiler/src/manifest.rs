@@ -7,19 +7,28 @@ use protocol::{Value, json, msgpack};
 
 use crate::check::circles;
 use crate::colour::Colours;
+use crate::digest;
 use crate::flow::Flow;
-use crate::hir::{self, ExprKind, ParamKind, StmtKind, TokenClass};
+use crate::hir::{self, ExprKind, ParamKind, StmtKind};
 use crate::lower::Lowered;
 use crate::model::{self, ClassId, FileId, FunctionId, Model, Record, Role, ServiceId, constant, types};
 use crate::parse;
 use crate::span::line_column;
 
 /// The manifest of a compiled application.
-pub(crate) fn build(model: &Model<'_>, colours: &Colours, flow: &Flow, lowered: Vec<Lowered>) -> Manifest {
+pub(crate) fn build(
+    model: &Model<'_>,
+    colours: &Colours,
+    flow: &Flow,
+    lowered: Vec<Lowered>,
+    digests: &[[u8; 32]],
+) -> Manifest {
     let (order, _) = circles::order(model);
-    let digests = digests(model, &lowered);
-    let writer = Writer { model, colours, flow, digests };
-    let mut services: Vec<Service> = (0..model.services.len()).map(|s| writer.service(s, &order)).collect();
+    let digests = digest::with_imports(digests, |file| model.imported(file));
+    let mut places = vec![0; order.len()];
+    order.iter().zip(0..).for_each(|(file, place)| places[*file] = place);
+    let writer = Writer { model, colours, flow, digests, places };
+    let mut services: Vec<Service> = (0..model.services.len()).map(|s| writer.service(s)).collect();
     services.sort_by(|a, b| a.name.cmp(&b.name));
     let mut texts: Vec<Option<Lowered>> = lowered.into_iter().map(Some).collect();
     let modules = order.iter().map(|file| module(model, *file, texts[*file].take().unwrap_or_default())).collect();
@@ -44,40 +53,6 @@ fn module(model: &Model<'_>, file: FileId, lowered: Lowered) -> Module {
     }
 }
 
-/// Digest of each module's lowered tokens and of all modules that it imports, so that comments do not count.
-fn digests(model: &Model<'_>, lowered: &[Lowered]) -> Vec<u64> {
-    let own: Vec<[u8; 32]> = lowered.iter().map(|l| tokens_digest(&l.text)).collect();
-    let reach = |file: FileId| {
-        let (mut seen, mut todo) = (vec![false; own.len()], vec![file]);
-        while let Some(at) = todo.pop() {
-            if !std::mem::replace(&mut seen[at], true) {
-                todo.extend(model::imported(model, at));
-            }
-        }
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&own[file]);
-        seen.iter().zip(&own).filter(|(seen, _)| **seen).for_each(|(_, digest)| _ = hasher.update(digest));
-        let mut bytes = [0; 8];
-        bytes.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
-        u64::from_be_bytes(bytes)
-    };
-    (0..own.len()).map(reach).collect()
-}
-
-fn tokens_digest(text: &str) -> [u8; 32] {
-    let (tree, _) = parse::parse_module(text);
-    let mut hasher = blake3::Hasher::new();
-    for token in &tree.tokens {
-        match token.class {
-            TokenClass::Newline => hasher.update(b"\x01"),
-            TokenClass::Indent => hasher.update(b"\x02"),
-            TokenClass::Dedent => hasher.update(b"\x03"),
-            TokenClass::Text => hasher.update(b"\0").update(token.span.text(text).as_bytes()),
-        };
-    }
-    *hasher.finalize().as_bytes()
-}
-
 fn encoded(value: &Value) -> Vec<u8> {
     msgpack::encode(value).unwrap_or_default()
 }
@@ -87,17 +62,19 @@ struct Writer<'m, 'a> {
     colours: &'m Colours,
     flow: &'m Flow,
     digests: Vec<u64>,
+    /// Place of each file in the order of loading.
+    places: Vec<u32>,
 }
 
 impl Writer<'_, '_> {
-    fn service(&self, id: ServiceId, order: &[FileId]) -> Service {
+    fn service(&self, id: ServiceId) -> Service {
         let info = &self.model.services[id];
         let file = self.model.classes[info.class].file;
         let clients = info.clients.iter().map(|(n, s, _)| (n.clone(), self.model.services[*s].name.to_owned()));
         let methods = info.methods.iter().filter(|(name, f)| self.invocable(name, *f));
         Service {
             name: info.name.to_owned(),
-            module: order.iter().position(|f| *f == file).unwrap_or(0) as u32,
+            module: self.places[file],
             entity_key: info.entity_key.clone(),
             fields: info.fields.iter().enumerate().map(|(i, f)| field(f, self.flow.held.contains(&(id, i)))).collect(),
             methods: methods.map(|(_, f)| self.method(*f, info.mu2sls)).collect(),

@@ -48,6 +48,23 @@ pub fn line_column(source: &str, offset: u32) -> (u32, u32) {
     (line, before[start..].chars().filter(|c| *c != '\u{feff}').count() as u32 + 1)
 }
 
+/// Where the lines of a text begin, for many questions.
+#[derive(Debug)]
+pub(crate) struct Lines(Vec<u32>);
+
+impl Lines {
+    pub(crate) fn of(source: &str) -> Self {
+        Self(std::iter::once(0).chain(source.match_indices('\n').map(|(at, _)| at as u32 + 1)).collect())
+    }
+
+    /// What [`line_column`] says of the same text.
+    pub(crate) fn line_column(&self, source: &str, offset: u32) -> (u32, u32) {
+        let line = self.0.partition_point(|start| *start <= offset).max(1);
+        let start = self.0[line - 1];
+        (line as u32, line_column(&source[start as usize..], offset - start).1)
+    }
+}
+
 /// The white space between the beginning of `offset`'s line and its first other character.
 pub(crate) fn indentation(source: &str, offset: u32) -> &str {
     let start = source[..offset as usize].rfind('\n').map_or(0, |i| i + 1);

@@ -3,29 +3,43 @@
 
 use crate::colour;
 use crate::diagnostic::{Report, Sink};
+use crate::digest;
+use crate::hir::Module;
 use crate::lower::{self, Lowered};
 use crate::model;
 use crate::parse;
 use crate::span::Span;
 use crate::{App, SourceFile};
 
-/// Reports every lowered module that does not hold what lowering promises.
-pub(crate) fn check(app: &App, lowered: &[Lowered], sink: &mut Sink<'_>) {
-    let text = |(file, lowered): (&SourceFile, &Lowered)| SourceFile { source: lowered.text.clone(), ..file.clone() };
-    let again = App { files: app.files.iter().zip(lowered).map(text).collect(), classes: app.classes.clone() };
-    let mut trees = Vec::new();
-    for (file, source) in again.files.iter().enumerate() {
-        let (tree, problems) = parse::parse_module(&source.source);
+/// Reports every lowered module that does not hold what lowering promises. Gives the digest of each module's tokens.
+///
+/// `trees` are those of the user's texts; a module that was not changed is not parsed again.
+pub(crate) fn check(app: &App, trees: &[&Module], lowered: &[Lowered], sink: &mut Sink<'_>) -> Vec<[u8; 32]> {
+    let mut parsed: Vec<Option<Module>> = Vec::new();
+    for (file, (source, lowered)) in app.files.iter().zip(lowered).enumerate() {
+        if source.source == lowered.text {
+            parsed.push(None);
+            continue;
+        }
+        let (tree, problems) = parse::parse_module(&lowered.text);
         if let Some(problem) = problems.first() {
-            let line = problem.span.text(&source.source);
+            let line = problem.span.text(&lowered.text);
             sink.add(internal(file, &format!("the lowered text does not parse: {} (`{line}`)", problem.message)));
         }
-        trees.push(tree);
+        parsed.push(Some(tree));
     }
-    if sink.has_errors() {
-        return;
+    let again: Vec<&Module> = parsed.iter().zip(trees).map(|(new, old)| new.as_ref().unwrap_or(old)).collect();
+    let digests = again.iter().zip(lowered).map(|(tree, lowered)| digest::of_tokens(tree, &lowered.text)).collect();
+    if !sink.has_errors() {
+        nothing_left(app, &again, lowered, sink);
     }
-    let mut model = model::build(&again.files, &trees);
+    digests
+}
+
+fn nothing_left(app: &App, trees: &[&Module], lowered: &[Lowered], sink: &mut Sink<'_>) {
+    let text = |(file, lowered): (&SourceFile, &Lowered)| SourceFile { source: lowered.text.clone(), ..file.clone() };
+    let again = App { files: app.files.iter().zip(lowered).map(text).collect(), classes: app.classes.clone() };
+    let mut model = model::build(&again.files, trees);
     let mut ignored = Sink::new(&again);
     model::collect(&mut model, again.classes.as_deref(), &mut ignored);
     let colours = colour::compute(&model);
@@ -46,3 +60,6 @@ fn internal(file: usize, what: &str) -> Report {
     let report = Report::error("SOS9001", file, Span::at(0), format!("internal error of the compiler: {what}"));
     report.help("please report it, with the file")
 }
+
+#[cfg(test)]
+mod tests;

@@ -138,10 +138,9 @@ impl<'a> Loader<'_, 'a> {
     fn named(&mut self, file: FileId, from: FileId, name: &Ident) {
         let info = &self.model.files[from];
         let bindings = &self.model.scopes[info.scope].bindings;
-        let declares = |s: &crate::model::Scope<'_>| s.file == from && s.globals.contains(name.name.as_str());
         // A name that comes from `import *`, `__getattr__` or a `global` statement is not known.
         let open = bindings.contains_key("*") || bindings.contains_key("__getattr__") || special(&name.name);
-        if open || self.model.scopes.iter().any(declares) {
+        if open || info.globals.contains(name.name.as_str()) {
             return;
         }
         let module = info.source.module.as_str();

@@ -9,11 +9,11 @@ use crate::walk::statements;
 
 pub(super) fn check(model: &Model<'_>, file: FileId, sink: &mut Sink<'_>) {
     let source = model.files[file].source;
-    let bodies = model.functions.iter().filter(|f| f.file == file).map(|f| f.hir.body.as_slice());
+    let bodies = model.functions_of(file).iter().map(|f| f.hir.body.as_slice());
     for body in std::iter::once(model.files[file].tree.body.as_slice()).chain(bodies) {
         statements(body, &mut |stmt| import(model, file, stmt, sink));
     }
-    for scope in model.scopes.iter().filter(|s| s.file == file) {
+    for scope in &model.scopes[model.files[file].scopes.clone()] {
         if scope.bindings.contains_key(RUNTIME) {
             let message = format!("the name `{RUNTIME}` belongs to the runtime");
             let at = source.source.find(RUNTIME).unwrap_or(0) as u32;

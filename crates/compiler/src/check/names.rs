@@ -16,9 +16,8 @@ pub(super) fn check(model: &Model<'_>, file: FileId, sink: &mut Sink<'_>) {
     if is_open(model, file) {
         return;
     }
-    let global = |s: &crate::model::Scope<'_>| s.file == file;
-    let globals =
-        model.scopes.iter().filter(|s| global(s)).flat_map(|s| s.globals.iter().chain(&s.nonlocals).copied()).collect();
+    let scopes = &model.scopes[model.files[file].scopes.clone()];
+    let globals = scopes.iter().flat_map(|s| s.globals.iter().chain(&s.nonlocals).copied()).collect();
     let lazy = body.iter().any(|stmt| is_future_annotations(&stmt.kind));
     let mut checker = Checker { model, file, sink, globals, lazy, function: false };
     checker.block(body);
@@ -27,7 +26,7 @@ pub(super) fn check(model: &Model<'_>, file: FileId, sink: &mut Sink<'_>) {
 /// True if the module's names cannot all be known.
 fn is_open(model: &Model<'_>, file: FileId) -> bool {
     let mut open = model.services.iter().any(|s| s.mu2sls);
-    let bodies = model.functions.iter().filter(|f| f.file == file).map(|f| f.hir.body.as_slice());
+    let bodies = model.functions_of(file).iter().map(|f| f.hir.body.as_slice());
     for body in std::iter::once(model.files[file].tree.body.as_slice()).chain(bodies) {
         statements(body, &mut |stmt| match &stmt.kind {
             StmtKind::ImportFrom(import) => open |= import.names.iter().any(|a| a.name.name == "*"),
@@ -36,8 +35,8 @@ fn is_open(model: &Model<'_>, file: FileId) -> bool {
         });
     }
     let parametric = |name: &Ident| model.text(file, Span::new(name.span.end, name.span.end + 1)) == "[";
-    open || model.functions.iter().any(|f| f.file == file && parametric(&f.hir.name))
-        || model.classes.iter().any(|c| c.file == file && parametric(&c.hir.name))
+    open || model.functions_of(file).iter().any(|f| parametric(&f.hir.name))
+        || model.classes[model.files[file].classes.clone()].iter().any(|c| parametric(&c.hir.name))
 }
 
 fn is_future_annotations(kind: &StmtKind) -> bool {

@@ -159,7 +159,7 @@ impl<'a> Checker<'_, 'a, '_> {
         let message = format!("`{name}` cannot be used as a value");
         let report =
             Report::error("SOS0506", self.file, span, message.replace("`self`", "`self`, the service itself,"));
-        let param = self.model.functions.iter().filter(|f| f.file == self.file).find_map(|f| {
+        let param = self.model.functions_of(self.file).iter().find_map(|f| {
             let first = f.hir.params.first().map(|p| &p.name)?;
             (f.class.is_some() && f.hir.body.iter().any(|s| s.span.contains(span)) && first.name == name)
                 .then_some(first)

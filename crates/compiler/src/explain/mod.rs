@@ -54,6 +54,7 @@ pub struct Explanation {
 /// Explains all methods of an application that compiles; the diagnostics are those of the lints.
 pub fn explain_methods(app: &App, manifest: &Manifest) -> (Vec<Explanation>, Vec<Diagnostic>) {
     let trees: Vec<Module> = app.files.iter().map(|file| parse::parse_module(&file.source).0).collect();
+    let trees: Vec<&Module> = trees.iter().collect();
     let mut model = model::build(&app.files, &trees);
     let mut ignored = Sink::new(app);
     model::collect(&mut model, app.classes.as_deref(), &mut ignored);

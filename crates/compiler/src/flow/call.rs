@@ -376,10 +376,7 @@ impl<'a> Walker<'_, 'a> {
         let ty = self.model.classes[class].record.map_or(Type::Any, |_| Type::Record(name));
         let mut result = self.fresh(expr, ty);
         vals.iter().for_each(|val| result.hold(val));
-        let runs = ["__init__", "__post_init__", "__new__"];
-        let function =
-            |f: &crate::model::Function<'_>| f.class == Some(class) && runs.contains(&f.hir.name.name.as_str());
-        if self.model.functions.iter().any(function) {
+        if ["__init__", "__post_init__", "__new__"].iter().any(|n| self.model.method_of(class, n).is_some()) {
             vals.iter().for_each(|val| self.mutate_deep(val));
         }
         result
@@ -463,9 +460,8 @@ impl<'a> Walker<'_, 'a> {
     fn acts_somewhere(&mut self, name: &str) {
         let of_value =
             |f: &crate::model::Function<'_>| f.class.is_some_and(|c| self.model.classes[c].service.is_none());
-        let named = |f: &crate::model::Function<'_>| f.hir.name.name == name && of_value(f);
-        let mut functions = self.model.functions.iter().enumerate().filter(|(_, f)| named(f));
-        self.summary.acts |= functions.any(|(id, _)| self.shared.summaries[id].acts);
+        let mut functions = self.model.members(name).iter().filter(|f| of_value(&self.model.functions[**f]));
+        self.summary.acts |= functions.any(|id| self.shared.summaries[*id].acts);
     }
 
     /// A method of a dict field.
@@ -534,8 +530,7 @@ impl<'a> Walker<'_, 'a> {
 
     /// A method of a class of the application.
     fn method_of(&self, record: &str, name: &str) -> Option<FunctionId> {
-        let class = (0..self.model.classes.len()).find(|c| self.model.class_name(*c) == record)?;
-        self.model.functions.iter().position(|f| f.class == Some(class) && f.hir.name.name == name)
+        self.model.method_of(self.model.class_named(record)?, name)
     }
 }
 

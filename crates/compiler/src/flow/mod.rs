@@ -64,7 +64,7 @@ pub(crate) fn analyse(model: &Model<'_>, colours: &Colours, sink: &mut Sink<'_>)
     }
     let of_record = |id: FunctionId| model.functions[id].class.is_some_and(|c| model.classes[c].record.is_some());
     let reached: Vec<FunctionId> = model.own_functions().filter(|id| colours.reached[*id] || of_record(*id)).collect();
-    if !settle(model, &mut shared, &reached) {
+    if !settle(model, &mut shared, &callees_first(colours, &reached)) {
         let message = "internal error of the compiler: the effects of the functions do not settle";
         sink.add(Report::error("SOS9001", 0, Span::at(0), message));
     }
@@ -82,10 +82,41 @@ pub(crate) fn analyse(model: &Model<'_>, colours: &Colours, sink: &mut Sink<'_>)
     Flow { facts, held: shared.held }
 }
 
-fn settle<'a>(model: &Model<'a>, shared: &mut Shared<'a>, reached: &[FunctionId]) -> bool {
-    for _ in 0..PASSES_MAX {
+/// The functions, those that others call before these, as far as they do not call each other in circles.
+fn callees_first(colours: &Colours, functions: &[FunctionId]) -> Vec<FunctionId> {
+    let mut wanted = vec![false; colours.mentions.len()];
+    functions.iter().for_each(|id| wanted[*id] = true);
+    let mut order = Vec::with_capacity(functions.len());
+    for first in functions {
+        let mut open = Vec::new();
+        if std::mem::replace(&mut wanted[*first], false) {
+            open.push((*first, 0));
+        }
+        while let Some((function, next)) = open.last_mut() {
+            match colours.mentions[*function].get(*next) {
+                Some(callee) => {
+                    *next += 1;
+                    if std::mem::replace(&mut wanted[*callee], false) {
+                        open.push((*callee, 0));
+                    }
+                }
+                None => {
+                    order.push(*function);
+                    open.pop();
+                }
+            }
+        }
+    }
+    order
+}
+
+/// Walks the functions until nothing changes; says whether that was reached. Effects go from callees to callers, what
+/// is lent to a function the other way: the passes take turns.
+fn settle<'a>(model: &Model<'a>, shared: &mut Shared<'a>, order: &[FunctionId]) -> bool {
+    let back: Vec<FunctionId> = order.iter().rev().copied().collect();
+    for pass in 0..PASSES_MAX {
         shared.changed = false;
-        for id in reached {
+        for id in if pass % 2 == 0 { order } else { &back } {
             let (summary, _): (Summary, Vec<Report>) = Walker::new(model, shared, *id, false).run();
             shared.changed |= shared.summaries[*id] != summary;
             shared.summaries[*id] = summary;

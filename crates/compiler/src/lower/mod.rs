@@ -40,7 +40,7 @@ pub(crate) fn edits(model: &Model<'_>, colours: &Colours, file: FileId) -> (Vec<
     reports.extend(told);
     // An inherited method has one text for all services that have it.
     let mut texts: BTreeMap<u32, Vec<Edit>> = BTreeMap::new();
-    for id in model.own_functions().filter(|id| model.origin(model.functions[*id].file) == file) {
+    for id in model.own_functions_of(file) {
         let at = model.functions[id].hir.def;
         let own = function(model, colours, id, &mut reports);
         match texts.get(&at) {

@@ -39,7 +39,7 @@ pub(super) fn function(model: &Model<'_>, colours: &Colours, id: FunctionId) -> 
 pub(super) fn module(model: &Model<'_>, file: FileId) -> (Vec<Edit>, Vec<Report>) {
     let mut finder = Finder { model, file, import: true, reached: false, out: Default::default() };
     finder.outside(&model.files[file].tree.body);
-    for function in model.functions.iter().filter(|f| f.file == file) {
+    for function in model.functions_of(file) {
         finder.import = function.parent.is_none();
         let defaults = function.hir.params.iter().filter_map(|p| p.default.as_ref());
         function.hir.decorators.iter().chain(defaults).for_each(|e| finder.expr(e, false));

@@ -93,12 +93,11 @@ fn role(model: &Model<'_>, id: FunctionId) -> Role {
 fn sets_property(model: &Model<'_>, id: FunctionId, decorator: &Expr) -> bool {
     let info = &model.functions[id];
     let ExprKind::Attribute(base, what) = &decorator.kind else { return false };
+    let Some(class) = info.class else { return false };
     let name = info.hir.name.name.as_str();
-    let getter = |f: &super::Function<'_>| f.class == info.class && f.role == Role::Property && f.hir.name.name == name;
-    what.name == "setter"
-        && info.class.is_some()
-        && base.as_name() == Some(name)
-        && model.functions[..id].iter().any(getter)
+    let getter = |f: &super::Function<'_>| f.role == Role::Property && f.hir.name.name == name;
+    let mut before = model.classes[class].functions.iter().take_while(|f| **f < id);
+    what.name == "setter" && base.as_name() == Some(name) && before.any(|f| getter(&model.functions[*f]))
 }
 
 /// `@task` or `@task(…)` alone on a function of a module.
@@ -181,8 +180,8 @@ fn declare(model: &mut Model<'_>, id: ClassId, listed: Option<&[ListedClass]>, s
     }
     shape(model, class, sink);
     let (name, span) = (class.hir.name.name.as_str(), class.hir.name.span);
-    if let Some(other) = model.services.iter().find(|s| s.name == name) {
-        let other = &model.classes[other.class];
+    if let Some(other) = model.service_named(name) {
+        let other = &model.classes[model.services[other].class];
         let report = Report::error("SOS0107", file, span, format!("there are two services named `{name}`"));
         let report = match other.file == file {
             true => report.label(other.hir.name.span, "the other one"),
@@ -190,7 +189,9 @@ fn declare(model: &mut Model<'_>, id: ClassId, listed: Option<&[ListedClass]>, s
         };
         sink.add(report.help("rename one of them"));
     }
-    model.classes[id].service = Some(model.services.len());
+    let service = model.services.len();
+    model.classes[id].service = Some(service);
+    model.index.services.entry(&model.classes[id].hir.name.name).or_insert(service);
     model.services.push(Service {
         class: id,
         name: &model.classes[id].hir.name.name,
@@ -293,8 +294,9 @@ fn key(model: &mut Model<'_>, service: ServiceId, sink: &mut Sink<'_>) {
 fn methods(model: &mut Model<'_>, service: ServiceId, sink: &mut Sink<'_>) {
     let class = model.services[service].class;
     let mut methods: Vec<(&str, FunctionId)> = Vec::new();
-    let of_class = |f: &super::Function<'_>| f.class == Some(class) && f.owner == Some(class) && f.role != Role::Setter;
-    for (id, function) in model.functions.iter().enumerate().filter(|(_, f)| of_class(f)) {
+    let of_class = |f: &super::Function<'_>| f.owner == Some(class) && f.role != Role::Setter;
+    let functions = model.classes[class].functions.iter().map(|id| (*id, &model.functions[*id]));
+    for (id, function) in functions.filter(|(_, f)| of_class(f)) {
         let name = function.hir.name.name.as_str();
         if methods.iter().any(|(n, _)| *n == name) {
             let message = format!("`{name}` is defined twice");

@@ -122,10 +122,8 @@ impl Evaluator<'_, '_> {
         let plain =
             |k: &Keyword| matches!(k.name.as_ref().map(|n| n.name.as_str()), Some("frozen" | "order" | "slots"));
         let options = info.hir.decorators.iter().filter_map(Expr::as_call).flat_map(|c| &c.keywords);
-        let made = |f: &super::Function<'_>| {
-            f.class == Some(class) && matches!(f.hir.name.name.as_str(), "__init__" | "__new__" | "__post_init__")
-        };
-        if !info.hir.bases.is_empty() || !options.into_iter().all(plain) || self.model.functions.iter().any(made) {
+        let made = ["__init__", "__new__", "__post_init__"].iter().any(|n| self.model.method_of(class, n).is_some());
+        if !info.hir.bases.is_empty() || !options.into_iter().all(plain) || made {
             return None;
         }
         let mut given = call.args.iter();

@@ -31,18 +31,30 @@ pub(crate) fn load_order(model: &Model<'_>) -> Vec<FileId> {
     order
 }
 
-fn visit(model: &Model<'_>, file: FileId, seen: &mut [bool], order: &mut Vec<FileId>) {
-    if std::mem::replace(&mut seen[file], true) {
+/// Depth first, without recursion: chains of imports may be long.
+fn visit(model: &Model<'_>, first: FileId, seen: &mut [bool], order: &mut Vec<FileId>) {
+    if std::mem::replace(&mut seen[first], true) {
         return;
     }
-    for imported in imported(model, file) {
-        visit(model, imported, seen, order);
+    let mut open = vec![(first, 0)];
+    while let Some((file, next)) = open.last_mut() {
+        match model.imported(*file).get(*next) {
+            Some(imported) => {
+                *next += 1;
+                if !std::mem::replace(&mut seen[*imported], true) {
+                    open.push((*imported, 0));
+                }
+            }
+            None => {
+                order.push(*file);
+                open.pop();
+            }
+        }
     }
-    order.push(file);
 }
 
-/// The modules of the application that a module imports, in order, with the packages that they lie in.
-pub(crate) fn imported(model: &Model<'_>, file: FileId) -> Vec<FileId> {
+/// What [`Model::imported`] gives.
+pub(super) fn imported(model: &Model<'_>, file: FileId) -> Vec<FileId> {
     let info = &model.files[file];
     let mut names: Vec<String> = Vec::new();
     statements(&info.tree.body, &mut |stmt| match &stmt.kind {

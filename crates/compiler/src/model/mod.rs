@@ -12,6 +12,7 @@ pub(crate) mod types;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
 
 use protocol::manifest::FieldKind;
 use protocol::schema::Type;
@@ -21,7 +22,7 @@ use crate::hir::{self, Expr, ExprId};
 use crate::span::Span;
 
 pub(crate) use classes::collect;
-pub(crate) use imports::{absolute, imported, load_order};
+pub(crate) use imports::{absolute, load_order};
 pub(crate) use resolve::{Entity, TASK_GROUP};
 pub(crate) use scope::build;
 
@@ -44,8 +45,28 @@ pub(crate) struct Model<'a> {
     pub(crate) functions: Vec<Function<'a>>,
     pub(crate) classes: Vec<Class<'a>>,
     pub(crate) services: Vec<Service<'a>>,
+    pub(crate) index: Index<'a>,
     /// What names stand for, as far as it was asked. Must be forgotten when the rest changes.
-    resolved: RefCell<HashMap<(ScopeId, String), Option<Entity>>>,
+    resolved: RefCell<HashMap<ScopeId, HashMap<String, Option<Entity>>>>,
+}
+
+/// Where things are found by name, so that an application is not searched for each of its parts.
+#[derive(Debug, Default)]
+pub(crate) struct Index<'a> {
+    /// The first module of each dotted name.
+    modules: HashMap<&'a str, FileId>,
+    /// The first class of each registered name.
+    classes: HashMap<String, ClassId>,
+    /// The first service of each name.
+    services: HashMap<&'a str, ServiceId>,
+    /// Functions by the place of their definition.
+    functions: HashMap<(FileId, Span), FunctionId>,
+    /// Functions of classes by their name.
+    members: HashMap<&'a str, Vec<FunctionId>>,
+    /// The modules of the application that each module imports.
+    imports: Vec<Vec<FileId>>,
+    /// The functions whose text stands in each module.
+    of_module: Vec<Vec<FunctionId>>,
 }
 
 /// A module.
@@ -58,6 +79,12 @@ pub(crate) struct File<'a> {
     pub(crate) expr_scopes: Vec<ScopeId>,
     /// Functions, lambdas and comprehensions by the id of their expression (lambdas, comprehensions only).
     pub(crate) inner_scopes: BTreeMap<ExprId, ScopeId>,
+    /// Its functions, those of its classes and nested ones too.
+    pub(crate) functions: Range<FunctionId>,
+    pub(crate) classes: Range<ClassId>,
+    pub(crate) scopes: Range<ScopeId>,
+    /// Names that some function of it declares `global`.
+    pub(crate) globals: BTreeSet<&'a str>,
 }
 
 /// Where names are bound.
@@ -164,6 +191,8 @@ pub(crate) struct Class<'a> {
     pub(crate) inherited: Vec<FunctionId>,
     /// A service inherits from it, and it is none.
     pub(crate) is_base: bool,
+    /// The functions that are its own, in order: those of its body, and of a service those that it inherits.
+    pub(crate) functions: Vec<FunctionId>,
 }
 
 /// A class whose instances are values.
@@ -219,7 +248,7 @@ impl<'a> Model<'a> {
 
     /// The module with this dotted name.
     pub(crate) fn module(&self, name: &str) -> Option<FileId> {
-        self.files.iter().position(|f| f.source.module == name)
+        self.index.modules.get(name).copied()
     }
 
     /// The text of a span.
@@ -240,8 +269,8 @@ impl<'a> Model<'a> {
     /// What runs when the property whose getter this is is assigned to.
     pub(crate) fn setter(&self, getter: FunctionId) -> Option<FunctionId> {
         let (class, name) = (self.functions[getter].class?, &self.functions[getter].hir.name.name);
-        let sets = |f: &Function<'_>| f.role == Role::Setter && f.class == Some(class) && f.hir.name.name == *name;
-        self.functions.iter().position(sets)
+        let sets = |f: &Function<'_>| f.role == Role::Setter && f.hir.name.name == *name;
+        self.classes[class].functions.iter().copied().find(|f| sets(&self.functions[*f]))
     }
 
     /// True in a service of the mu2sls dialect.
@@ -267,7 +296,8 @@ impl<'a> Model<'a> {
     /// True if an `__init__` of the service names the attribute, whatever came of its declaration.
     pub(crate) fn declares(&self, class: ClassId, name: &str) -> bool {
         let attribute = |e: &Expr| matches!(&e.kind, hir::ExprKind::Attribute(_, n) if n.name == name);
-        let mut inits = self.functions.iter().filter(|f| f.class == Some(class) && f.hir.name.name == "__init__");
+        let functions = self.classes[class].functions.iter().map(|id| &self.functions[*id]);
+        let mut inits = functions.filter(|f| f.hir.name.name == "__init__");
         inits.any(|f| {
             f.hir.body.iter().any(|stmt| match &stmt.kind {
                 hir::StmtKind::Assign(assign) => assign.targets.iter().any(attribute),
@@ -278,7 +308,44 @@ impl<'a> Model<'a> {
     }
 
     pub(crate) fn service_named(&self, name: &str) -> Option<ServiceId> {
-        self.services.iter().position(|s| s.name == name)
+        self.index.services.get(name).copied()
+    }
+
+    /// The class with this registered name.
+    pub(crate) fn class_named(&self, name: &str) -> Option<ClassId> {
+        self.index.classes.get(name).copied()
+    }
+
+    /// The first function of this name that the class's body defines.
+    pub(crate) fn method_of(&self, class: ClassId, name: &str) -> Option<FunctionId> {
+        self.classes[class].functions.iter().copied().find(|f| self.functions[*f].hir.name.name == name)
+    }
+
+    /// All functions of this name that classes define.
+    pub(crate) fn members(&self, name: &str) -> &[FunctionId] {
+        self.index.members.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// The function that is defined here.
+    pub(crate) fn defined_at(&self, file: FileId, span: Span) -> Option<FunctionId> {
+        self.index.functions.get(&(file, span)).copied()
+    }
+
+    /// The functions that stand in a module.
+    pub(crate) fn functions_of(&self, file: FileId) -> &[Function<'a>] {
+        &self.functions[self.files[self.origin(file)].functions.clone()]
+    }
+
+    /// The functions whose text stands in a module, but those that are only there to be inherited.
+    pub(crate) fn own_functions_of(&self, file: FileId) -> impl Iterator<Item = FunctionId> + '_ {
+        // An application without functions has none of these.
+        let own = self.index.of_module.get(file).map_or(&[][..], Vec::as_slice);
+        own.iter().copied().filter(|id| !self.functions[*id].template)
+    }
+
+    /// The modules of the application that a module imports, in order, with the packages that they lie in.
+    pub(crate) fn imported(&self, file: FileId) -> &[FileId] {
+        &self.index.imports[self.origin(file)]
     }
 }
 

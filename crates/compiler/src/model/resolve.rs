@@ -174,17 +174,20 @@ impl<'a> Resolver<'_, 'a> {
         let Some(bound) = self.model.binding_scope(scope, name) else {
             return Entity::Path(format!("builtins.{name}"));
         };
-        let place = (bound, name.to_owned());
-        if let Some(known) = self.model.resolved.borrow().get(&place) {
+        if let Some(known) = self.model.resolved.borrow().get(&bound).and_then(|names| names.get(name)) {
             // Nothing yet: the name is defined by itself.
             return known.clone().unwrap_or(Entity::Unknown);
         }
-        self.model.resolved.borrow_mut().insert(place.clone(), None);
+        self.remember(bound, name, None);
         let bindings = &self.model.scopes[bound].bindings[name];
         let entities: Vec<_> = bindings.iter().map(|b| self.binding(b, bound)).collect();
         let entity = entities.into_iter().reduce(join).unwrap_or(Entity::Unknown);
-        self.model.resolved.borrow_mut().insert(place, Some(entity.clone()));
+        self.remember(bound, name, Some(entity.clone()));
         entity
+    }
+
+    fn remember(&self, scope: ScopeId, name: &str, entity: Option<Entity>) {
+        self.model.resolved.borrow_mut().entry(scope).or_default().insert(name.to_owned(), entity);
     }
 
     fn binding(&mut self, binding: &Binding<'a>, scope: ScopeId) -> Entity {

@@ -2,26 +2,28 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::imports::imported;
 use super::{Binding, Class, ClassId, File, FileId, Function, FunctionId, Model, Role, Scope, ScopeId, ScopeKind};
 use crate::SourceFile;
 use crate::hir::{self, *};
 
 /// A model with scopes, functions and classes; services are found later.
-pub(crate) fn build<'a>(sources: &'a [SourceFile], trees: &'a [hir::Module]) -> Model<'a> {
+pub(crate) fn build<'a>(sources: &'a [SourceFile], trees: &[&'a hir::Module]) -> Model<'a> {
     let mut model = Model::default();
-    for (file, (source, tree)) in sources.iter().zip(trees).enumerate() {
+    for (file, (source, tree)) in sources.iter().zip(trees.iter().copied()).enumerate() {
         let scope = model.scopes.len();
         model.scopes.push(Scope::new(file, ScopeKind::Module, None));
-        model.files.push(File {
-            source,
-            tree,
-            scope,
-            expr_scopes: vec![scope; tree.exprs as usize],
-            inner_scopes: BTreeMap::new(),
-        });
+        model.files.push(File::new(source, tree, scope, vec![scope; tree.exprs as usize]));
+        let (functions, classes) = (model.functions.len(), model.classes.len());
         Builder { model: &mut model, file, function: None }.block(scope, &tree.body);
+        let globals = model.scopes[scope..].iter().flat_map(|s| s.globals.iter().copied()).collect();
+        let (functions, classes) = (functions..model.functions.len(), classes..model.classes.len());
+        let scopes = scope..model.scopes.len();
+        let info = &mut model.files[file];
+        (info.functions, info.classes, info.scopes, info.globals) = (functions, classes, scopes, globals);
     }
     model.modules = model.files.len();
+    index(&mut model);
     model
 }
 
@@ -31,7 +33,7 @@ pub(super) fn repeat(model: &mut Model<'_>) -> FileId {
     let first = model.files.len();
     for file in 0..model.modules {
         let File { source, tree, scope, .. } = model.files[file];
-        model.files.push(File { source, tree, scope, expr_scopes: Vec::new(), inner_scopes: BTreeMap::new() });
+        model.files.push(File::new(source, tree, scope, Vec::new()));
     }
     first
 }
@@ -44,9 +46,47 @@ pub(super) fn inherit(model: &mut Model<'_>, first: FileId, class: ClassId, meth
         let (exprs, scope) = (model.files[file].tree.exprs as usize, model.files[file].scope);
         model.files[file].expr_scopes = vec![scope; exprs];
     }
+    let before = model.functions.len();
     let mut builder = Builder { model, file, function: None };
     builder.heading(outer, hir);
-    builder.define(outer, hir, Some(class), owner, role)
+    let id = builder.define(outer, hir, Some(class), owner, role);
+    (before..model.functions.len()).for_each(|id| index_function(model, id));
+    id
+}
+
+/// Notes what is found by its name.
+fn index(model: &mut Model<'_>) {
+    for (id, file) in model.files.iter().enumerate() {
+        model.index.modules.entry(&file.source.module).or_insert(id);
+    }
+    for id in 0..model.classes.len() {
+        let name = model.class_name(id);
+        model.index.classes.entry(name).or_insert(id);
+    }
+    for id in 0..model.functions.len() {
+        index_function(model, id);
+    }
+    model.index.imports = (0..model.files.len()).map(|file| imported(model, file)).collect();
+}
+
+fn index_function(model: &mut Model<'_>, id: FunctionId) {
+    let Function { file, hir, class, .. } = model.functions[id];
+    let module = model.origin(file);
+    model.index.functions.entry((file, hir.name.span)).or_insert(id);
+    model.index.of_module.resize_with(model.modules, Vec::new);
+    model.index.of_module[module].push(id);
+    if let Some(class) = class {
+        model.classes[class].functions.push(id);
+        model.index.members.entry(&hir.name.name).or_default().push(id);
+    }
+}
+
+impl<'a> File<'a> {
+    fn new(source: &'a SourceFile, tree: &'a hir::Module, scope: ScopeId, expr_scopes: Vec<ScopeId>) -> Self {
+        let (inner_scopes, globals) = (BTreeMap::new(), BTreeSet::new());
+        let (functions, classes, scopes) = (0..0, 0..0, 0..0);
+        Self { source, tree, scope, expr_scopes, inner_scopes, functions, classes, scopes, globals }
+    }
 }
 
 impl Scope<'_> {
@@ -168,9 +208,10 @@ impl<'a> Builder<'_, 'a> {
         let scope = self.model.scopes.len();
         let nested = self.model.scopes[outer].kind != ScopeKind::Module;
         self.model.scopes.push(Scope::new(self.file, ScopeKind::Class(id), Some(outer)));
-        let (mro, inherited) = (Vec::new(), Vec::new());
+        let (mro, inherited, functions) = (Vec::new(), Vec::new(), Vec::new());
         let (service, record, is_base) = (None, None, false);
-        let class = Class { file: self.file, hir, scope, outer, nested, service, record, mro, inherited, is_base };
+        let class =
+            Class { file: self.file, hir, scope, outer, nested, service, record, mro, inherited, is_base, functions };
         self.model.classes.push(class);
         self.bind(outer, &hir.name.name, Binding::Class(id));
         self.block(scope, &hir.body);

@@ -35,7 +35,7 @@ pub(crate) fn holds_immutable(model: &Model<'_>, ty: &Type) -> bool {
 /// The declared type of a field of a dataclass.
 pub(crate) fn attribute(model: &Model<'_>, ty: &Type, name: &str) -> Type {
     let Type::Record(record) = ty else { return Type::Any };
-    let found = (0..model.classes.len()).find(|c| model.class_name(*c) == *record);
+    let found = model.class_named(record);
     let Some(class) = found.map(|c| &model.classes[c]) else { return Type::Any };
     let annotation = class.hir.body.iter().find_map(|stmt| match &stmt.kind {
         StmtKind::Annotated { target, annotation, .. } if target.as_name() == Some(name) => Some(annotation),
@@ -62,9 +62,7 @@ fn immutable_within(model: &Model<'_>, ty: &Type, depth: u32) -> bool {
         Type::Any | Type::List(_) | Type::Dict(..) | Type::Set(_) => false,
         Type::Tuple(items) | Type::Union(items) => items.iter().all(|t| immutable_within(model, t, depth)),
         Type::TupleOf(item) | Type::FrozenSet(item) => immutable_within(model, item, depth),
-        Type::Record(name) => (0..model.classes.len())
-            .find(|c| model.class_name(*c) == *name)
-            .is_some_and(|class| immutable_record(model, class, depth)),
+        Type::Record(name) => model.class_named(name).is_some_and(|class| immutable_record(model, class, depth)),
     }
 }
 

@@ -97,6 +97,31 @@ fn circles_and_towers_end() {
 }
 
 #[test]
+fn long_chains_of_helpers_settle() {
+    // What the last one changes is told to the first; what the first is lent is told to the last.
+    let chain: String = (0..90).map(|i| format!("def h{i}(x):\n    return h{}(x)\n\n", i + 1)).collect();
+    let service = "from sostenuto import Persistent, service\n\n@service\nclass A:\n    xs: Persistent[list] = []\n    \
+                   def f(self):\n        return len(h0(self.xs))\n\n";
+    let last = "def h90(x):\n    x.append(1)\n    return x\n\n";
+    for source in [[service, &chain, last].concat(), [last, &reversed(&chain), service].concat()] {
+        let file = SourceFile { path: "a.py".into(), module: "a".into(), source, package: false };
+        let app = App { files: vec![file], classes: None };
+        let compiled = compile(&app);
+        let told: String = compiled.diagnostics.iter().map(|d| render(d, &app, false)).collect();
+        let manifest = compiled.manifest.unwrap_or_else(|| panic!("{told}"));
+        let [(field, mode)] = &manifest.services[0].methods[0].modes[..] else { panic!("{manifest:?}") };
+        assert_eq!((field.as_str(), *mode), ("xs", protocol::manifest::Mode::Exclusive));
+    }
+}
+
+/// The functions of a text the other way round.
+fn reversed(text: &str) -> String {
+    let mut functions: Vec<String> = text.split_terminator("\n\n").map(|f| format!("{f}\n\n")).collect();
+    functions.reverse();
+    functions.concat()
+}
+
+#[test]
 fn a_byte_order_mark_and_carriage_returns_are_fine() {
     let source = "\u{feff}from sostenuto import service\r\n@service\r\nclass A:\r\n    def f(self):\r\n        try:\r\n            \
                   pass\r\n        except: pass\r\n        finally:\r\n            pass\r\n";
