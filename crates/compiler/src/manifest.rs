@@ -1,7 +1,9 @@
 //! Writes down what the rest of the system must know of an application.
 
 use protocol::ids::DeploymentId;
-use protocol::manifest::{EnumMember, Field, Manifest, Method, Module, Parameter, ParameterKind, RecordType, Service};
+use protocol::manifest::{
+    EnumMember, Field, Language, Manifest, Method, Module, Parameter, ParameterKind, RecordType, Service,
+};
 use protocol::schema::Type;
 use protocol::{Value, json, msgpack};
 
@@ -80,6 +82,7 @@ impl Writer<'_, '_> {
             methods: methods.map(|(_, f)| self.method(*f, info.mu2sls)).collect(),
             clients: clients.collect(),
             mu2sls: info.mu2sls,
+            language: Language::Python,
         }
     }
 

@@ -89,6 +89,22 @@ pub struct Service {
     /// The mu2sls dialect.
     #[n(6)]
     pub mu2sls: bool,
+    /// What it is written in, so who runs it.
+    #[cbor(n(7), default)]
+    pub language: Language,
+}
+
+/// Languages of services.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Language {
+    /// Run by worker processes.
+    #[default]
+    #[n(0)]
+    Python,
+    /// Run inside the server. Belongs to no module: [`Service::module`] has no meaning.
+    #[n(1)]
+    Rust,
 }
 
 /// Shape of a persistent field.

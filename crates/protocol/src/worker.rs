@@ -431,6 +431,22 @@ pub enum OpKind {
     Cancel(String),
 }
 
+impl OpKind {
+    /// How the journal names it, and a replay must name it again.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Call(target) => format!("call {}.{}", target.service, target.method),
+            Self::Send(target) => format!("send {}.{}", target.service, target.method),
+            Self::Sleep(_) => "sleep".into(),
+            Self::Begin => "begin".into(),
+            Self::Commit => "commit".into(),
+            Self::Rollback(_) => "rollback".into(),
+            Self::Task(task) => format!("task {}", task.function),
+            Self::Cancel(position) => format!("cancel {position}"),
+        }
+    }
+}
+
 /// A task that is asked for, with its policy. Times are microseconds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct TaskCall {

@@ -3,7 +3,7 @@
 use super::frame::{begin, end};
 use super::*;
 use crate::json::type_name;
-use crate::manifest::{Field, FieldKind, Manifest, Method, Module, Parameter, ParameterKind, Service};
+use crate::manifest::{Field, FieldKind, Language, Manifest, Method, Module, Parameter, ParameterKind, Service};
 use crate::marshal::{self, write};
 use crate::msgpack::Unencodable;
 use crate::value::Value;
@@ -34,7 +34,8 @@ pub fn encode_init(manifest: &Manifest, options: &InitOptions) -> Result<Vec<u8>
     write::tuple(&mut out, 5)?;
     write::int(&mut out, tag::INIT);
     list(&mut out, &manifest.modules, put_module)?;
-    list(&mut out, &manifest.services, |out, service| put_service(out, manifest, service))?;
+    let services: Vec<_> = manifest.services.iter().filter(|service| service.language == Language::Python).collect();
+    list(&mut out, &services, |out, service| put_service(out, manifest, service))?;
     list(&mut out, &manifest.records, |out, record| {
         write::tuple(out, 2)?;
         write::str(out, &record.name)?;
