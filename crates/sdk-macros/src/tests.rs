@@ -1,0 +1,139 @@
+//! Misuse: what is refused, and what is said.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use crate::{client, methods, state};
+
+fn refused(made: syn::Result<TokenStream>) -> String {
+    made.expect_err("this is refused").to_string()
+}
+
+fn of_methods(item: TokenStream) -> String {
+    refused(methods::methods(TokenStream::new(), item))
+}
+
+#[test]
+fn services_have_named_fields_and_no_generics() {
+    let service = |item| refused(state::service(TokenStream::new(), item));
+    assert_eq!(
+        service(quote!(
+            struct Hotel(Map<String, u32>);
+        )),
+        "fields are stored by name: give them names"
+    );
+    assert!(
+        service(quote!(
+            struct Hotel<T> {
+                rooms: Map<String, T>,
+            }
+        ))
+        .contains("no generics")
+    );
+    assert!(
+        refused(state::service(
+            quote!(key = String),
+            quote!(
+                struct Hotel;
+            )
+        ))
+        .contains("#[entity]")
+    );
+    assert!(
+        state::service(
+            TokenStream::new(),
+            quote!(
+                struct Hotel;
+            )
+        )
+        .is_ok()
+    );
+}
+
+#[test]
+fn keys_of_entities_are_plain() {
+    let entity = |arguments| {
+        state::entity(
+            arguments,
+            quote!(
+                struct Account {
+                    balance: Value<i64>,
+                }
+            ),
+        )
+    };
+    assert!(refused(entity(quote!(key = Vec<u8>))).contains("a String, an integer or a Uuid"));
+    assert_eq!(refused(entity(quote!(by = String))), "expected `key = Type`");
+    assert!(entity(TokenStream::new()).is_ok());
+    assert!(entity(quote!(key = Uuid)).is_ok());
+}
+
+#[test]
+fn callable_methods_take_and_give_owned_values() {
+    assert!(of_methods(quote!(impl Hotel { pub fn book(&mut self, name: &str) {} })).contains("take an owned value"));
+    assert!(of_methods(quote!(impl Hotel { pub fn name(&self) -> &str { "" } })).contains("return an owned value"));
+    assert!(of_methods(quote!(impl Hotel { pub fn book(self) {} })).contains("take `&self` to read"));
+    assert!(of_methods(quote!(impl Hotel { pub fn book<T>(&self, of: T) {} })).contains("no generics"));
+    assert!(of_methods(quote!(impl Hotel { pub fn book(&self, of: impl Copy) {} })).contains("types that are known"));
+    assert!(of_methods(quote!(impl Hotel { pub fn book(&self, (a, b): (u8, u8)) {} })).contains("a plain name"));
+    assert!(of_methods(quote!(impl Hotel { pub unsafe fn book(&self) {} })).contains("not unsafe"));
+}
+
+#[test]
+fn names_that_mean_something_else_are_refused() {
+    assert!(of_methods(quote!(impl Hotel { pub fn send(&self) {} })).contains("suffix of addresses"));
+    assert!(of_methods(quote!(impl Hotel { pub fn key(&self) {} })).contains("methods of every entity"));
+}
+
+#[test]
+fn methods_stand_on_the_own_block_of_a_struct() {
+    assert!(of_methods(quote!(impl Clone for Hotel { fn clone(&self) {} })).contains("own `impl` block"));
+    assert!(
+        of_methods(quote!(
+            impl<T> Hotel<T> {}
+        ))
+        .contains("no generics")
+    );
+    assert!(of_methods(quote!(impl inns::Hotel {})).contains("without a path"));
+    assert!(refused(methods::methods(quote!(fast), quote!(impl Hotel {}))).contains("takes nothing"));
+}
+
+#[test]
+fn helpers_may_be_anything() {
+    let item = quote! {
+        impl Hotel {
+            fn pick<'a, T>(&self, items: &'a [T]) -> &'a T { &items[0] }
+            pub fn new() -> Self { unreachable!() }
+        }
+    };
+    assert!(methods::methods(TokenStream::new(), item).is_ok());
+}
+
+#[test]
+fn clients_have_no_bodies() {
+    let of = |item| client::client(TokenStream::new(), item);
+    assert!(
+        refused(of(quote!(
+            trait Hotel {
+                fn book(&self) {}
+            }
+        )))
+        .contains("without bodies")
+    );
+    assert!(
+        refused(of(quote!(
+            trait Hotel {
+                fn book(&self, name: &str);
+            }
+        )))
+        .contains("take an owned value")
+    );
+    assert!(
+        of(quote!(
+            pub trait Hotel {
+                async fn book(&self, name: String) -> Result<bool>;
+            }
+        ))
+        .is_ok()
+    );
+}

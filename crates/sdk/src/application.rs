@@ -1,0 +1,63 @@
+//! The services of a program.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use protocol::manifest::Service as ManifestService;
+
+use crate::describe::Described;
+use crate::service::{Args, Invoked, Service, describe};
+
+/// All Rust services of an application.
+#[derive(Clone, Default)]
+pub struct Application {
+    services: BTreeMap<&'static str, Arc<Registered>>,
+}
+
+/// A service that can be run.
+pub(crate) struct Registered {
+    pub(crate) described: Arc<Described>,
+    pub(crate) manifest: ManifestService,
+    begin: fn(&str, Args) -> Option<Invoked>,
+}
+
+impl Registered {
+    /// Runs a method of a new instance, or begins to.
+    pub(crate) fn begin(&self, method: &str, args: Args) -> Option<Invoked> {
+        (self.begin)(method, args)
+    }
+}
+
+impl Application {
+    /// Without services.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// With this service too. A second one of the same name takes the place of the first.
+    #[must_use]
+    pub fn service<S: Service>(mut self) -> Self {
+        let description = describe::<S>();
+        let registered = Registered {
+            described: Arc::new(Described::new(&description)),
+            manifest: description.service(),
+            begin: |method, args| S::open().dispatch(method, args),
+        };
+        self.services.insert(S::NAME, Arc::new(registered));
+        self
+    }
+
+    /// The services, sorted by name, as the manifest tells the rest of the system.
+    pub fn services(&self) -> Vec<ManifestService> {
+        self.services.values().map(|registered| registered.manifest.clone()).collect()
+    }
+
+    /// True without services.
+    pub fn is_empty(&self) -> bool {
+        self.services.is_empty()
+    }
+
+    pub(crate) fn find(&self, service: &str) -> Option<&Arc<Registered>> {
+        self.services.get(service)
+    }
+}

@@ -1,0 +1,56 @@
+//! A field that is one cell.
+
+use std::marker::PhantomData;
+
+use protocol::manifest::FieldKind;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{Lent, Part, load, store};
+use crate::cells::FieldIndex;
+use crate::describe::Member;
+use crate::run;
+use crate::value;
+
+/// A persistent value; at first `T::default()`.
+#[derive(Debug)]
+pub struct Value<T> {
+    field: FieldIndex,
+    of: PhantomData<fn() -> T>,
+}
+
+impl<T: Serialize + DeserializeOwned + Default> Value<T> {
+    /// A copy of the value.
+    pub fn get(&self) -> T {
+        run::read(self.field, None, |held| held.and_then(|bytes| load(self.field, bytes))).unwrap_or_default()
+    }
+
+    /// Stores another value.
+    pub fn set(&mut self, value: T) {
+        store(self.field, None, &value);
+    }
+
+    /// Stores another value and returns the one that it replaces.
+    pub fn replace(&mut self, value: T) -> T {
+        let old = self.get();
+        self.set(value);
+        old
+    }
+
+    /// Lends the value, to be changed in place.
+    pub fn get_mut(&mut self) -> Lent<'_, T> {
+        Lent::new(self.field, None, self.get())
+    }
+}
+
+impl<T: Serialize + DeserializeOwned + Default> Part for Value<T> {
+    fn describe() -> Member {
+        // A default that cannot be stored fails when it is first stored.
+        let initial = value::encode(&T::default()).unwrap_or_else(|_| protocol::msgpack::NONE.to_vec());
+        Member::Field { kind: FieldKind::Scalar, initial, reads: &["get"], wholes: &[], scans: &[] }
+    }
+
+    fn open(index: u16) -> Self {
+        Self { field: index, of: PhantomData }
+    }
+}

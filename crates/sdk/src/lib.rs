@@ -1,0 +1,83 @@
+//! Services in Rust. A service is a struct whose fields persist by themselves and whose methods run exactly once:
+//!
+//! ```ignore
+//! use sostenuto::prelude::*;
+//!
+//! #[service]
+//! struct Hotel {
+//!     rooms: Map<String, u32>,
+//! }
+//!
+//! #[methods]
+//! impl Hotel {
+//!     pub fn reserve(&mut self, hotel: String) -> bool {
+//!         match self.rooms.get_mut(&hotel) {
+//!             Some(mut rooms) if *rooms > 0 => {
+//!                 *rooms -= 1;
+//!                 true
+//!             }
+//!             _ => false,
+//!         }
+//!     }
+//! }
+//! ```
+//!
+//! The code between two awaits of calls is a step: all of it happens or none. `&self` methods only read. A method that
+//! calls, sleeps or runs a transaction is an `async fn`; other methods are plain functions, whose fields are there.
+//!
+//! - [`fields`]: what persists. [`Call`], [`transaction`], [`sleep`], [`join`], [`timeout`]: what a method waits for.
+//! - [`now`], [`uuid4`], [`random_bytes`]: time and chance, the same on every replay.
+//! - [`Application`] collects services; [`Worker`] runs them, driven by a server or a simulator.
+//!
+//! This crate knows neither processes nor sockets.
+#![deny(missing_docs)]
+
+#[cfg(panic = "abort")]
+compile_error!("services are unwound when a cell cannot be had at once: panic = \"abort\" cannot be used");
+
+mod application;
+mod cells;
+mod chance;
+mod combine;
+mod describe;
+mod error;
+pub mod fields;
+mod operation;
+#[doc(hidden)]
+pub mod output;
+mod run;
+mod service;
+mod transaction;
+pub mod value;
+mod worker;
+
+pub use application::Application;
+pub use chance::{now, random_bytes, random_f64, random_u64, uuid4};
+pub use combine::{Join, join, join_all, timeout};
+pub use error::{Error, Result};
+pub use operation::{Call, sleep};
+pub use run::Host;
+pub use sdk_macros::{client, entity, methods, service};
+pub use service::{Service, State};
+pub use transaction::{abort, transaction};
+pub use worker::Worker;
+
+/// What services use.
+pub mod prelude {
+    pub use crate::fields::{Counter, Map, Value};
+    pub use crate::value::{Any, Bytes, Date, DateTime, Decimal, Set, Uuid};
+    pub use crate::{
+        Application, Error, Result, abort, client, entity, join, join_all, methods, now, random_bytes, random_f64,
+        random_u64, service, sleep, timeout, transaction, uuid4,
+    };
+}
+
+/// For the macros only; nothing here is stable.
+#[doc(hidden)]
+pub mod macros {
+    pub use protocol::schema::Type;
+
+    pub use crate::describe::{KeyFact, Member, MethodFacts, Use};
+    pub use crate::fields::Part;
+    pub use crate::service::{Args, IntoResult, Invoked, argument, entity_key, key_argument};
+}

@@ -1,0 +1,152 @@
+//! What the macros make of a struct and its methods.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use protocol::manifest::Service as ManifestService;
+use protocol::schema::Type;
+use protocol::{Value, msgpack};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::describe::{Description, Member, MethodFacts};
+use crate::error::{Error, Result, TYPE_ERROR};
+use crate::run;
+use crate::value;
+
+/// The state of a service or entity: implemented by `#[service]` and `#[entity]` on a struct.
+pub trait State: Sized + Send + 'static {
+    /// Public name.
+    const NAME: &'static str;
+
+    /// Type of an entity's key.
+    fn entity_key() -> Option<Type>;
+
+    /// Fields and clients.
+    fn members() -> Vec<(&'static str, Member)>;
+
+    /// An instance for one invocation.
+    fn open() -> Self;
+}
+
+/// The methods of a service or entity: implemented by `#[methods]` on an `impl` block.
+pub trait Service: State {
+    /// All methods of the block.
+    fn methods() -> Vec<MethodFacts>;
+
+    /// Runs a method, or begins to; `None` if there is none of this name.
+    fn dispatch(self, method: &str, args: Args) -> Option<Invoked>;
+
+    /// The service as the manifest tells the rest of the system.
+    fn manifest() -> ManifestService {
+        describe::<Self>().service()
+    }
+}
+
+pub(crate) fn describe<S: Service>() -> Description {
+    Description { name: S::NAME, entity_key: S::entity_key(), members: S::members(), methods: S::methods() }
+}
+
+/// A method that was begun.
+pub enum Invoked {
+    /// It waits for nothing: this is its result.
+    Done(Result<Vec<u8>>),
+    /// It is to be polled.
+    Future(Pin<Box<dyn Future<Output = Result<Vec<u8>>> + Send>>),
+}
+
+impl Invoked {
+    /// The result of a method that is no `async fn`.
+    pub fn done<T: Serialize>(result: Result<T>) -> Self {
+        Self::Done(result.and_then(|value| encode_result(&value)))
+    }
+
+    /// A method that is an `async fn`.
+    pub fn future<T: Serialize>(future: impl Future<Output = Result<T>> + Send + 'static) -> Self {
+        Self::Future(Box::pin(async move { encode_result(&future.await?) }))
+    }
+}
+
+fn encode_result<T: Serialize>(value: &T) -> Result<Vec<u8>> {
+    value::encode(value).map_err(|mismatch| {
+        let target = run::with("a result", |run| run.target.clone());
+        value::not_storable(&format!("the result of {target}"), &mismatch)
+    })
+}
+
+/// The arguments of a call.
+pub struct Args {
+    positional: std::vec::IntoIter<Value>,
+    named: Vec<(String, Value)>,
+}
+
+impl Args {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
+        let (positional, named) = msgpack::decode_args(bytes)?;
+        Ok(Self { positional: positional.into_iter(), named })
+    }
+
+    /// The next parameter's argument.
+    pub fn take<T: DeserializeOwned>(&mut self, name: &str, default: bool) -> Result<T> {
+        let named = self.named.iter().position(|(given, _)| given == name);
+        let argument = match (self.positional.next(), named) {
+            (Some(_), Some(_)) => return Err(wrong(&format!("got multiple values for argument '{name}'"))),
+            (Some(value), None) => value,
+            (None, Some(index)) => self.named.swap_remove(index).1,
+            (None, None) if default => Value::None,
+            (None, None) => return Err(wrong(&format!("missing 1 required argument: '{name}'"))),
+        };
+        value::from_value(argument).map_err(|mismatch| wrong(&format!("argument '{name}': {mismatch}")))
+    }
+
+    /// Nothing may be left.
+    pub fn finish(mut self) -> Result<()> {
+        if let Some((name, _)) = self.named.first() {
+            return Err(wrong(&format!("got an unexpected argument '{name}'")));
+        }
+        match self.positional.next() {
+            Some(_) => Err(wrong("got too many arguments")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A result as the method's signature has it, seen by the macros.
+pub trait IntoResult<T> {
+    /// With this crate's error.
+    fn into_result(self) -> Result<T>;
+}
+
+impl<T, E: Into<Error>> IntoResult<T> for std::result::Result<T, E> {
+    fn into_result(self) -> Result<T> {
+        self.map_err(Into::into)
+    }
+}
+
+fn wrong(text: &str) -> Error {
+    let target = run::with("an argument", |run| run.target.clone());
+    Error::new(TYPE_ERROR, format!("{target}() {text}"))
+}
+
+/// The key of the entity whose method runs.
+///
+/// # Panics
+///
+/// If the method is not an entity's.
+pub fn entity_key<K: DeserializeOwned>() -> K {
+    let key = run::with("key()", |run| run.key.clone()).expect("only an entity has a key");
+    match value::decode(&key) {
+        Ok(key) => key,
+        Err(mismatch) => panic!("the entity's key is of another type: {mismatch}"),
+    }
+}
+
+/// The stored value of an argument or key, for generated clients.
+pub fn argument<T: Serialize>(what: &str, value: &T) -> Result<Value> {
+    value::to_value(value).map_err(|mismatch| value::not_storable(what, &mismatch))
+}
+
+/// The stored bytes of an entity's key, for generated clients.
+pub fn key_argument<T: Serialize>(what: &str, value: &T) -> Result<Vec<u8>> {
+    value::encode(value).map_err(|mismatch| value::not_storable(what, &mismatch))
+}

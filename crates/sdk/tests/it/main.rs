@@ -1,0 +1,11 @@
+//! Services, run step by step by a test in the place of the server.
+
+#![allow(unreachable_pub, reason = "methods of services are `pub`, also in a test")]
+
+extern crate sdk as sostenuto;
+
+mod fields;
+mod flow;
+mod manifest;
+mod replay;
+mod server;
