@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::limits;
 use crate::sink::{NoSink, Sink};
+use crate::worker::native::Native;
 
 /// Configuration of a node.
 #[derive(Clone)]
@@ -18,6 +19,8 @@ pub struct NodeConfig {
     pub workers: usize,
     /// Processes that run tasks, at most; they are started when tasks want them.
     pub task_workers: usize,
+    /// Services that run in this process; threads of as many as there are workers.
+    pub native: Option<Arc<dyn Native>>,
     /// The Python interpreter of the workers.
     pub python: PathBuf,
     /// How long results are kept.
@@ -40,6 +43,7 @@ impl Default for NodeConfig {
             partitions: 4,
             workers: cores,
             task_workers: cores,
+            native: None,
             python: "python3".into(),
             retention: Duration::from_secs(24 * 3600),
             step_timeout: Duration::from_secs(10),

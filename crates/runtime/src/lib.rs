@@ -6,7 +6,7 @@
 //! - [`Node`] puts everything together; [`NodeHandle`] is what callers (the gateway) have of it.
 //! - `driver` is one thread that owns all partitions and works in rounds.
 //! - `rows` is what the partitions have stored, with what is not stored yet on top.
-//! - `worker` runs user code in CPython processes.
+//! - `worker` runs user code in CPython processes, or in threads if it is Rust.
 //! - [`stepped`] is a node without threads, whose owner decides when anything happens.
 //! - `recovery` brings partitions back from what is stored.
 //!
@@ -47,3 +47,4 @@ pub use metrics::{Health, Metric};
 pub use network::Network;
 pub use node::Node;
 pub use sink::{NoSink, Sink, WriteSink};
+pub use worker::native::{Fetch, Native, NativeWorker};

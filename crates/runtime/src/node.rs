@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use protocol::PartitionId;
 use protocol::ids::SLOTS;
-use protocol::manifest::Manifest;
+use protocol::manifest::{Language, Manifest};
 use tokio::sync::watch;
 
 use crate::backends::Backends;
@@ -24,9 +24,11 @@ use crate::recovery::{Recovered, recover};
 use crate::rows::writer::Writer;
 use crate::shared::{Phase, Shared};
 use crate::worker::Launch;
+use crate::worker::native::Threads;
 use crate::worker::package::WorkerDir;
 use crate::worker::pool::{Pool, PoolConfig};
-use crate::worker::process::{Purpose, Python, init_frame};
+use crate::worker::pools::Pools;
+use crate::worker::process::{Purpose, Python, Report, init_frame};
 use crate::worker::tasks::TaskPool;
 use engine::{Config, Deployment};
 
@@ -36,8 +38,11 @@ pub struct Node {
     driver: Option<JoinHandle<()>>,
 }
 
-/// The launchers of a node's workers and of its task workers.
-pub(crate) type Launchers = (Box<dyn Launch>, Box<dyn Launch>);
+/// The launchers of a node's workers, by language, and of its task workers.
+pub(crate) struct Launchers {
+    pub(crate) steps: Vec<(Language, Box<dyn Launch>)>,
+    pub(crate) tasks: Box<dyn Launch>,
+}
 
 /// Makes them; what they report goes to the given sender.
 pub(crate) type MakeLaunch<'a> = Box<dyn FnOnce(Sender<Event>) -> Result<Launchers, StartError> + 'a>;
@@ -51,15 +56,28 @@ impl Node {
         let backends = Backends::open(config.data_dir.as_deref(), config.partitions)?;
         let dir = WorkerDir::create(config.data_dir.as_deref())?;
         let python = (config.python.clone(), Arc::clone(&config.sink), Arc::clone(&manifest));
+        let native = config.native.clone();
         let launch: MakeLaunch<'_> = Box::new(move |events| {
             let (interpreter, sink, manifest) = python;
-            // A driver that has ended has closed all sockets, so the processes end too.
+            // A driver that has ended has closed all connections, so the workers end too.
             let of_tasks = events.clone();
-            let report = Arc::new(move |event| drop(events.send(Event::Worker(event))));
-            let steps = Python { purpose: Purpose::Steps, interpreter, dir: Arc::new(dir), manifest, sink, report };
-            let report = Arc::new(move |event| drop(of_tasks.send(Event::TaskWorker(event))));
-            let tasks = Python { purpose: Purpose::Tasks, report, ..steps.clone() };
-            Ok((Box::new(steps), Box::new(tasks)))
+            let report: Report = Arc::new(move |event| drop(events.send(Event::Worker(event))));
+            let has = |language| manifest.services.iter().any(|service| service.language == language);
+            let (with_python, with_rust) = (has(Language::Python) || !has(Language::Rust), has(Language::Rust));
+            let dir = Arc::new(dir);
+            let python = Python { purpose: Purpose::Steps, interpreter, dir, manifest, sink, report: report.clone() };
+            let of_tasks: Report = Arc::new(move |event| drop(of_tasks.send(Event::TaskWorker(event))));
+            let tasks = Python { purpose: Purpose::Tasks, report: of_tasks, ..python.clone() };
+            let mut steps: Vec<(Language, Box<dyn Launch>)> = Vec::new();
+            if with_python {
+                steps.push((Language::Python, Box::new(python)));
+            }
+            if with_rust {
+                let native =
+                    native.ok_or(StartError::Config("the Rust services of the manifest are not in this program"))?;
+                steps.push((Language::Rust, Box::new(Threads { native, report })));
+            }
+            Ok(Launchers { steps, tasks: Box::new(tasks) })
         });
         Self::start_with(config, manifest, backends, launch)
     }
@@ -133,10 +151,15 @@ fn assemble(
     launch: MakeLaunch<'_>,
 ) -> Result<Parts, StartError> {
     let now = Instant::now();
-    let workers = PoolConfig { workers: config.workers, step_timeout: config.step_timeout };
-    let (of_steps, of_tasks) = launch(events.clone())?;
-    let mut pool = Pool::new(workers, of_steps, now);
-    let tasks = TaskPool::new(config.task_workers, of_tasks, now);
+    let Launchers { steps, tasks } = launch(events.clone())?;
+    let pools = steps.into_iter().map(|(language, launch)| {
+        // A thread that is given up is replaced at once.
+        let spare = language == Language::Python;
+        let workers = PoolConfig { workers: config.workers, spare, step_timeout: config.step_timeout };
+        (language, Pool::new(workers, launch, now))
+    });
+    let mut pool = Pools::new(Arc::clone(&manifest), pools.collect());
+    let tasks = TaskPool::new(config.task_workers, tasks, now);
     pool.check(now).map_err(StartError::io("starting", &config.python))?;
     let faults = Faults::from_environment();
     let of_partitions = Config {

@@ -12,7 +12,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use engine::{Config, Deployment, Partition};
-use protocol::manifest::Manifest;
+use protocol::manifest::{Language, Manifest};
 use protocol::message::Message;
 use protocol::{PartitionId, Position};
 use store::state::Entry;
@@ -35,6 +35,7 @@ use crate::recovery::{Recovered, recover};
 use crate::rows::writer::{StateWriter, Writer};
 use crate::shared::Shared;
 use crate::worker::pool::{Pool, PoolConfig};
+use crate::worker::pools::Pools;
 use crate::worker::tasks::TaskPool;
 
 /// What a node is made of and what it reaches.
@@ -90,15 +91,17 @@ impl SteppedNode {
             ..Config::default()
         };
         let first = PartitionId(owned.start);
-        let deployment = Arc::new(Deployment::new(manifest));
+        let deployment = Arc::new(Deployment::new(Arc::clone(&manifest)));
         let Recovered { partitions, epoch, tail } = recover(&backends, &of_partitions, owned, &deployment)?;
         let batch_sent = watch_log(&*backends.log, events.clone());
         let (writer, state_writer) = Writer::stepped(Arc::clone(&backends.state), report_rows(events.clone()));
         let (maintenance, asked) = Maintenance::stepped();
         let now = clock.steady();
-        let workers = PoolConfig { workers: config.workers, step_timeout: config.step_timeout };
+        let workers = PoolConfig { workers: config.workers, spare: true, step_timeout: config.step_timeout };
+        // Whatever its language, the owner runs it.
+        let pool = Pool::new(workers, launch.0, now);
         let driver = Driver::new(Parts {
-            pool: Pool::new(workers, launch.0, now),
+            pool: Pools::new(manifest, vec![(Language::Python, pool)]),
             tasks: TaskPool::new(config.task_workers, launch.1, now),
             shared,
             backends,

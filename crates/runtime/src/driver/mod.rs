@@ -47,7 +47,8 @@ use crate::shared::{Phase, Shared, add, set};
 use crate::sink::Sink;
 use crate::stepped::Holds;
 use crate::worker::WorkerEvent;
-use crate::worker::pool::{Change, Owed, Pool};
+use crate::worker::pool::{Change, Owed};
+use crate::worker::pools::Pools;
 use crate::worker::tasks::{TaskNews, TaskPool};
 
 /// What the driver is told.
@@ -84,7 +85,7 @@ pub(crate) struct Parts {
     pub(crate) epoch: u64,
     /// Last position of the log.
     pub(crate) tail: Position,
-    pub(crate) pool: Pool,
+    pub(crate) pool: Pools,
     pub(crate) tasks: TaskPool,
     pub(crate) writer: Writer,
     pub(crate) maintenance: Option<Maintenance>,
@@ -162,7 +163,7 @@ impl Driver {
         }
     }
 
-    /// Waits until a worker has loaded the application, then makes the deployment current and lets unfinished work go
+    /// Waits until a worker of each language has loaded the application, then makes the deployment current and lets unfinished work go
     /// on. Nothing is recorded of an application that does not load.
     pub(crate) fn begin(&mut self) -> Result<(), StartError> {
         while !self.await_worker()? {}
@@ -320,7 +321,7 @@ impl Driver {
         self.parts.sink.notice(&text);
     }
 
-    /// The next event while starting; true when a worker is ready.
+    /// The next event while starting; true when the workers are ready.
     fn await_worker(&mut self) -> Result<bool, StartError> {
         let now = self.steady();
         self.parts.pool.check(now).map_err(StartError::io("starting", "the Python interpreter"))?;
@@ -352,7 +353,7 @@ impl Driver {
         for change in changes {
             ready |= is_ready(change)?;
         }
-        Ok(ready)
+        Ok(ready && self.parts.pool.is_ready())
     }
 
     /// One call of a partition, with everything that comes of it.

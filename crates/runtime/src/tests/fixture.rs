@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use protocol::manifest::{Field, FieldKind, Foreseen, ForeseenCells, Manifest, Method, Mode, Service};
+use protocol::manifest::{Field, FieldKind, Foreseen, ForeseenCells, Language, Manifest, Method, Mode, Service};
 use protocol::worker::{FromWorker, Start, StepEnd, StepStatus, StepWrite, ToWorker};
 use protocol::{DeploymentId, InvocationId, Value, msgpack};
 use store::memory::{MemoryLog, Watermark};
@@ -157,7 +157,8 @@ impl Fixture {
         let seen = Arc::new(Seen::default());
         let config = NodeConfig { partitions: PARTITIONS, sink: Arc::clone(&seen) as Arc<dyn Sink>, ..config };
         let launch = Box::new(|events| -> Result<Launchers, _> {
-            Ok((Box::new(Workers { script, events }), Box::new(NoTaskWorkers)))
+            let steps: Box<dyn Launch> = Box::new(Workers { script, events });
+            Ok(Launchers { steps: vec![(Language::Python, steps)], tasks: Box::new(NoTaskWorkers) })
         });
         let node = Node::start_with(config, Arc::new(manifest()), backends, launch).unwrap();
         Self { handle: node.handle(), node, log, seen }

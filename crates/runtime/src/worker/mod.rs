@@ -1,16 +1,19 @@
-//! Worker processes: CPython that runs user code.
+//! Workers: CPython processes, and threads of this one, that run user code.
 //!
 //! - [`package`] writes the embedded Python package to where workers find it.
 //! - [`process`] starts one process and speaks with it: a socket pair, a thread that reads, one that writes.
 //! - [`strike`] reads which run a dead worker was in.
 //! - [`tasks`] decides which task worker runs which task.
+//! - [`native`] runs services of this process in threads, [`pools`] is the pools of all languages.
 //! - [`pool`] decides which worker runs what, and what a death means. It is the driver's and does no input or output
 //!   itself, except through [`Link`].
 //!
 //! Nothing here knows what a step does.
 
+pub(crate) mod native;
 pub(crate) mod package;
 pub(crate) mod pool;
+pub(crate) mod pools;
 pub(crate) mod process;
 pub(crate) mod strike;
 pub(crate) mod tasks;
@@ -41,7 +44,7 @@ pub struct Death {
     pub word: Option<u64>,
 }
 
-/// A worker process as the pool holds it. Dropping it closes its socket, upon which the process ends by itself.
+/// A worker as the pool holds it. Dropping it closes its connection, upon which it ends by itself.
 pub trait Link: Send {
     /// Queues messages; they travel in one frame with whatever else is ready.
     fn send(&self, messages: Vec<ToWorker>);
@@ -53,7 +56,7 @@ pub trait Link: Send {
     fn check(&self);
 }
 
-/// Starts worker processes.
+/// Starts workers.
 pub trait Launch: Send {
     /// Starts one. It reports `Ready` when it has loaded the application.
     fn launch(&mut self, worker: WorkerId) -> std::io::Result<Box<dyn Link>>;

@@ -20,6 +20,8 @@ use crate::limits;
 pub(crate) struct PoolConfig {
     /// Workers that run steps, without the warm spare.
     pub(crate) workers: usize,
+    /// One more is kept warm, to take the place of one that dies.
+    pub(crate) spare: bool,
     /// Time limit of one step.
     pub(crate) step_timeout: Duration,
 }
@@ -54,7 +56,23 @@ pub(crate) struct PoolStats {
     pub(crate) fetches: u64,
 }
 
-/// All workers of a node.
+impl PoolStats {
+    /// Of two pools together.
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self {
+            ready: self.ready + other.ready,
+            running: self.running + other.running,
+            queued: self.queued + other.queued,
+            suspended: self.suspended + other.suspended,
+            started: self.started + other.started,
+            deaths: self.deaths + other.deaths,
+            steps: self.steps + other.steps,
+            fetches: self.fetches + other.fetches,
+        }
+    }
+}
+
+/// All workers of one language.
 pub(crate) struct Pool {
     config: PoolConfig,
     launch: Box<dyn Launch>,
@@ -154,6 +172,21 @@ impl Pool {
             stats: PoolStats::default(),
             draining: false,
         }
+    }
+
+    /// The same, its workers numbered from here on.
+    pub(crate) fn numbered_from(self, first: u64) -> Self {
+        Self { next_worker: first, ..self }
+    }
+
+    /// Holds a suspended coroutine of this invocation.
+    pub(crate) fn holds(&self, invocation: InvocationId) -> bool {
+        self.coroutines.contains_key(&invocation)
+    }
+
+    /// Has this run.
+    pub(crate) fn runs(&self, partition: PartitionId, run: RunNumber) -> bool {
+        self.by_number.contains_key(&(partition, run))
     }
 
     pub(crate) fn stats(&self) -> PoolStats {
@@ -370,7 +403,7 @@ impl Pool {
 
     /// The spare is started when the others have loaded the application.
     fn wanted(&self) -> usize {
-        self.config.workers + usize::from(self.count(Phase::Active) >= self.config.workers)
+        self.config.workers + usize::from(self.config.spare && self.count(Phase::Active) >= self.config.workers)
     }
 
     fn replenish(&mut self, now: Instant) -> std::io::Result<()> {

@@ -1,0 +1,195 @@
+//! Workers in this process: threads that run services written in Rust. The pool holds them like processes.
+//!
+//! A thread cannot be ended. One whose step takes too long is given up: its run gets the strike, another thread takes
+//! its place, and it goes on until user code returns; nobody hears of what it does then.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use protocol::RunNumber;
+use protocol::worker::{FetchWhat, FromWorker, Slice, ToWorker};
+
+use super::process::Report;
+use super::{Death, Launch, Link, WorkerEvent, WorkerId};
+
+/// Gets cells that were not shipped; `None`: not now.
+pub type Fetch = Box<dyn FnMut(RunNumber, &str, FetchWhat) -> Option<Slice>>;
+
+/// Services that run in this process.
+pub trait Native: Send + Sync {
+    /// What runs them in one thread; called there.
+    fn worker(&self, fetch: Fetch) -> Box<dyn NativeWorker>;
+}
+
+/// Runs steps, one at a time.
+pub trait NativeWorker {
+    /// Does what a message asks; what is to be said to the server then.
+    fn handle(&mut self, message: ToWorker) -> Option<FromWorker>;
+}
+
+/// Starts threads.
+pub(crate) struct Threads {
+    pub(crate) native: Arc<dyn Native>,
+    pub(crate) report: Report,
+}
+
+impl Launch for Threads {
+    fn launch(&mut self, worker: WorkerId) -> io::Result<Box<dyn Link>> {
+        let (outgoing, messages) = channel();
+        let shared = Arc::new(Shared {
+            worker,
+            word: AtomicU64::new(0),
+            gone: AtomicBool::new(false),
+            reason: Mutex::default(),
+            report: Arc::clone(&self.report),
+        });
+        let (native, of_thread) = (Arc::clone(&self.native), Arc::clone(&shared));
+        thread::Builder::new().name(format!("native-{}", worker.0)).spawn(move || {
+            // Also tells of a thread that ends by a panic.
+            let farewell = Farewell(of_thread);
+            serve(&*native, &farewell.0, messages);
+        })?;
+        Ok(Box::new(Thread { shared, outgoing }))
+    }
+}
+
+/// The driver's side of a thread.
+struct Thread {
+    shared: Arc<Shared>,
+    outgoing: Sender<Vec<ToWorker>>,
+}
+
+struct Shared {
+    worker: WorkerId,
+    /// The run that it is in.
+    word: AtomicU64,
+    /// The pool was told that it has ended.
+    gone: AtomicBool,
+    reason: Mutex<Option<String>>,
+    report: Report,
+}
+
+impl Shared {
+    fn say(&self, messages: Vec<FromWorker>) {
+        if !messages.is_empty() && !self.gone.load(Ordering::Acquire) {
+            (self.report)(WorkerEvent::Said(self.worker, messages));
+        }
+    }
+
+    fn end(&self) {
+        if !self.gone.swap(true, Ordering::AcqRel) {
+            let reason = self.reason.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let cause = reason.unwrap_or_else(|| "ended".to_owned());
+            let word = Some(self.word.load(Ordering::Acquire));
+            (self.report)(WorkerEvent::Gone(self.worker, Death { cause, output: String::new(), word }));
+        }
+    }
+}
+
+impl Link for Thread {
+    fn send(&self, messages: Vec<ToWorker>) {
+        // If the thread has ended, the pool will hear of it.
+        let _ = self.outgoing.send(messages);
+    }
+
+    fn word(&self) -> Option<u64> {
+        Some(self.shared.word.load(Ordering::Acquire))
+    }
+
+    fn kill(&self, reason: &str) {
+        *self.shared.reason.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
+        self.shared.end();
+    }
+
+    fn check(&self) {}
+}
+
+struct Farewell(Arc<Shared>);
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+/// Messages on their way to and from a thread.
+struct Mail {
+    shared: Arc<Shared>,
+    messages: Receiver<Vec<ToWorker>>,
+    /// Read and not handled.
+    waiting: VecDeque<ToWorker>,
+    /// Not sent.
+    ends: Vec<FromWorker>,
+}
+
+impl Mail {
+    /// Waits until there is a message. False if there will be none.
+    fn read(&mut self) -> bool {
+        match self.messages.recv() {
+            Ok(messages) => {
+                self.waiting.extend(messages);
+                self.waiting.extend(self.messages.try_iter().flatten());
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    fn flush(&mut self) {
+        self.shared.say(std::mem::take(&mut self.ends));
+    }
+
+    /// Asks for a cell and waits for the answer; other messages wait meanwhile.
+    fn fetch(&mut self, run: RunNumber, field: &str, what: FetchWhat) -> Option<Slice> {
+        self.ends.push(FromWorker::Fetch { run, field: field.to_owned(), what });
+        self.flush();
+        loop {
+            let is_it = |message: &ToWorker| matches!(message, ToWorker::Fetched { run: of, .. } if *of == run);
+            if let Some(at) = self.waiting.iter().position(is_it)
+                && let Some(ToWorker::Fetched { slice, .. }) = self.waiting.remove(at)
+            {
+                return slice;
+            }
+            if !self.read() {
+                return None;
+            }
+        }
+    }
+}
+
+/// The thread: runs what comes until nobody can send any more.
+fn serve(native: &dyn Native, shared: &Arc<Shared>, messages: Receiver<Vec<ToWorker>>) {
+    let mail = Mail { shared: Arc::clone(shared), messages, waiting: VecDeque::new(), ends: Vec::new() };
+    let mail = Rc::new(RefCell::new(mail));
+    let fetching = Rc::clone(&mail);
+    let mut worker = native.worker(Box::new(move |run, field, what| fetching.borrow_mut().fetch(run, field, what)));
+    shared.say(vec![FromWorker::Ready { pid: std::process::id(), python: String::new(), problem: None }]);
+    loop {
+        let next = mail.borrow_mut().waiting.pop_front();
+        let Some(message) = next else {
+            mail.borrow_mut().flush();
+            if shared.gone.load(Ordering::Acquire) || !mail.borrow_mut().read() {
+                return;
+            }
+            continue;
+        };
+        shared.word.store(run_of(&message), Ordering::Release);
+        let said = worker.handle(message);
+        shared.word.store(0, Ordering::Release);
+        mail.borrow_mut().ends.extend(said);
+    }
+}
+
+fn run_of(message: &ToWorker) -> u64 {
+    match message {
+        ToWorker::Start(start) => start.run.0,
+        ToWorker::Resume(resume) => resume.run.0,
+        ToWorker::Evict(_) | ToWorker::Fetched { .. } | ToWorker::Task(_) | ToWorker::StopTask(_) => 0,
+    }
+}
