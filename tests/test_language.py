@@ -77,6 +77,10 @@ class Language(EndToEnd):
         for folder in (str(ROOT / "python"), str(FOLDER)):
             sys.path.insert(0, folder)
             self.addCleanup(sys.path.remove, folder)
+        # Whole fields are stored in other fields here: a server makes copies, which memory refuses to do silently.
+        memory = importlib.import_module("sostenuto.memory")
+        memory.strict(False)
+        self.addCleanup(memory.strict)
 
     def test_each_call_agrees_with_plain_python(self):
         done = cli("check", str(FOLDER))
