@@ -55,6 +55,15 @@ def fault_binary() -> str:
     raise unittest.SkipTest("no fault binary: `cargo xtask test fault` builds it, or set SOSTENUTO_FAULT_BIN")
 
 
+def rust_example(name: str, *, faults: bool = False) -> str:
+    """The program of an example whose services are written in Rust."""
+    folder = os.environ.get("SOSTENUTO_RUST_FAULT_EXAMPLES" if faults else "SOSTENUTO_RUST_EXAMPLES")
+    path = Path(folder or ROOT / ("target/fault/examples" if faults else "target/release/examples")) / name
+    if not path.exists():
+        raise unittest.SkipTest(f"no program {path}: `cargo xtask test {'fault' if faults else 'build'}` builds it")
+    return str(path)
+
+
 def driver(example: str):
     """The driver module of an example."""
     path = EXAMPLES / example / "driver.py"
@@ -219,8 +228,11 @@ class Surviving:
 class Server:
     """One server on its own port and data directory."""
 
-    def __init__(self, app: Path | str, folder: Path, *, program: str | None = None, workers=2, env=None):
-        self.app, self.folder, self.program, self.workers = str(app), folder, program or binary(), workers
+    def __init__(self, app, folder: Path, *, program: str | None = None, native: str | None = None, workers=2, env=None):
+        self.apps = [str(app)] if app else []
+        self.folder, self.workers = folder, workers
+        #: A program with services of its own runs them at once.
+        self.program = [native] if native else [program or binary(), "run"]
         self.env = env or {}
         self.data = folder / "data"
         self.log = folder / "server.log"
@@ -236,7 +248,7 @@ class Server:
 
     def command(self) -> list[str]:
         options = ["--listen", f"127.0.0.1:{self.port}", "--data", str(self.data), "--workers", str(self.workers)]
-        return [self.program, "run", self.app, *options, *self.extra]
+        return [*self.program, *self.apps, *options, *self.extra]
 
     def spawn(self, env: dict | None = None) -> "Server":
         """Start the process without waiting for it."""
@@ -379,8 +391,8 @@ class EndToEnd(unittest.TestCase):
         (self.folder / "history.jsonl").write_text("".join(json.dumps(event) + "\n" for event in self.history))
         print(f"--- {self.id()}: folder {self.folder}", file=sys.stderr)
 
-    def server(self, app: Path | str, name: str = "node", **options) -> Server:
-        """A server of this test, not yet started."""
+    def server(self, app: Path | str | None, name: str = "node", **options) -> Server:
+        """A server of this test, not yet started; without an app for programs with services of their own."""
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
         server = Server(app, folder, **options)

@@ -3,7 +3,7 @@
 import unittest
 
 from checkers import bookings, ledger
-from harness import EXAMPLES, EndToEnd, binary, driver, fault_binary, in_parallel
+from harness import EXAMPLES, EndToEnd, binary, driver, fault_binary, in_parallel, rust_example
 
 HOTEL = driver("hotel")
 BANK = driver("bank")
@@ -73,6 +73,21 @@ class Contention(EndToEnd):
         opened = [event["args"][0] for event in self.history if event["path"] == "/Bank/open"]
         self.assertTrue(all(event["reply"] is True for event in self.history if event["path"] == "/Bank/open"))
         self.check(ledger.check(self.history, BANK.read(server.client(), [source, *opened]), {source: 1000}))
+
+
+class ContentionRust(Contention):
+    """The same with services written in Rust."""
+
+    def start(self, app):
+        return self.server(None, native=rust_example(app.name)).start()
+
+
+class ContentionRustEvicting(Contention):
+    """The same, with every invocation dropped that suspends outside a transaction."""
+
+    def start(self, app):
+        program = rust_example(app.name, faults=True)
+        return self.server(None, native=program, env={"SOSTENUTO_EVICT": "1"}).start()
 
 
 class ContentionEvicting(Contention):

@@ -11,7 +11,7 @@ import time
 import unittest
 
 from checkers import bookings, counts, ledger, replies
-from harness import EXAMPLES, UNFINISHED, EndToEnd, Surviving, driver, fault_binary, until
+from harness import EXAMPLES, UNFINISHED, EndToEnd, Surviving, driver, fault_binary, rust_example, until
 
 HOTEL = driver("hotel")
 ROUNDS = int(os.environ.get("SOSTENUTO_CRASH_ROUNDS", "50"))
@@ -96,9 +96,14 @@ class Load:
 
 
 class RandomCrashes(EndToEnd):
+    rounds = ROUNDS
+
+    def make_server(self):
+        return self.server(self.merged_app("hotel", "bank", "counter"))
+
     def test_kill_under_load(self):
-        print(f"\nSOSTENUTO_SEED={SEED} SOSTENUTO_CRASH_ROUNDS={ROUNDS}", flush=True)
-        server = self.server(self.merged_app("hotel", "bank", "counter")).start()
+        print(f"\nSOSTENUTO_SEED={SEED} SOSTENUTO_CRASH_ROUNDS={self.rounds}", flush=True)
+        server = self.make_server().start()
         setup = Surviving(server, -1, [])
         for name in ACCOUNTS:
             setup.call(f"/Account/{name}/deposit", [FUNDS], f"open-{name}")
@@ -107,7 +112,7 @@ class RandomCrashes(EndToEnd):
         self.open_round(setup, 0, capacity)
         load = Load(server, SEED)
         try:
-            for round_number in range(1, ROUNDS + 1):
+            for round_number in range(1, self.rounds + 1):
                 self.open_round(setup, round_number, capacity)
                 load.round = round_number
                 time.sleep(chance.uniform(0, ROUND_SECONDS_MAX))  # the moment of the crash
@@ -129,7 +134,7 @@ class RandomCrashes(EndToEnd):
     def verify(self, server, load: Load, capacity: dict[str, int]):
         client = server.client()
         events = replies.distinct(self.history)
-        self.assertGreater(len(events), ROUNDS, "the load did nothing")
+        self.assertGreater(len(events), self.rounds, "the load did nothing")
         events += self.finished(client, load, events)
         self.assert_nothing_unfinished(client)
         self.check_state(client, events, capacity)
@@ -168,6 +173,15 @@ class RandomCrashes(EndToEnd):
         stored = {name: client.call("/Counter/get", [name]) for name in COUNTERS}
         stored |= {f"sent-{name}": client.call("/Counter/get", [f"sent-{name}"]) for name in COUNTERS}
         self.check(counts.check(events, stored))
+
+
+class RandomCrashesRust(RandomCrashes):
+    """Bookings in Rust, in the server's process; accounts and counters in Python beside them."""
+
+    rounds = max(1, ROUNDS // 2)
+
+    def make_server(self):
+        return self.server(self.merged_app("bank", "counter"), native=rust_example("hotel"))
 
 
 def summary(history: list[dict]) -> str:

@@ -157,9 +157,9 @@ def _batch(work):
 # Smaller programs.
 
 
-def shrink(failure, plant=None, rounds=ROUNDS_MAX):
+def shrink(failure, plant=None):
     """The smallest program found that still behaves differently in the same way."""
-    for _ in range(rounds):
+    for _ in range(ROUNDS_MAX):
         smaller = _smaller(failure, plant)
         if smaller is None:
             return failure

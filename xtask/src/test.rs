@@ -91,8 +91,11 @@ fn run_stage(stage: &str, limit: Duration) -> Result<(Outcome, Vec<String>)> {
         "clippy" => shell::cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
         // The profile of the binary: a fresh machine compiles the dependencies once.
         "unit" => shell::cargo(&["test", "--release", "--workspace"]),
-        "build" => shell::cargo(&["build", "--release", "-p", "sostenuto"]),
-        "fault" => shell::cargo(&["build", "--release", "-p", "sostenuto", "--features", "fault-points"]),
+        "build" => shell::cargo(&["build", "--release", "-p", "sostenuto", "--bins", "--examples"]),
+        "fault" => {
+            let arguments = ["build", "--release", "-p", "sostenuto", "--bins", "--examples"];
+            shell::cargo(&[&arguments[..], &["--features", "fault-points"]].concat())
+        }
         "python" => python(&["-m", "unittest", "discover", "-s", "python/tests"]),
         "e2e" => python(&["-m", "unittest", "discover", "-s", "tests", "-v"]),
         "examples" => python(&["-m", "unittest", "discover", "-s", "tests", "-p", "test_run.py", "-v"]),
@@ -112,9 +115,12 @@ fn run_stage(stage: &str, limit: Duration) -> Result<(Outcome, Vec<String>)> {
 
 /// The build without the feature comes next and overwrites it.
 fn keep_fault_binary() -> Result<()> {
-    let (built, kept) = (shell::target().join("release/sostenuto"), shell::target().join("fault"));
-    std::fs::create_dir_all(&kept)?;
-    std::fs::copy(&built, kept.join("sostenuto")).with_context(|| format!("keeping {}", built.display()))?;
+    let kept = shell::target().join("fault");
+    std::fs::create_dir_all(kept.join("examples"))?;
+    for program in ["sostenuto", "examples/hotel", "examples/bank"] {
+        let built = shell::target().join("release").join(program);
+        std::fs::copy(&built, kept.join(program)).with_context(|| format!("keeping {}", built.display()))?;
+    }
     Ok(())
 }
 

@@ -9,7 +9,7 @@ mod text;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use compiler::{App, Diagnostic, Fault, ListedClass, SourceFile, Span};
 
 use crate::Usage;
@@ -82,6 +82,14 @@ pub(crate) fn read(paths: &[PathBuf]) -> Result<Sources> {
     let files = found.into_iter().filter_map(|found| source(found, &mut unread)).collect();
     let (name, folder) = home(first);
     Ok(Sources { name, folder, app: App { files, classes }, unread })
+}
+
+/// An application without Python services: the program's own, which is called as the program is.
+pub(crate) fn nothing() -> Result<Sources> {
+    let program = std::env::current_exe().context("the program has no name")?;
+    let name = program.file_stem().map_or_else(|| "app".to_owned(), |name| name.to_string_lossy().into_owned());
+    let folder = std::env::current_dir().context("the working directory cannot be read")?;
+    Ok(Sources { name, folder, app: App::default(), unread: Unread::default() })
 }
 
 /// Files that are named one by one, and what they import.

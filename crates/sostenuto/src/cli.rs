@@ -58,6 +58,27 @@ pub(crate) struct Run {
     /// A folder, .py files, or a mu2sls .csv of `Class,path` lines
     #[arg(required = true, value_name = "APP")]
     pub(crate) app: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) serve: Serve,
+}
+
+/// The command line of a program that has services of its own.
+#[derive(Debug, Parser)]
+#[command(version)]
+pub(crate) struct Native {
+    /// Python services to serve beside this program's: a folder, .py files, or a mu2sls .csv of `Class,path` lines
+    #[arg(value_name = "APP")]
+    pub(crate) app: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) serve: Serve,
+    /// Print JSON for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// How to serve an application.
+#[derive(Args, Debug)]
+pub(crate) struct Serve {
     /// Address to listen on; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     pub(crate) listen: SocketAddr,

@@ -5,7 +5,7 @@ mod check;
 mod explain;
 mod invocations;
 mod problem;
-mod run;
+pub(crate) mod run;
 mod state;
 
 use std::process::ExitCode;
@@ -14,12 +14,13 @@ use anyhow::Result;
 
 use crate::cli::{Cli, Command};
 use crate::out;
+use sdk::Application;
 
 /// Runs one command.
 pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
     let Cli { global, command } = cli;
     match command {
-        Command::Run(options) => run::run(&options, &global),
+        Command::Run(options) => run::run(&options.app, &options.serve, Application::new(), global.json),
         Command::Check(options) => check::check(&options, &global),
         Command::Call(options) => call::call(&options, &global),
         Command::Invocations(command) => invocations::run(&command, &global),

@@ -13,6 +13,7 @@ use gateway::{Gateway, Limits};
 use protocol::manifest::Manifest;
 use runtime::{Node, NodeConfig, NodeError, StartError, WriteSink};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use sdk::Application;
 use store::OpenError;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -20,8 +21,8 @@ use tokio::sync::watch;
 
 use super::check;
 use crate::app::{self, Sources};
-use crate::cli::{Global, Run};
-use crate::{FAILED, out};
+use crate::cli::Serve;
+use crate::{FAILED, native, out};
 
 /// Exit code of a process that was interrupted twice: 128 + SIGINT, as shells say it.
 const INTERRUPTED: i32 = 130;
@@ -29,26 +30,34 @@ const INTERRUPTED: i32 = 130;
 const LOCK_TIME_MAX: Duration = Duration::from_secs(2);
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
-pub(super) fn run(options: &Run, global: &Global) -> Result<ExitCode> {
-    let sources = app::read(&options.app)?;
+/// Serves Python applications, Rust services, or both.
+pub(crate) fn run(paths: &[PathBuf], options: &Serve, native: Application, json: bool) -> Result<ExitCode> {
+    let sources = if paths.is_empty() { app::nothing()? } else { app::read(paths)? };
     let compiled = check::compile(&sources);
     check::show(&compiled.diagnostics, &sources);
     let Some(manifest) = compiled.manifest else {
         out::error(&check::summary(&compiled.diagnostics, &sources));
         return Ok(ExitCode::from(FAILED));
     };
+    let manifest = native::join(manifest, &native)?;
     raise_open_files();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(options, global, &sources, Arc::new(manifest)))
+    runtime.block_on(serve(options, json, &sources, Arc::new(manifest), native))
 }
 
-async fn serve(options: &Run, global: &Global, sources: &Sources, manifest: Arc<Manifest>) -> Result<ExitCode> {
+async fn serve(
+    options: &Serve,
+    json: bool,
+    sources: &Sources,
+    manifest: Arc<Manifest>,
+    native: Application,
+) -> Result<ExitCode> {
     // First of all, so that a port in use is told before the data directory is touched.
     let listener = bind(options.listen).await?;
     let address = listener.local_addr()?;
     let data = data_dir(options.data.as_deref(), sources)?;
     let mut signals = Signals::new()?;
-    let config = config(options, data.clone());
+    let config = NodeConfig { native: native::runner(native), ..config(options, data.clone()) };
     let starting = tokio::task::spawn_blocking({
         let manifest = manifest.clone();
         move || start(&config, &manifest)
@@ -57,7 +66,7 @@ async fn serve(options: &Run, global: &Global, sources: &Sources, manifest: Arc<
         node = starting => node?.with_context(|| format!("{}: the node does not start", sources.name))?,
         () = signals.next() => std::process::exit(INTERRUPTED),
     };
-    greeting::greet(address, &data, &manifest, global);
+    greeting::greet(address, &data, &manifest, json);
     let result = until_signal(listener, &node, signals).await;
     node.handle().shutdown().await.context("the node did not end well")?;
     result?;
@@ -139,7 +148,7 @@ fn data_dir(told: Option<&Path>, sources: &Sources) -> Result<PathBuf> {
     Ok(path)
 }
 
-fn config(options: &Run, data: PathBuf) -> NodeConfig {
+fn config(options: &Serve, data: PathBuf) -> NodeConfig {
     let default = NodeConfig::default();
     NodeConfig {
         data_dir: Some(data),

@@ -6,14 +6,13 @@ use std::path::Path;
 use protocol::manifest::{Manifest, Method, Service};
 use serde_json::{Value, json};
 
-use crate::cli::Global;
 use crate::out;
 use crate::table::table;
 
 /// Prints it to stdout.
-pub(super) fn greet(address: SocketAddr, data: &Path, manifest: &Manifest, global: &Global) {
+pub(super) fn greet(address: SocketAddr, data: &Path, manifest: &Manifest, json: bool) {
     let url = format!("http://{}", reachable(address));
-    out::line(&if global.json { document(&url, data, manifest) } else { text(&url, data, manifest) });
+    out::line(&if json { document(&url, data, manifest) } else { text(&url, data, manifest) });
 }
 
 /// An address that a client can use: not the "all interfaces" one.
