@@ -29,7 +29,11 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// its message what it displays, with its sources as notes. Over a call it arrives as this type again; a Python caller
 /// gets the exception class of that name if it has one, else `CallError`.
 #[derive(Clone, PartialEq)]
-pub struct Error {
+pub struct Error(Box<Parts>);
+
+/// What it is made of; apart, so that results stay small.
+#[derive(Clone, Default, PartialEq)]
+struct Parts {
     class: String,
     args: Vec<Value>,
     attributes: Vec<(Value, Value)>,
@@ -43,59 +47,58 @@ impl Error {
     pub fn new(class: impl Into<String>, message: impl Into<String>) -> Self {
         let message = message.into();
         let args = vec![Value::Str(message.clone())];
-        let class = class.into();
-        Self { class, args, attributes: Vec::new(), notes: Vec::new(), traceback: String::new(), message }
+        Self(Box::new(Parts { class: class.into(), args, message, ..Parts::default() }))
     }
 
     /// The qualified class.
     pub fn class(&self) -> &str {
-        &self.class
+        &self.0.class
     }
 
     /// The class without its module.
     pub fn kind(&self) -> &str {
-        self.class.rsplit('.').next().unwrap_or(&self.class)
+        self.0.class.rsplit('.').next().unwrap_or(&self.0.class)
     }
 
     /// The text of the exception.
     pub fn message(&self) -> &str {
-        &self.message
+        &self.0.message
     }
 
     /// Where it was raised, if that is known.
     pub fn traceback(&self) -> &str {
-        &self.traceback
+        &self.0.traceback
     }
 
     /// Further remarks.
     pub fn notes(&self) -> &[String] {
-        &self.notes
+        &self.0.notes
     }
 
     /// The same with a remark.
     #[must_use]
     pub fn note(mut self, note: impl Into<String>) -> Self {
-        self.notes.push(note.into());
+        self.0.notes.push(note.into());
         self
     }
 
     /// A transaction was aborted, by [`crate::abort`] or because a part of it was.
     pub fn is_aborted(&self) -> bool {
-        self.class == ABORTED
+        self.0.class == ABORTED
     }
 
     /// The invocation was cancelled.
     pub fn is_cancelled(&self) -> bool {
-        self.class == CANCELLED
+        self.0.class == CANCELLED
     }
 
     /// A [`crate::timeout`] has passed.
     pub fn is_timeout(&self) -> bool {
-        self.class == TIMED_OUT
+        self.0.class == TIMED_OUT
     }
 
     pub(crate) fn with_traceback(mut self, text: String) -> Self {
-        self.traceback = text;
+        self.0.traceback = text;
         self
     }
 
@@ -104,18 +107,18 @@ impl Error {
         let text = |text: &str| Value::Str(text.to_owned());
         let tuple = |args: &[Value]| {
             Value::Tuple(vec![
-                text(&self.class),
+                text(&self.0.class),
                 Value::Tuple(args.to_vec()),
-                Value::Dict(self.attributes.clone()),
-                Value::List(self.notes.iter().map(|note| text(note)).collect()),
-                text(&self.traceback),
-                text(&self.message),
+                Value::Dict(self.0.attributes.clone()),
+                Value::List(self.0.notes.iter().map(|note| text(note)).collect()),
+                text(&self.0.traceback),
+                text(&self.0.message),
             ])
         };
         // Arguments that came in a value one level less deep may be nested too deeply here.
-        msgpack::encode(&tuple(&self.args))
-            .or_else(|_| msgpack::encode(&tuple(&[text(&self.message)])))
-            .unwrap_or_else(|_| protocol::message::Exception::encode(&self.class, &self.message))
+        msgpack::encode(&tuple(&self.0.args))
+            .or_else(|_| msgpack::encode(&tuple(&[text(&self.0.message)])))
+            .unwrap_or_else(|_| protocol::message::Exception::encode(&self.0.class, &self.0.message))
     }
 
     /// Reads an exception's value; what is not one becomes an exception that says so.
@@ -130,14 +133,14 @@ impl Error {
         let [class, Value::Tuple(args), attributes, notes, traceback, message] = parts.as_slice() else {
             return Self::new("sostenuto.CallError", "an exception that cannot be read");
         };
-        Self {
+        Self(Box::new(Parts {
             class: text(class),
             args: args.clone(),
             attributes: if let Value::Dict(entries) = attributes { entries.clone() } else { Vec::new() },
             notes: if let Value::List(notes) = notes { notes.iter().map(text).collect() } else { Vec::new() },
             traceback: text(traceback),
             message: text(message),
-        }
+        }))
     }
 }
 
@@ -146,7 +149,7 @@ impl<E: std::error::Error> From<E> for Error {
         let mut made = Self::new(class_of::<E>(), error.to_string());
         let mut source = error.source();
         while let Some(cause) = source {
-            made.notes.push(format!("caused by: {cause}"));
+            made.0.notes.push(format!("caused by: {cause}"));
             source = cause.source();
         }
         made
@@ -162,16 +165,20 @@ fn class_of<E>() -> String {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.message.is_empty() { f.write_str(self.kind()) } else { write!(f, "{}: {}", self.kind(), self.message) }
+        if self.0.message.is_empty() {
+            f.write_str(self.kind())
+        } else {
+            write!(f, "{}: {}", self.kind(), self.0.message)
+        }
     }
 }
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self}")?;
-        for note in &self.notes {
+        for note in &self.0.notes {
             write!(f, "\n{note}")?;
         }
-        if self.traceback.is_empty() { Ok(()) } else { write!(f, "\n{}", self.traceback) }
+        if self.0.traceback.is_empty() { Ok(()) } else { write!(f, "\n{}", self.0.traceback) }
     }
 }

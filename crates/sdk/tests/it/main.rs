@@ -1,6 +1,7 @@
 //! Services, run step by step by a test in the place of the server.
 
 #![allow(unreachable_pub, reason = "methods of services are `pub`, also in a test")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 extern crate sdk as sostenuto;
 
