@@ -131,7 +131,7 @@ class _Batch:
         app.mkdir()
         for program in programs:
             (app / f"{program.module}.py").write_text(program.text)
-        self.server.app = str(app)
+        self.server.apps = [str(app)]
 
     def run(self):
         self.server.start()
