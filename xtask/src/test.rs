@@ -23,6 +23,9 @@ const STAGES: &[(&str, u64)] = &[
     ("e2e", 1500),
 ];
 
+/// Builds what is run: the binary, the simulator, and the examples in Rust.
+const BUILD: [&str; 5] = ["build", "--release", "--workspace", "--bins", "--examples"];
+
 /// How a stage ended.
 enum Outcome {
     Passed,
@@ -89,15 +92,13 @@ fn run_stage(stage: &str, limit: Duration) -> Result<(Outcome, Vec<String>)> {
         }
         "fmt" => shell::cargo(&["fmt", "--all", "--check"]),
         "clippy" => shell::cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
-        // The profile of the binary: a fresh machine compiles the dependencies once.
+        // One profile and always the whole workspace, so that a fresh machine compiles each dependency once: a package
+        // alone would want other features of them.
         "unit" => shell::cargo(&["test", "--release", "--workspace"]),
-        "build" => shell::cargo(&["build", "--release", "-p", "sostenuto", "--bins", "--examples"]),
-        "fault" => {
-            let arguments = ["build", "--release", "-p", "sostenuto", "--bins", "--examples"];
-            shell::cargo(&[&arguments[..], &["--features", "fault-points"]].concat())
-        }
+        "build" => shell::cargo(&BUILD),
+        "fault" => shell::cargo(&[&BUILD[..], &["--features", "sostenuto/fault-points"]].concat()),
         "python" => python(&["-m", "unittest", "discover", "-s", "python/tests"]),
-        "e2e" => python(&["-m", "unittest", "discover", "-s", "tests", "-v"]),
+        "e2e" => python(&["tests/run.py"]),
         "examples" => python(&["-m", "unittest", "discover", "-s", "tests", "-p", "test_run.py", "-v"]),
         other => bail!("stage {other} has no command"),
     };
