@@ -17,7 +17,8 @@ use protocol::worker::{
 use protocol::{Value, msgpack};
 
 use crate::program::{
-    App, Block, Expr, FIRST, REGISTERS, Stmt, Target, decode_int, decode_version, encode_int, encode_version,
+    App, Block, Expr, FIRST, LONG_STEP, REGISTERS, Stmt, Target, decode_int, decode_version, encode_int, encode_long,
+    encode_version, is_long,
 };
 use crate::recorder::{Reading, Unit, Witness, detached};
 
@@ -384,7 +385,11 @@ fn writes(run: &State) -> Vec<StepWrite> {
         }
     }
     for (name, value, version) in &run.changes {
-        let data = if *version == 0 { encode_int(*value) } else { encode_version(*value, *version) };
+        let data = match version {
+            0 => encode_int(*value),
+            version if is_long(&name.0) => encode_long(*value, *version, *value as usize * LONG_STEP),
+            version => encode_version(*value, *version),
+        };
         let (base, gone) = (known(run, name), run.gone.contains(name));
         if !gone && base.as_ref().and_then(Option::as_ref) == Some(&data) {
             continue;

@@ -9,12 +9,16 @@
 //! - [`program`] is a language of scripted services and [`coroutine`] runs it as a worker would; [`workload`] has the
 //!   services and what clients want of them.
 //! - [`recorder`] sees what user code saw, [`chronicle`] what logs were given: the evidence of [`check`].
+//! - [`happenings`] counts what really went wrong.
+//! - [`history`] is what clients saw, as a file; the end-to-end tests of the real binary write it too.
 //! - [`seeds`] runs many seeds; `planted` (a feature) shows that checkers find bugs.
 #![allow(missing_docs, reason = "names of a test bed")]
 
 pub mod check;
 pub mod chronicle;
 pub mod coroutine;
+pub mod happenings;
+pub mod history;
 pub mod plan;
 #[cfg(feature = "planted")]
 pub mod planted;

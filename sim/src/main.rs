@@ -4,19 +4,24 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use sim::check::judge;
+use sim::history::History;
 use sim::seeds::{self, Outcome, Seeds};
 use sim::workload::Workload;
 
 const USAGE: &str = "\
 usage: cargo xtask sim [OPTION…]
+       cargo xtask sim judge FILE…      judge histories, see sim/src/history.rs
 
   --seeds N         run so many seeds; 1,000 unless told otherwise
   --seed S          the first of them; without --seeds, only this one, with its trace
   --seconds N       stop after so long
-  --workload NAME   only this one: bank, random, registers or errands
+  --workload NAME   only this one: bank, random, registers, errands, booking, wide or lists
   --failures N      stop when so many seeds have failed; 1 unless told otherwise
   --planted NAME    look for a planted bug, or for all of them, with at most --seeds seeds each (only in a build with
                     the feature `planted`: cargo xtask sim --planted all)
+  --history FILE    write what the clients of a single seed of registers saw
+  --judge NAME      only what this checker finds counts
 ";
 
 struct Options {
@@ -26,9 +31,15 @@ struct Options {
     workload: Option<Workload>,
     failures: usize,
     planted: Option<String>,
+    judge: Option<String>,
+    history: Option<String>,
 }
 
 fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(("judge", files)) = words.split_first().map(|(word, files)| (word.as_str(), files)) {
+        return judge(files);
+    }
     let options = match parse() {
         Ok(options) => options,
         Err(problem) => {
@@ -42,13 +53,22 @@ fn main() -> ExitCode {
         return planted(name, &options);
     }
     match (options.seeds, options.seed) {
-        (None, Some(seed)) => replay(seed, options.workload),
+        (None, Some(seed)) => replay(seed, &options),
         (seeds, seed) => many(seed.unwrap_or(0), seeds.unwrap_or(1_000), &options),
     }
 }
 
 fn parse() -> Result<Options, String> {
-    let mut options = Options { seeds: None, seed: None, seconds: 3_600, workload: None, failures: 1, planted: None };
+    let mut options = Options {
+        seeds: None,
+        seed: None,
+        seconds: 3_600,
+        workload: None,
+        failures: 1,
+        planted: None,
+        judge: None,
+        history: None,
+    };
     let mut arguments = std::env::args().skip(1);
     while let Some(name) = arguments.next() {
         let value = arguments.next().ok_or(format!("{name} needs a value"))?;
@@ -58,6 +78,8 @@ fn parse() -> Result<Options, String> {
             "--seed" => options.seed = Some(number()?),
             "--seconds" => options.seconds = number()?,
             "--failures" => options.failures = number()? as usize,
+            "--history" => options.history = Some(value),
+            "--judge" => options.judge = Some(value),
             "--planted" => options.planted = Some(value),
             "--workload" => {
                 let workload = Workload::parse(&value).ok_or(format!("there is no workload {value}"))?;
@@ -69,9 +91,41 @@ fn parse() -> Result<Options, String> {
     Ok(options)
 }
 
-fn replay(seed: u64, workload: Option<Workload>) -> ExitCode {
-    let outcome = seeds::run(seed, workload, true);
+/// Judges the histories in files.
+fn judge(files: &[String]) -> ExitCode {
+    if files.is_empty() {
+        eprintln!("sim: judge needs a file\n\n{USAGE}");
+        return ExitCode::from(2);
+    }
+    for file in files {
+        let history = std::fs::read_to_string(file).map_err(|error| error.to_string());
+        let history = match history.and_then(|text| History::parse(&text)) {
+            Ok(history) => history,
+            Err(problem) => {
+                eprintln!("sim: {file}: {problem}");
+                return ExitCode::from(2);
+            }
+        };
+        match judge::judge(&history) {
+            Ok(requests) => println!("{file}: {requests} requests: once, linear, serial, loss, progress"),
+            Err(violation) => {
+                println!("{file}: {}: {}", violation.checker, violation.text);
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn replay(seed: u64, options: &Options) -> ExitCode {
+    let outcome = seeds::run_judged(seed, options.workload, true, options.judge.as_deref());
     println!("{}", outcome.trace.as_deref().unwrap_or_default());
+    if let Some(file) = &options.history
+        && let Err(error) = std::fs::write(file, outcome.history.text())
+    {
+        eprintln!("sim: {file}: {error}");
+        return ExitCode::from(2);
+    }
     println!("seed {seed}: {} events, {} records, {} restarts", outcome.events, outcome.records, outcome.restarts);
     report(&outcome)
 }
@@ -100,6 +154,7 @@ fn many(first: u64, count: u64, options: &Options) -> ExitCode {
         tally.restarts,
         tally.simulated as f64 / 1e6,
     );
+    print!("{}", tally.counts.table());
     for failure in &tally.failures {
         report(failure);
         let workload = options.workload.map(|workload| format!(" --workload {}", workload.name())).unwrap_or_default();
@@ -112,16 +167,17 @@ fn many(first: u64, count: u64, options: &Options) -> ExitCode {
 fn planted(name: &str, options: &Options) -> ExitCode {
     let name = (name != "all").then_some(name);
     if let Some(seed) = options.seed
-        && let Some(bug) =
-            name.and_then(|name| sim::planted::all().into_iter().find(|bug| format!("{bug:?}").contains(name)))
+        && let Some((bug, _)) =
+            name.and_then(|name| sim::planted::all().into_iter().find(|(bug, _)| format!("{bug:?}").contains(name)))
     {
         sim::planted::plant(Some(bug));
-        return replay(seed, options.workload);
+        return replay(seed, options);
     }
-    let finds = sim::planted::find_all(name, options.seeds.unwrap_or(500), Duration::from_secs(options.seconds));
+    let (seeds, limit) = (options.seeds.unwrap_or(1_000), Duration::from_secs(options.seconds));
+    let finds = sim::planted::find_all(name, options.judge.as_deref(), seeds, limit);
     println!("{}", sim::planted::table(&finds));
     let missed = finds.iter().filter(|find| find.found.is_none()).count();
-    println!("{} bugs, {missed} not found", finds.len());
+    println!("{} searches, {missed} found nothing", finds.len());
     if missed == 0 && !finds.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 

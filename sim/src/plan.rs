@@ -5,6 +5,14 @@ use std::ops::Range;
 use crate::rng::Rng;
 use crate::workload::Workload;
 
+/// What can come with one certain event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum At {
+    PowerLoss,
+    Crash,
+    Kill,
+}
+
 /// One thing that goes wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -12,12 +20,16 @@ pub enum Fault {
     PowerLoss(usize),
     /// The process dies; its files stay as they are.
     ProcessCrash(usize),
+    /// It comes after so many more events, wherever things are then.
+    AtEvent(u64, At, usize),
     /// A worker dies.
     KillWorker(usize),
     /// A task worker dies.
     KillTaskWorker(usize),
     /// The so-manieth change to the disk from now on goes wrong.
     Disk(usize, u64, store::faulty::Fault),
+    /// The next sync fails.
+    SyncsFail(usize),
     /// For so long no space is left.
     DiskFull(usize, u64),
     /// For so long nothing is synced.
@@ -41,7 +53,7 @@ pub struct Plan {
     pub workers: usize,
     pub task_workers: usize,
     pub round_inputs_max: usize,
-    /// Small, so that segments change often.
+    /// Small, so that segments change often, and large enough for the workload's records.
     pub segment_bytes: u64,
     /// Time between two checkpoints, each with a trim.
     pub maintenance: u64,
@@ -110,6 +122,8 @@ impl Plan {
         if plan.round_inputs_max <= 5 {
             plan.segment_bytes = 32 * 1024;
         }
+        // A record takes a fourth of a segment at most.
+        plan.segment_bytes = plan.segment_bytes.max(4 * plan.workload.record_bytes_max());
         plan.faults = plan.draw_faults(&mut rng);
         plan
     }
@@ -125,7 +139,7 @@ impl Plan {
     fn draw_fault(&self, rng: &mut Rng) -> Fault {
         let node = rng.below(self.nodes.len() as u64) as usize;
         let long = *rng.pick(&[2_000, 50_000, 1_000_000]);
-        match rng.below(14) {
+        match rng.below(18) {
             0..=2 => Fault::PowerLoss(node),
             3 => Fault::ProcessCrash(node),
             4 | 5 => Fault::KillWorker(node),
@@ -136,6 +150,8 @@ impl Plan {
             10 => Fault::DiskFull(node, long),
             11 => Fault::Stall(node, long),
             12 => Fault::SlowWorkers(node, long, *rng.pick(&[20, 1_000, 1_000_000])),
+            13 | 14 => Fault::AtEvent(rng.below(400), *rng.pick(&[At::PowerLoss, At::Crash, At::Kill, At::Kill]), node),
+            15 => Fault::SyncsFail(node),
             _ if rng.once_in(2) => Fault::CrashInRecovery(node, rng.below(12)),
             _ => Fault::ClockJump(node, rng.range(0, 20_000_000) as i64 - 10_000_000),
         }

@@ -16,6 +16,9 @@ pub const REGISTERS: usize = 32;
 /// Register that says which call of the last [`Stmt::Gather`] answered first, by the register of its result.
 pub const FIRST: usize = REGISTERS - 1;
 
+/// Bytes that each unit adds to a stored value, where the field's values are long.
+pub const LONG_STEP: usize = 4_000;
+
 /// A number.
 #[derive(Clone, Debug)]
 pub enum Expr {
@@ -164,6 +167,16 @@ impl Def {
     }
 }
 
+/// Values of a field of this name are stored with as many bytes as their number says, see [`LONG_STEP`].
+pub fn is_long(field: &str) -> bool {
+    field == "long"
+}
+
+/// A field of this name is a list: its entries lie together.
+fn is_list(field: &str) -> bool {
+    field == "list"
+}
+
 /// A service or entity.
 #[derive(Clone, Debug)]
 pub struct Svc {
@@ -217,12 +230,20 @@ pub fn encode_version(number: i64, version: i64) -> Vec<u8> {
     msgpack::encode(&Value::Tuple(vec![Value::Int(number), Value::Int(version)])).expect("numbers can be stored")
 }
 
+/// The same with so many bytes more.
+pub fn encode_long(number: i64, version: i64, bytes: usize) -> Vec<u8> {
+    let parts = vec![Value::Int(number), Value::Int(version), Value::Bytes(vec![7; bytes])];
+    msgpack::encode(&Value::Tuple(parts)).expect("numbers can be stored")
+}
+
 /// A stored number, and which write it comes from: 0 for an initial value and where writes are not told apart.
 pub fn decode_version(bytes: &[u8]) -> (i64, i64) {
     match msgpack::decode(bytes) {
         Ok(Value::Int(number)) => (number, 0),
         Ok(Value::Tuple(parts)) => match parts[..] {
-            [Value::Int(number), Value::Int(version)] => (number, version),
+            [Value::Int(number), Value::Int(version)] | [Value::Int(number), Value::Int(version), Value::Bytes(_)] => {
+                (number, version)
+            }
             _ => panic!("a number and a version, not {parts:?}"),
         },
         other => panic!("a number, not {other:?}"),
@@ -232,7 +253,11 @@ pub fn decode_version(bytes: &[u8]) -> (i64, i64) {
 fn service_manifest(service: &Svc) -> Service {
     let field = |(name, dict): &(&str, bool)| Field {
         name: (*name).to_owned(),
-        kind: if *dict { FieldKind::Dict } else { FieldKind::Scalar },
+        kind: match dict {
+            true if is_list(name) => FieldKind::List,
+            true => FieldKind::Dict,
+            false => FieldKind::Scalar,
+        },
         held: false,
         initial: if *dict { msgpack::encode(&Value::Dict(vec![])).expect("an empty dict") } else { encode_int(0) },
         ..Field::default()

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::check::Violation;
+use crate::happenings::Counts;
+use crate::history::History;
 use crate::plan::Plan;
 use crate::rng::Rng;
 use crate::workload::Workload;
@@ -24,15 +26,24 @@ pub struct Outcome {
     /// Starts of nodes beyond the first of each.
     pub restarts: u64,
     pub digest: u64,
+    pub counts: Counts,
+    /// What clients of registers saw; only with a trace.
+    pub history: History,
     pub trace: Option<String>,
 }
 
 /// Runs one seed.
 pub fn run(seed: u64, workload: Option<Workload>, traced: bool) -> Outcome {
+    run_judged(seed, workload, traced, None)
+}
+
+/// Runs one seed, and only what this checker finds counts.
+pub fn run_judged(seed: u64, workload: Option<Workload>, traced: bool, only: Option<&str>) -> Outcome {
     let plan = Plan::new(seed, workload);
     let (nodes, workload) = (plan.nodes.len() as u64, plan.workload);
     let (app, wishes) = workload.build(&mut Rng::new(seed ^ 0xabcd));
     let mut world = World::new(plan, app, wishes, traced);
+    world.only = only.map(str::to_owned);
     let ended = catch_unwind(AssertUnwindSafe(|| world.run()));
     if let Err(panic) = ended {
         let text = panic.downcast_ref::<String>().cloned();
@@ -49,6 +60,8 @@ pub fn run(seed: u64, workload: Option<Workload>, traced: bool) -> Outcome {
         records,
         restarts: u64::from(world.lives).saturating_sub(nodes),
         digest: world.digest(),
+        counts: world.counts.clone(),
+        history: if traced { History::of(&world) } else { History::default() },
         trace: world.take_trace(),
     }
 }
@@ -62,15 +75,16 @@ pub struct Tally {
     pub simulated: u64,
     pub records: u64,
     pub restarts: u64,
+    pub counts: Counts,
     pub took: Duration,
     pub failures: Vec<Outcome>,
 }
 
 /// Runs seeds with a bug in them until one fails.
 #[cfg(feature = "planted")]
-pub fn run_planted(bug: crate::planted::Bug, count: u64, limit: Duration) -> Tally {
+pub fn run_planted(bug: crate::planted::Bug, only: Option<&str>, count: u64, limit: Duration) -> Tally {
     let seeds = Seeds { first: 0, count, workload: None, failures_max: 1, limit };
-    run_prepared(&seeds, || crate::planted::plant(Some(bug)))
+    run_prepared(&seeds, only, || crate::planted::plant(Some(bug)))
 }
 
 /// Which seeds to run, and when to stop.
@@ -85,11 +99,11 @@ pub struct Seeds {
 
 /// Runs seeds until enough have failed or the time is over.
 pub fn run_many(seeds: &Seeds) -> Tally {
-    run_prepared(seeds, || ())
+    run_prepared(seeds, None, || ())
 }
 
 /// `prepare` is called in each thread.
-fn run_prepared(seeds: &Seeds, prepare: impl Fn() + Sync) -> Tally {
+fn run_prepared(seeds: &Seeds, only: Option<&str>, prepare: impl Fn() + Sync) -> Tally {
     let Seeds { first, count, workload, failures_max, limit } = *seeds;
     let (next, tally, enough) = (AtomicU64::new(0), Mutex::new(Tally::default()), AtomicBool::new(false));
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -103,7 +117,7 @@ fn run_prepared(seeds: &Seeds, prepare: impl Fn() + Sync) -> Tally {
                     if index >= count {
                         return;
                     }
-                    let outcome = run(first + index, workload, false);
+                    let outcome = run_judged(first + index, workload, false, only);
                     let mut tally = tally.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                     tally.take_in(outcome);
                     enough.fetch_or(tally.failures.len() >= failures_max, Ordering::Relaxed);
@@ -124,6 +138,7 @@ impl Tally {
         self.simulated += outcome.simulated;
         self.records += outcome.records;
         self.restarts += outcome.restarts;
+        self.counts.add(&outcome.counts);
         if outcome.violation.is_some() {
             self.failures.push(outcome);
         }

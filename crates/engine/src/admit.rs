@@ -34,7 +34,8 @@ impl Partition {
 
     /// The same key is in flight: the client waits for that invocation.
     fn join_unfinished(&mut self, submit: &Submit, dedup: Dedup, turn: &mut Turn) -> bool {
-        let Some(id) = self.keys.get(&(dedup.slot, dedup.scope)).copied() else { return false };
+        let known = self.keys.get(&(dedup.slot, dedup.scope)).copied();
+        let Some(id) = known.filter(|_| !planted::is(Bug::NotJoined)) else { return false };
         let known = self.live.get(&id).and_then(|live| live.row.dedup).map(|dedup| dedup.arguments);
         match known {
             Some(arguments) if arguments == dedup.arguments => self.join(id, submit.token, submit.send, turn),
@@ -67,7 +68,7 @@ impl Partition {
             );
             return self.refuse(submit.token, submit.id, Code::BodyTooLarge, &detail, turn);
         }
-        if self.live.len() >= self.config.invocations_max {
+        if self.live.len() >= self.config.invocations_max && !planted::is(Bug::AdmitsAll) {
             let detail = format!("this partition has {} unfinished invocations, its limit", self.live.len());
             return self.refuse(submit.token, submit.id, Code::TooManyInvocations, &detail, turn);
         }

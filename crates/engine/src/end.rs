@@ -270,7 +270,10 @@ impl Partition {
         let Some((mut context, end)) = self.take_end(id) else { return };
         let asked = self.operations(id, &context, &end, turn);
         self.bookkeep(id, &context);
-        let writes = std::mem::take(&mut context.local);
+        let mut writes = std::mem::take(&mut context.local);
+        if planted::is(Bug::HalfRecord) && writes.len() > 1 {
+            writes.pop();
+        }
         // Nobody is granted anything before this input has been dealt with.
         self.locks.release(context.attempt);
         match end.status {
@@ -427,7 +430,8 @@ impl Partition {
     ) {
         let Some(live) = self.live.get(&id) else { return };
         let cancelled = live.cancel == Cancel::Delivered && is_cancellation(&outcome);
-        let keep_until = live.row.keep_result.then(|| turn.now + self.config.retention);
+        let retention = self.config.retention / if planted::is(Bug::KeptShort) { 2 } else { 1 };
+        let keep_until = live.row.keep_result.then(|| turn.now + retention);
         let parent = live.row.call.parent.clone();
         // A call that arrives again must not have an effect that its first answer denied.
         let recorded = live.source.is_some() && !self.is_read_only(&live.row.call);
@@ -728,7 +732,7 @@ fn refusal(end: &StepEnd, writes: &Writes) -> Option<Vec<u8>> {
     let mut total = 0;
     for write in &end.writes {
         let bytes = write.value.as_ref().map_or(0, Vec::len);
-        if bytes > VALUE_BYTES_MAX {
+        if bytes > VALUE_BYTES_MAX && !planted::is(Bug::TooLarge) {
             let place = &write.field;
             return refuse(format!("{place}: a value of {bytes} bytes; the limit is {VALUE_BYTES_MAX} bytes per cell"));
         }
@@ -741,7 +745,7 @@ fn refusal(end: &StepEnd, writes: &Writes) -> Option<Vec<u8>> {
     };
     let bytes = total + calls + payload;
     let limit = RECORD_BYTES_MAX / 2 - 64 * 1024;
-    if bytes <= limit {
+    if bytes <= limit || planted::is(Bug::TooLarge) {
         return None;
     }
     let cells: usize = writes.values().map(Vec::len).sum();

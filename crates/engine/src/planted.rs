@@ -36,6 +36,26 @@ pub enum Bug {
     SharedWrite,
     /// What a participant is to send with a commit is dropped.
     ForgottenSend,
+    /// The record of a step leaves out the last of several writes.
+    HalfRecord,
+    /// A participant that refuses to promise counts as one that promised.
+    UnpromisedCommit,
+    /// A participant with writes only says that its locks stand.
+    LostPromise,
+    /// The result of a request with a key is kept for half of its time.
+    KeptShort,
+    /// With a result, its key is not forgotten.
+    KeyKept,
+    /// A request that is under way is not known when it is sent again.
+    NotJoined,
+    /// An inbox keeps the numbers of all messages.
+    InboxGrows,
+    /// However many invocations are unfinished, more are taken.
+    AdmitsAll,
+    /// However large a value is, it is stored.
+    TooLarge,
+    /// A write does not renew a cell that is in memory.
+    StaleCell,
 }
 
 #[cfg(feature = "planted")]

@@ -16,6 +16,10 @@ pub enum Bug {
     ReplayGap,
     /// Messages leave for other nodes before what they rest on is durable.
     MessageBeforeDurable,
+    /// Deletions are not written to the state.
+    DeletionKept,
+    /// A worker is given whatever there is to run.
+    CrowdedWorker,
 }
 
 #[cfg(feature = "planted")]

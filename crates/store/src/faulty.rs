@@ -45,8 +45,26 @@ pub struct FaultyDisk {
     world: Arc<Mutex<World>>,
 }
 
+/// How often something went wrong, in all lives of a disk.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Damage {
+    /// Writes that left a part of their bytes.
+    pub torn: u64,
+    /// Operations other than syncs of files that failed because they were told to.
+    pub failed: u64,
+    /// Syncs of files that failed because they were told to.
+    pub syncs_failed: u64,
+    /// Writes that found no room.
+    pub full: u64,
+    /// Crashes that took something that was not synced.
+    pub lost: u64,
+    /// Crashes that took a sector and left one that was written after it.
+    pub reordered: u64,
+}
+
 #[derive(Default)]
 struct World {
+    damage: Damage,
     files: HashMap<u64, Content>,
     names: BTreeMap<String, u64>,
     /// The directory as it was last synced, and what was done to it since.
@@ -78,6 +96,12 @@ impl FaultyDisk {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// What has gone wrong so far, also before earlier crashes.
+    #[must_use]
+    pub fn damage(&self) -> Damage {
+        self.world().damage
     }
 
     /// How many changing operations there have been: the number of the next one.
@@ -161,6 +185,7 @@ impl World {
         let named: BTreeSet<u64> = directories.flat_map(BTreeMap::values).copied().collect();
         let files = self.files.iter().filter(|(id, _)| named.contains(id));
         Self {
+            damage: self.damage,
             files: files.map(|(id, content)| (*id, content.clone())).collect(),
             names: self.names.clone(),
             synced_names: self.synced_names.clone(),
@@ -187,7 +212,10 @@ impl World {
         }
         match self.faults.remove(&number) {
             None => Ok(None),
-            Some(Fault::Error(kind)) => Err(io::Error::from(kind)),
+            Some(Fault::Error(kind)) => {
+                self.damage.failed += 1;
+                Err(io::Error::from(kind))
+            }
             Some(Fault::Torn(bytes)) => Ok(Some(bytes)),
             Some(Fault::Crash) => {
                 self.crashed = true;
@@ -226,8 +254,10 @@ impl World {
         let content = self.content(id);
         let growth = (offset + written).saturating_sub(content.current.len()) as u64;
         if growth > 0 && self.capacity.is_some_and(|capacity| self.used() + growth > capacity) {
+            self.damage.full += 1;
             return Err(io::Error::from(io::ErrorKind::StorageFull));
         }
+        self.damage.torn += u64::from(written < bytes.len());
         let change = Change::Write { offset, bytes: bytes[..written].to_vec() };
         let content = self.content(id);
         change.apply(&mut content.current);
@@ -236,8 +266,15 @@ impl World {
     }
 
     fn sync(&mut self, id: u64) -> io::Result<()> {
-        self.whole_operation()?;
+        let failed = self.damage.failed;
+        if let Err(error) = self.whole_operation() {
+            // What has just failed was a sync.
+            self.damage.syncs_failed += self.damage.failed - failed;
+            self.damage.failed = failed;
+            return Err(error);
+        }
         if self.syncs_fail {
+            self.damage.syncs_failed += 1;
             return Err(io::Error::other("injected: failed sync"));
         }
         let content = self.content(id);
@@ -265,20 +302,27 @@ impl World {
         self.unsynced_names.clear();
         let mut ids: Vec<u64> = self.files.keys().copied().collect();
         ids.sort_unstable();
+        let (mut lost, mut reordered) = (false, false);
         for id in ids {
-            self.content(id).lose(survivors, &mut random);
+            let mut kept = Vec::new();
+            self.content(id).lose(survivors, &mut random, &mut kept);
+            lost |= kept.contains(&false);
+            reordered |= kept.windows(2).any(|pair| pair == [false, true]);
         }
+        self.damage.lost += u64::from(lost);
+        self.damage.reordered += u64::from(reordered);
     }
 }
 
 impl Content {
-    fn lose(&mut self, survivors: Survivors, random: &mut Random) {
+    /// `kept` learns of each part that was not synced, in the order of writing, whether it survived.
+    fn lose(&mut self, survivors: Survivors, random: &mut Random, kept: &mut Vec<bool>) {
         let mut after = std::mem::take(&mut self.synced);
         for change in self.unsynced.drain(..) {
             match survivors {
-                Survivors::None => {}
+                Survivors::None => kept.push(false),
                 Survivors::All | Survivors::Process => change.apply(&mut after),
-                Survivors::Seeded(_) => change.apply_some(&mut after, random),
+                Survivors::Seeded(_) => change.apply_some(&mut after, random, kept),
             }
         }
         self.synced = after.clone();
@@ -295,9 +339,10 @@ impl Change {
     }
 
     /// Any subset of the sectors; often all or none, so that the plain cases come too.
-    fn apply_some(&self, bytes: &mut Vec<u8>, random: &mut Random) {
+    fn apply_some(&self, bytes: &mut Vec<u8>, random: &mut Random, kept: &mut Vec<bool>) {
         let Self::Write { offset, bytes: new } = self else {
-            if random.below(2) == 0 {
+            kept.push(random.below(2) == 0);
+            if kept.last() == Some(&true) {
                 self.apply(bytes);
             }
             return;
@@ -307,7 +352,8 @@ impl Change {
         while at < new.len() {
             let sector_end = (offset + at + 1).next_multiple_of(SECTOR_BYTES) - offset;
             let end = sector_end.min(new.len());
-            if random.below(4) < keep_of_four {
+            kept.push(random.below(4) < keep_of_four);
+            if kept.last() == Some(&true) {
                 put(bytes, offset + at, &new[at..end]);
             }
             at = end;

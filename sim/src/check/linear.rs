@@ -7,11 +7,11 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use crate::history::{Act, History};
 use crate::world::World;
-use crate::world::clients::{Request, Stage};
 
-/// Service with one number per key: `get(key)`, `put(key, number)`, `add(key, number)`; `add` and `put` give the number
-/// that was there before.
+/// Service with one number per key: `get(key)`, `put(key, number)`, `add(key, number)`; all give the number that was
+/// there before.
 pub const SERVICE: &str = "Register";
 
 /// Positions visited for one key, beyond which the checker says that it cannot tell.
@@ -21,51 +21,44 @@ const VISITS_MAX: usize = 2_000_000;
 struct Op {
     /// For people.
     #[expect(dead_code, reason = "its text is shown")]
-    request: usize,
-    method: &'static str,
-    number: i64,
+    request: String,
+    act: Act,
     asked: u64,
-    /// When it was answered, and what.
-    answer: Option<(u64, i64)>,
+    /// When it was answered, and what was there before.
+    answer: Option<(u64, Option<i64>)>,
 }
 
 impl Op {
     /// What the register has afterwards, if the answer fits.
     fn act(&self, value: i64) -> Option<i64> {
-        let after = match self.method {
-            "get" => value,
-            "put" => self.number,
-            _ => value + self.number,
+        let after = match self.act {
+            Act::Get => value,
+            Act::Put(number) => number,
+            Act::Add(number) => value + number,
         };
-        let fits = self.answer.is_none_or(|(_, answer)| answer == value);
-        fits.then_some(after)
+        let said = self.answer.and_then(|(_, before)| before);
+        said.is_none_or(|before| before == value).then_some(after)
     }
 }
 
 pub fn check(world: &World) -> Result<(), String> {
-    let mut keys: BTreeMap<i64, Vec<Op>> = BTreeMap::new();
-    for (index, request) in world.requests.iter().enumerate() {
-        if let Some((key, op)) = op(index, request) {
-            keys.entry(key).or_default().push(op);
+    history(&History::of(world))
+}
+
+/// Judges the cells of a history one by one.
+pub fn history(history: &History) -> Result<(), String> {
+    let mut cells: BTreeMap<&str, Vec<Op>> = BTreeMap::new();
+    for op in &history.ops {
+        for touch in &op.touches {
+            let (request, answered) = (op.name.clone(), op.answer.as_ref().map(|(time, _)| *time));
+            let answer = answered.map(|time| (time, touch.before));
+            cells.entry(&touch.cell).or_default().push(Op { request, act: touch.act, asked: op.asked, answer });
         }
     }
-    keys.into_iter().try_for_each(|(key, ops)| judge(key, &ops))
+    cells.into_iter().try_for_each(|(cell, ops)| judge(cell, &ops))
 }
 
-fn op(index: usize, request: &Request) -> Option<(i64, Op)> {
-    let wish = &request.wish;
-    if wish.service != SERVICE || request.asked == 0 {
-        return None;
-    }
-    let answer = request.value().map(|value| (request.answered.unwrap_or(u64::MAX), value.number));
-    if answer.is_none() && (wish.method == "get" || request.stage != Stage::Lost) {
-        return None;
-    }
-    let number = wish.args.get(1).copied().unwrap_or(0);
-    Some((wish.args[0], Op { request: index, method: wish.method, number, asked: request.asked, answer }))
-}
-
-fn judge(key: i64, ops: &[Op]) -> Result<(), String> {
+fn judge(key: &str, ops: &[Op]) -> Result<(), String> {
     let mut dead: HashSet<(Vec<u64>, i64)> = HashSet::new();
     let mut done = vec![0_u64; ops.len().div_ceil(64)];
     if search(ops, &mut done, 0, &mut dead) || dead.len() >= VISITS_MAX {
@@ -106,29 +99,31 @@ fn search(ops: &[Op], done: &mut Vec<u64>, value: i64, dead: &mut HashSet<(Vec<u
 mod tests {
     use super::*;
 
-    fn op(method: &'static str, number: i64, asked: u64, answer: Option<(u64, i64)>) -> Op {
-        Op { request: 0, method, number, asked, answer }
+    fn op(act: Act, asked: u64, answer: Option<(u64, i64)>) -> Op {
+        let answer = answer.map(|(time, before)| (time, Some(before)));
+        Op { request: String::new(), act, asked, answer }
     }
 
     #[test]
     fn an_order_is_found() {
-        let ops = [op("add", 1, 1, Some((10, 1))), op("add", 1, 2, Some((9, 0))), op("get", 0, 11, Some((12, 2)))];
-        assert_eq!(judge(0, &ops), Ok(()));
+        let ops =
+            [op(Act::Add(1), 1, Some((10, 1))), op(Act::Add(1), 2, Some((9, 0))), op(Act::Get, 11, Some((12, 2)))];
+        assert_eq!(judge("", &ops), Ok(()));
     }
 
     #[test]
     fn a_lost_update_and_a_stale_read_are_seen() {
-        let lost = [op("add", 1, 1, Some((10, 0))), op("add", 1, 2, Some((9, 0)))];
-        assert!(judge(0, &lost).is_err());
-        let stale = [op("put", 5, 1, Some((2, 0))), op("get", 0, 3, Some((4, 0)))];
-        assert!(judge(0, &stale).is_err());
+        let lost = [op(Act::Add(1), 1, Some((10, 0))), op(Act::Add(1), 2, Some((9, 0)))];
+        assert!(judge("", &lost).is_err());
+        let stale = [op(Act::Put(5), 1, Some((2, 0))), op(Act::Get, 3, Some((4, 0)))];
+        assert!(judge("", &stale).is_err());
     }
 
     #[test]
     fn what_was_not_answered_may_have_happened() {
-        let ops = [op("put", 5, 1, None), op("get", 0, 3, Some((4, 0))), op("get", 0, 5, Some((6, 5)))];
-        assert_eq!(judge(0, &ops), Ok(()));
-        let back = [op("put", 5, 1, None), op("get", 0, 3, Some((4, 5))), op("get", 0, 5, Some((6, 0)))];
-        assert!(judge(0, &back).is_err());
+        let ops = [op(Act::Put(5), 1, None), op(Act::Get, 3, Some((4, 0))), op(Act::Get, 5, Some((6, 5)))];
+        assert_eq!(judge("", &ops), Ok(()));
+        let back = [op(Act::Put(5), 1, None), op(Act::Get, 3, Some((4, 5))), op(Act::Get, 5, Some((6, 0)))];
+        assert!(judge("", &back).is_err());
     }
 }

@@ -2,9 +2,14 @@
 //! must hold of sums when all has ended.
 
 pub mod bank;
+mod booking;
 mod errands;
+mod lists;
 mod random;
 mod registers;
+mod wide;
+
+use protocol::limits::RECORD_BYTES_MAX;
 
 use crate::program::App;
 use crate::rng::Rng;
@@ -22,10 +27,17 @@ pub enum Workload {
     Registers,
     /// Tasks that fail, races against timers, cancelled invocations, methods that kill their worker.
     Errands,
+    /// Trips of two parts, with nested transactions that are given up at random.
+    Booking,
+    /// Fan-out to many entities, long chains, long journals.
+    Wide,
+    /// Lists that grow and shrink, values up to the limit and beyond.
+    Lists,
 }
 
 impl Workload {
-    pub const ALL: &[Self] = &[Self::Bank, Self::Random, Self::Registers, Self::Errands];
+    pub const ALL: &[Self] =
+        &[Self::Bank, Self::Random, Self::Registers, Self::Errands, Self::Booking, Self::Wide, Self::Lists];
 
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|workload| workload.name() == name)
@@ -37,6 +49,18 @@ impl Workload {
             Self::Random => "random",
             Self::Registers => "registers",
             Self::Errands => "errands",
+            Self::Booking => "booking",
+            Self::Wide => "wide",
+            Self::Lists => "lists",
+        }
+    }
+
+    /// More bytes than a record has.
+    pub fn record_bytes_max(self) -> u64 {
+        match self {
+            Self::Bank | Self::Random | Self::Registers | Self::Errands | Self::Booking => 8 * 1024,
+            Self::Wide => 64 * 1024,
+            Self::Lists => RECORD_BYTES_MAX as u64,
         }
     }
 
@@ -47,23 +71,28 @@ impl Workload {
             Self::Random => random::build(rng),
             Self::Registers => registers::build(rng),
             Self::Errands => errands::build(rng),
+            Self::Booking => booking::build(rng),
+            Self::Wide => wide::build(rng),
+            Self::Lists => lists::build(rng),
         }
     }
 
     /// May a request end with this exception?
     pub fn expects(self, class: &str, wish: &Wish) -> bool {
         match self {
-            Self::Bank | Self::Registers => false,
+            Self::Bank | Self::Registers | Self::Booking | Self::Wide => false,
             // Entities call each other crosswise here, so a chain may have to give way.
             Self::Random => class == "sostenuto.Deadlock",
             Self::Errands => errands::expects(class, wish),
+            Self::Lists => lists::expects(class, wish),
         }
     }
 
     /// Does the request count itself in the ledger when it ends with a value?
     pub fn counts(self, wish: &Wish) -> bool {
         match self {
-            Self::Bank | Self::Registers => false,
+            Self::Bank | Self::Registers | Self::Booking | Self::Lists => false,
+            Self::Wide => true,
             Self::Random => wish.method.starts_with("root"),
             Self::Errands => errands::counts(wish),
         }
@@ -75,6 +104,9 @@ pub fn check(world: &World) -> Result<(), String> {
     match world.plan.workload {
         Workload::Bank => bank::check(world),
         Workload::Errands => errands::check(world),
+        Workload::Booking => booking::check(world),
+        Workload::Wide => wide::check(world),
+        Workload::Lists => lists::check(world),
         Workload::Random | Workload::Registers => Ok(()),
     }
 }

@@ -15,6 +15,7 @@ use runtime::{Answer, Call};
 
 use super::{Event, World};
 use crate::coroutine::{Produced, decode_result, recorded_args};
+use crate::happenings::Happening;
 use crate::program::encode_int;
 use crate::recorder::Unit;
 
@@ -165,6 +166,7 @@ impl World {
         };
         if self.loses() {
             self.trace(|| format!("request {index} is lost on its way"));
+            self.counts.note(Happening::RequestLost, 1);
             // It was never made, so anybody may ask again.
             return self.ask_later(index);
         }
@@ -182,6 +184,7 @@ impl World {
         let life = self.machines[node].life;
         let answer: Waiting = Box::pin(async move { handle.submit_prepared(submit).await });
         let lost = wish.keyed && self.loses();
+        self.counts.note(Happening::RequestRepeated, u64::from(self.requests[index].id.is_some()));
         self.requests[index].stage = Stage::Waiting;
         self.requests[index].id.get_or_insert(id);
         self.calls.push(Call_ { request: index, node, life, answer, lost, operator: false });
@@ -248,6 +251,7 @@ impl World {
         let Some(up) = self.machines[node].up.as_ref() else { return };
         let handle = up.node.handle();
         self.trace(|| format!("request {index} is cancelled, kill {kill}"));
+        self.counts.note(Happening::InvocationCancelled, 1);
         let answer: Waiting = Box::pin(async move { handle.cancel(id, kill).await });
         self.calls.push(Call_ { request: index, node, life, answer, lost: false, operator: true });
         self.poke(node);
@@ -302,11 +306,15 @@ impl World {
         if let Some(id) = answer.invocation {
             request.id = Some(id);
         }
+        let done = |reply: &Reply| matches!(reply, Reply::Done { .. });
+        let again = done(&reply) && request.answers.iter().any(done);
+        self.counts.note(Happening::ReplyRepeated, u64::from(again));
         request.answers.push(reply.clone());
         request.accepted |= reply == Reply::Accepted;
         self.judge_reply(index, &reply);
         if call.lost {
             self.trace(|| format!("the answer to request {index} is lost on its way"));
+            self.counts.note(Happening::ReplyLost, 1);
             return;
         }
         if self.requests[index].is_over() {
@@ -351,6 +359,7 @@ impl World {
     pub(super) fn disconnect(&mut self, node: usize) {
         let (gone, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut self.calls).into_iter().partition(|c| c.node == node);
         self.calls = rest;
+        self.counts.note(Happening::ConnectionEnded, gone.len() as u64);
         for call in gone {
             let index = call.request;
             if call.operator || self.requests[index].stage != Stage::Waiting {

@@ -2,23 +2,28 @@
 
 use std::sync::PoisonError;
 
-use protocol::ids::PartitionId;
 use protocol::message::Message;
 use store::faulty::Survivors;
 
 use super::process::Kind;
-use super::{Event, World};
-use crate::plan::{FAULTS_END, Fault};
+use super::{Event, Parcel, World};
+use crate::happenings::Happening;
+use crate::plan::{At, FAULTS_END, Fault};
 
 impl World {
     pub(super) fn fault(&mut self, fault: &Fault) {
         self.trace(|| format!("FAULT {fault:?}"));
         let now = self.time.now();
+        let later = |events: u64, fault| (self.events + events, fault);
         match *fault {
             Fault::PowerLoss(node) => {
                 let survivors = self.survivors();
                 self.crash(node, survivors);
             }
+            Fault::AtEvent(events, At::PowerLoss, node) => self.at_event.push(later(events, Fault::PowerLoss(node))),
+            Fault::AtEvent(events, At::Crash, node) => self.at_event.push(later(events, Fault::ProcessCrash(node))),
+            Fault::AtEvent(events, At::Kill, node) => self.at_event.push(later(events, Fault::KillWorker(node))),
+            Fault::SyncsFail(node) => self.machines[node].disk.fail_syncs(true),
             Fault::ProcessCrash(node) => self.crash(node, Survivors::Process),
             Fault::KillWorker(node) => self.kill_one(node, Kind::Steps),
             Fault::KillTaskWorker(node) => self.kill_one(node, Kind::Tasks),
@@ -36,7 +41,10 @@ impl World {
                 self.machines[node].slow_until = now + long;
                 self.machines[node].slow_factor = factor;
             }
-            Fault::ClockJump(node, micros) => self.machines[node].clock.jump(micros),
+            Fault::ClockJump(node, micros) => {
+                self.counts.note(Happening::ClockJump, 1);
+                self.machines[node].clock.jump(micros);
+            }
             Fault::CrashInRecovery(node, operation) => {
                 let survivors = self.survivors();
                 self.crash(node, survivors);
@@ -68,27 +76,31 @@ impl World {
             }
             let arrives = (self.time.now() + after).max(self.links.get(&(from, to)).map_or(0, |last| last + 1));
             self.links.insert((from, to), arrives);
-            let again = matches!(message, Message::Durable { .. }) && self.plan.duplicates && self.rng.once_in(4);
+            self.sent += 1;
+            self.counts.note(Happening::MessageDelayed, u64::from(after > 10 * self.plan.net));
+            let sender = (node, sent_by);
+            let parcel = Box::new(Parcel { sender, sent_to, from, to, number: self.sent, message });
+            let again =
+                matches!(parcel.message, Message::Durable { .. }) && self.plan.duplicates && self.rng.once_in(4);
             if again && self.time.now() < FAULTS_END {
                 let late = arrives + self.delay(self.plan.net * 10);
-                let copy = Box::new(message.clone());
-                self.at(late, Event::Deliver(node, sent_by, sent_to, from, to, copy));
+                self.counts.note(Happening::MessageDuplicated, 1);
+                self.at(late, Event::Deliver(parcel.clone()));
             }
-            self.at(arrives, Event::Deliver(node, sent_by, sent_to, from, to, Box::new(message)));
+            self.at(arrives, Event::Deliver(parcel));
         }
     }
 
-    pub(super) fn deliver(
-        &mut self,
-        (sender, sent_by): (usize, u32),
-        sent_to: u32,
-        (from, to): (PartitionId, PartitionId),
-        message: Message,
-    ) {
+    pub(super) fn deliver(&mut self, parcel: Parcel) {
+        let Parcel { sender, sent_to, from, to, number, message } = parcel;
         let receiver = self.plan.node_of(to.0);
-        let cut = self.cut.get(&(sender, sent_by)).is_some_and(|cut| self.time.now() > *cut);
+        let cut = self.cut.get(&sender).is_some_and(|cut| self.time.now() > *cut);
         let machine = &self.machines[receiver];
         let arrives = machine.up.is_some() && machine.life == sent_to && !cut;
+        let newest = self.newest.entry(receiver).or_default();
+        self.counts.note(Happening::MessageReordered, u64::from(arrives && number < *newest));
+        self.counts.note(Happening::MessageLost, u64::from(!arrives));
+        *newest = number.max(*newest);
         self.trace(|| {
             let text = format!("{message:?}");
             let text: String = text.chars().take(200).collect();
@@ -108,6 +120,8 @@ impl World {
         }
         let worker = *self.rng.pick(&workers);
         let readable = !self.rng.once_in(4);
+        let killed = if kind == Kind::Steps { Happening::WorkerKilled } else { Happening::TaskWorkerKilled };
+        self.counts.note(killed, 1);
         self.die(node, kind, worker, "was killed by signal 9", readable);
     }
 }

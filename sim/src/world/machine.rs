@@ -169,11 +169,13 @@ impl Machine {
         }
     }
 
-    /// The node is gone. `survivors`: what the disk keeps.
-    pub fn crash(&mut self, survivors: Survivors, rng: &mut Rng) {
+    /// The node is gone. `survivors`: what the disk keeps. True if the state has lost something.
+    pub fn crash(&mut self, survivors: Survivors, rng: &mut Rng) -> bool {
         self.up = None;
         self.disk = self.disk.crash(survivors);
-        self.state = Arc::new(self.state.crash(survivors == Survivors::Process, rng));
+        let (state, lost) = self.state.crash(survivors == Survivors::Process, rng);
+        self.state = Arc::new(state);
+        lost
     }
 }
 

@@ -37,6 +37,7 @@ use self::clock::Time;
 use self::machine::{Machine, StartFailure};
 use self::process::Kind;
 use crate::check::{self, Violation};
+use crate::happenings::{Counts, Happening};
 use crate::plan::{FAULTS_END, Fault, Plan};
 use crate::program::{App, decode_int};
 use crate::recorder::Recorder;
@@ -67,12 +68,26 @@ pub enum Event {
     /// A process is gone.
     Gone(usize, u32, Kind, WorkerId, runtime::stepped::Death),
     TaskEnds(usize, u32, WorkerId, u64),
-    /// A message arrives: sender's node and life, receiver's life when it was sent.
-    Deliver(usize, u32, u32, PartitionId, PartitionId, Box<Message>),
+    /// A message arrives.
+    Deliver(Box<Parcel>),
     Fault(Fault),
     /// The capacity of a disk is back.
     DiskFree(usize),
     Start(usize),
+}
+
+/// A message on its way.
+#[derive(Clone, Debug)]
+pub struct Parcel {
+    /// Node of the sender, and its life.
+    sender: (usize, u32),
+    /// Life of the receiver when it was sent.
+    sent_to: u32,
+    from: PartitionId,
+    to: PartitionId,
+    /// When it was sent, in messages.
+    number: u64,
+    message: Message,
 }
 
 struct Due {
@@ -121,6 +136,9 @@ pub struct World {
     pub events: u64,
     pub lives: u32,
     pub violations: Vec<Violation>,
+    /// Only what this checker finds counts.
+    pub only: Option<String>,
+    pub counts: Counts,
     rng: Rng,
     app: Rc<App>,
     manifest: Arc<Manifest>,
@@ -130,6 +148,11 @@ pub struct World {
     calls: Vec<Call_>,
     /// When the last message of a pair of partitions arrives.
     links: BTreeMap<(PartitionId, PartitionId), u64>,
+    /// Messages sent so far, and the newest one that has come to a node.
+    sent: u64,
+    newest: BTreeMap<usize, u64>,
+    /// Faults that come with an event of this number.
+    at_event: Vec<(u64, Fault)>,
     /// Of a node that crashed, what arrives after this time is lost.
     cut: BTreeMap<(usize, u32), u64>,
     traced: Option<String>,
@@ -158,11 +181,16 @@ impl World {
             events: 0,
             lives: 0,
             violations: Vec::new(),
+            only: None,
+            counts: Counts::default(),
             queue: BinaryHeap::new(),
             order: 0,
             clients: vec![VecDeque::new(); clients],
             calls: Vec::new(),
             links: BTreeMap::new(),
+            sent: 0,
+            newest: BTreeMap::new(),
+            at_event: Vec::new(),
             cut: BTreeMap::new(),
             traced: traced.then(String::new),
             digest: 0,
@@ -241,6 +269,9 @@ impl World {
 
     /// Remembers what is wrong.
     pub fn violated(&mut self, checker: &'static str, text: String) {
+        if self.only.as_ref().is_some_and(|only| only != checker) {
+            return;
+        }
         self.trace(|| format!("VIOLATION {checker}: {text}"));
         self.violations.push(Violation { checker, text });
     }
@@ -250,10 +281,12 @@ impl World {
         while self.violations.is_empty() && !self.is_over() {
             if self.events > EVENTS_MAX || self.time.now() > TIME_MAX {
                 let text = check::progress::stuck(self);
-                return self.violated("progress", text);
+                self.violated("progress", text);
+                break;
             }
             if !self.step() {
-                return self.violated("progress", "nothing will ever happen again".to_owned());
+                self.violated("progress", "nothing will ever happen again".to_owned());
+                break;
             }
         }
         if self.violations.is_empty() {
@@ -262,6 +295,29 @@ impl World {
         if self.violations.is_empty() {
             check::at_end(self);
         }
+        self.count_at_end();
+    }
+
+    /// Counts what only the end shows.
+    fn count_at_end(&mut self) {
+        for machine in &self.machines {
+            let damage = machine.disk.damage();
+            self.counts.note(Happening::WriteTorn, damage.torn);
+            self.counts.note(Happening::OperationFailed, damage.failed);
+            self.counts.note(Happening::SyncFailed, damage.syncs_failed);
+            self.counts.note(Happening::DiskFull, damage.full);
+            self.counts.note(Happening::WritesLost, damage.lost);
+            self.counts.note(Happening::WritesReordered, damage.reordered);
+        }
+        self.counts.note(Happening::TaskFailed, self.errands.failed.values().sum());
+        let recorder = self.recorder.borrow();
+        let kept = |version: &i64| {
+            let machines = &mut self.machines.iter();
+            machines.any(|machine| crate::chronicle::lock(&machine.chronicle).stands(*version).is_some())
+        };
+        let attempts = recorder.units().filter(|(_, unit)| unit.is_transaction && !unit.wrote.is_empty());
+        let abandoned = attempts.filter(|(_, unit)| !unit.wrote.iter().any(kept)).count() as u64;
+        self.counts.note(Happening::AttemptAbandoned, abandoned);
     }
 
     fn is_over(&self) -> bool {
@@ -300,6 +356,10 @@ impl World {
         self.recorder.borrow_mut().now = self.events;
         self.digest = (self.digest ^ at ^ order.rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(5);
         self.happen(event);
+        while let Some(index) = self.at_event.iter().position(|(event, _)| *event <= self.events) {
+            let (_, fault) = self.at_event.remove(index);
+            self.fault(&fault);
+        }
         true
     }
 
@@ -322,9 +382,7 @@ impl World {
                 self.gone(node, kind, worker, death);
             }
             Event::TaskEnds(node, life, worker, run) if self.lives(node, life) => self.task_ends(node, worker, run),
-            Event::Deliver(sender, sent_by, sent_to, from, to, message) => {
-                self.deliver((sender, sent_by), sent_to, (from, to), *message);
-            }
+            Event::Deliver(parcel) => self.deliver(*parcel),
             Event::Fault(fault) => self.fault(&fault),
             Event::DiskFree(node) => self.machines[node].disk.set_capacity(None),
             Event::Start(node) => self.start(node),
@@ -426,6 +484,9 @@ impl World {
             return self.node_failed(node, &error.to_string());
         }
         let patience = up.node.patience().as_micros() as u64;
+        if let Err(text) = check::bounds::holds(self, node) {
+            self.violated("bounds", text);
+        }
         self.listen(node);
         self.follow_up(node);
         self.round_by(node, now + patience.max(1));
@@ -471,6 +532,7 @@ impl World {
         let stalled = self.machines[node].stalled_until;
         let life = self.machines[node].life;
         if stalled > self.time.now() {
+            self.counts.note(Happening::SyncStalled, 1);
             return self.at(stalled, Event::Commit(node, life));
         }
         let up = self.machines[node].up.as_mut().expect("only those that live");
@@ -546,9 +608,10 @@ impl World {
 
     fn node_failed(&mut self, node: usize, error: &str) {
         self.trace(|| format!("node {node} ends: {error}"));
+        self.counts.note(Happening::NodeEnded, 1);
         let expected = error.contains("injected") || error.contains("other error") || error.contains("the log failed");
         if !expected {
-            return self.violated("progress", format!("node {node} ended: {error}"));
+            self.violated("progress", format!("node {node} ended: {error}"));
         }
         self.crash(node, store::faulty::Survivors::Process);
     }
@@ -563,7 +626,10 @@ impl World {
         let lost_after = now + self.rng.below(2 * self.plan.net);
         let life = self.machines[node].life;
         self.cut.insert((node, life), lost_after);
-        self.machines[node].crash(survivors, &mut self.rng);
+        let power = survivors != store::faulty::Survivors::Process;
+        self.counts.note(if power { Happening::PowerLoss } else { Happening::ProcessCrash }, 1);
+        let lost = self.machines[node].crash(survivors, &mut self.rng);
+        self.counts.note(Happening::StateLost, u64::from(lost));
         self.disconnect(node);
         let after = *self.rng.pick(&[10, 3_000, 400_000]);
         let after = self.delay(after);
@@ -581,7 +647,7 @@ impl World {
             Ok(()) => {
                 self.trace(|| format!("node {node} starts"));
                 if let Err(text) = check::replay::agrees(self, node) {
-                    return self.violated("replay", text);
+                    self.violated("replay", text);
                 }
                 let up = self.machines[node].up.as_mut().expect("it has just started");
                 up.node.begin();
@@ -590,8 +656,10 @@ impl World {
             }
             Err(StartFailure::Disk) => {
                 self.trace(|| format!("node {node} fails to start, its disk is broken"));
+                self.counts.note(Happening::CrashInRecovery, 1);
                 let survivors = self.survivors();
-                self.machines[node].crash(survivors, &mut self.rng);
+                let lost = self.machines[node].crash(survivors, &mut self.rng);
+                self.counts.note(Happening::StateLost, u64::from(lost));
                 let after = self.delay(5_000);
                 self.later(after, Event::Start(node));
             }

@@ -45,6 +45,11 @@ impl Mail {
         !inbox.is_empty()
     }
 
+    /// Runs that wait in the mailbox.
+    pub fn runs(&self) -> usize {
+        locked(&self.inbox).iter().filter(|message| matches!(message, ToWorker::Start(_))).count()
+    }
+
     /// Why the pool wants the process to end.
     pub fn killed(&self) -> Option<String> {
         let killed = locked(&self.killed).take();

@@ -36,8 +36,8 @@ impl SimState {
         self.behind.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What a crash leaves. When only the process dies, everything is there.
-    pub fn crash(&self, process_only: bool, rng: &mut Rng) -> Self {
+    /// What a crash leaves, and whether something is lost. When only the process dies, everything is there.
+    pub fn crash(&self, process_only: bool, rng: &mut Rng) -> (Self, bool) {
         let behind = self.behind();
         let count = behind.since.len();
         let keep = if process_only { count } else { rng.below(count as u64 + 1) as usize };
@@ -46,7 +46,7 @@ impl SimState {
         // What survived is on disk now, as far as anybody can tell.
         after.checkpoint().expect("memory does not fail");
         let checkpoint = after.crash();
-        Self { present: after, behind: Mutex::new(Behind { checkpoint, since: Vec::new() }) }
+        (Self { present: after, behind: Mutex::new(Behind { checkpoint, since: Vec::new() }) }, keep < count)
     }
 }
 

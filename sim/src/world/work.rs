@@ -13,6 +13,7 @@ use super::process::{Kind, Process, started};
 use super::{Event, World};
 use crate::check;
 use crate::coroutine::{Coroutine, Progress};
+use crate::happenings::Happening;
 use crate::recorder::Witness;
 
 /// The number that a task was given.
@@ -107,7 +108,10 @@ impl World {
         match message {
             ToWorker::Start(start) => self.start_run(node, worker, &start),
             ToWorker::Resume(resume) => self.resume_run(node, worker, &resume),
-            ToWorker::Evict(invocation) => drop(process.coroutines.remove(&invocation)),
+            ToWorker::Evict(invocation) => {
+                let held = process.coroutines.remove(&invocation).is_some();
+                self.counts.note(Happening::CoroutineEvicted, u64::from(held));
+            }
             ToWorker::Fetched { run, slice } => {
                 let Some(coroutine) = process.blocked.take() else { return };
                 self.fetched(node, worker, coroutine, run, slice);
@@ -129,6 +133,7 @@ impl World {
     fn start_run(&mut self, node: usize, worker: WorkerId, start: &Start) {
         let (app, witness) = (self.app.clone(), Witness::new(&self.recorder, self.machines[node].life));
         self.begin_run(node, worker, start.run);
+        self.counts.note(Happening::CoroutineRebuilt, u64::from(!start.journal.is_empty()));
         self.trace(|| {
             let Start { run, service, method, invocation, .. } = start;
             format!("node {node} {worker:?}: start {} of {service}.{method} {invocation}", run.0)
@@ -187,6 +192,7 @@ impl World {
         let machine = &self.machines[node];
         if self.time.now() < machine.slow_until {
             took *= machine.slow_factor;
+            self.counts.note(Happening::WorkersSlow, 1);
         }
         let (now, run, invocation) = (self.time.now(), coroutine.start.run, coroutine.start.invocation);
         let Some(process) = self.process(node, Kind::Steps, worker) else { return };

@@ -9,6 +9,7 @@ use protocol::Position;
 use store::{State, StateError};
 
 use super::Row;
+use crate::planted::{self, Bug};
 
 /// Rows to write, all those up to `durable` that were not handed over before.
 pub(crate) struct Batch {
@@ -110,7 +111,7 @@ fn write(
 /// Writes the newest version of each row.
 pub(crate) fn apply(state: &dyn State, durable: Position, rows: &[Row], advance: bool) -> Result<(), StateError> {
     let mut newest: Vec<HashMap<&[u8], &Option<Vec<u8>>>> = vec![HashMap::new(); usize::from(state.partitions())];
-    for row in rows {
+    for row in rows.iter().filter(|row| row.value.is_some() || !planted::is(Bug::DeletionKept)) {
         newest[usize::from(row.partition.0)].insert(&row.key, &row.value);
     }
     for (partition, rows) in (0..).zip(newest) {
