@@ -23,6 +23,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import recorded
+
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "examples"
 APPS = ROOT / "tests" / "apps"
@@ -400,11 +402,12 @@ class EndToEnd(unittest.TestCase):
         return server
 
     def merged_app(self, *examples: str) -> Path:
-        """One application of the modules of several examples."""
+        """One application of the modules of several examples, or of applications that only tests have."""
         target = self.folder / "merged"
         target.mkdir()
         for example in examples:
-            shutil.copy(EXAMPLES / example / "app.py", target / f"{example}.py")
+            folder = EXAMPLES if (EXAMPLES / example).exists() else APPS
+            shutil.copy(folder / example / "app.py", target / f"{example}.py")
         return target
 
     def check(self, violations: list[str]):
@@ -412,6 +415,13 @@ class EndToEnd(unittest.TestCase):
         if violations:
             shown = "\n".join(violations[:20])
             self.fail(f"{len(violations)} violations:\n{shown}")
+
+    def judge(self, client: Client, events: list[dict], cells: dict[str, list[str]]):
+        """Let the simulator's checkers judge what clients saw of counters and registers, and what is there now."""
+        ends = {f"counter {name}": client.call("/Counter/get", [name]) for name in cells.get("counter", [])}
+        ends |= {f"register {name}": client.call(f"/Register/{name}/look") for name in cells.get("register", [])}
+        left = client.invocations(*UNFINISHED)
+        self.check(recorded.judge(self.folder / "recorded.txt", events, ends, left))
 
     def assert_nothing_unfinished(self, client: Client):
         """Nothing runs, waits or is parked any more."""

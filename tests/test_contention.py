@@ -1,9 +1,10 @@
 """Many clients, few places: exact sums, also when every suspended invocation is dropped and rebuilt by replay."""
 
+import random
 import unittest
 
 from checkers import bookings, ledger
-from harness import EXAMPLES, EndToEnd, binary, driver, fault_binary, in_parallel, rust_example
+from harness import APPS, EXAMPLES, EndToEnd, binary, driver, fault_binary, in_parallel, rust_example
 
 HOTEL = driver("hotel")
 BANK = driver("bank")
@@ -73,6 +74,40 @@ class Contention(EndToEnd):
         opened = [event["args"][0] for event in self.history if event["path"] == "/Bank/open"]
         self.assertTrue(all(event["reply"] is True for event in self.history if event["path"] == "/Bank/open"))
         self.check(ledger.check(self.history, BANK.read(server.client(), [source, *opened]), {source: 1000}))
+
+
+class Registers(EndToEnd):
+    """Transactions over few numbers, each saying what it found: they have a serial order that explains all of it."""
+
+    def program(self) -> tuple[str, dict]:
+        return binary(), {}
+
+    def test_moves_and_looks(self):
+        names = [f"register-{n}" for n in range(4)]
+        program, env = self.program()
+        server = self.server(APPS / "registers", program=program, env=env).start()
+
+        def work(number):
+            chance, client, events = random.Random(f"{SEED}-{number}"), server.client(), []
+            for n in range(40):
+                if number % 4 == 3:
+                    path, args = "/Registers/look", [names]
+                else:
+                    path, args = "/Registers/move", [chance.sample(names, 2), number * 1_000 + n + 1]
+                events.append(BANK.timed_call(client, number, path, args, f"{number}-{n}"))
+            return events
+
+        for events in in_parallel(8, work):
+            self.history += events
+        self.assert_nothing_unfinished(server.client())
+        self.judge(server.client(), self.history, {"register": names})
+
+
+class RegistersEvicting(Registers):
+    """The same, with every invocation dropped that suspends outside a transaction."""
+
+    def program(self) -> tuple[str, dict]:
+        return fault_binary(), {"SOSTENUTO_EVICT": "1"}
 
 
 class ContentionRust(Contention):

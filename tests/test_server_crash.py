@@ -22,6 +22,7 @@ PAIRS = 3  # hotels and flights of each round
 ACCOUNTS = [f"account-{n}" for n in range(6)]
 FUNDS = 500
 COUNTERS = [f"counter-{n}" for n in range(4)]
+REGISTERS = [f"register-{n}" for n in range(5)]
 APPENDS_MAX = 80
 RESEND_SHARE = 0.2
 
@@ -36,7 +37,7 @@ class Load:
         self.histories: list[list[dict]] = []
         self.problems: list[BaseException] = []
         self.sent: dict[str, tuple] = {}
-        works = [self.book] * 3 + [self.transfer] * 2 + [self.audit, self.count, self.send]
+        works = [self.book] * 3 + [self.transfer] * 2 + [self.audit, self.count, self.send, self.move, self.move]
         self.threads = [threading.Thread(target=self.run, args=(n, work)) for n, work in enumerate(works)]
         for thread in self.threads:
             thread.start()
@@ -84,6 +85,15 @@ class Load:
     def count(self, client, chance, key):
         client.call("/Counter/increment", [chance.choice(COUNTERS)], f"count-{key}")
 
+    def move(self, client, chance, key):
+        """Numbers that nobody else puts, or a look at all of them."""
+        if chance.random() < 0.3:
+            client.call("/Registers/look", [REGISTERS], f"look-{key}")
+        else:
+            thread, n = key.split("-")
+            names = chance.sample(REGISTERS, 2)
+            client.call("/Registers/move", [names, int(thread) * 1_000_000 + int(n)], f"move-{key}")
+
     def send(self, client, chance, key):
         """Work that nobody waits for."""
         args = ["sent-" + chance.choice(COUNTERS)]
@@ -99,7 +109,7 @@ class RandomCrashes(EndToEnd):
     rounds = ROUNDS
 
     def make_server(self):
-        return self.server(self.merged_app("hotel", "bank", "counter"))
+        return self.server(self.merged_app("hotel", "bank", "counter", "registers"))
 
     def test_kill_under_load(self):
         print(f"\nSOSTENUTO_SEED={SEED} SOSTENUTO_CRASH_ROUNDS={self.rounds}", flush=True)
@@ -135,8 +145,11 @@ class RandomCrashes(EndToEnd):
         client = server.client()
         events = replies.distinct(self.history)
         self.assertGreater(len(events), self.rounds, "the load did nothing")
-        events += self.finished(client, load, events)
+        finished = self.finished(client, load, events)
+        events += finished
         self.assert_nothing_unfinished(client)
+        counters = [*COUNTERS, *(f"sent-{name}" for name in COUNTERS)]
+        self.judge(client, self.history + finished, {"counter": counters, "register": REGISTERS})
         self.check_state(client, events, capacity)
         for hotel, flight in zip(*(sorted(n for n in capacity if n.startswith(side)) for side in ("hotel", "flight"))):
             reply = client.call("/Frontend/book", [f"last-{hotel}", hotel, flight])
@@ -181,7 +194,7 @@ class RandomCrashesRust(RandomCrashes):
     rounds = max(1, ROUNDS // 2)
 
     def make_server(self):
-        return self.server(self.merged_app("bank", "counter"), native=rust_example("hotel"))
+        return self.server(self.merged_app("bank", "counter", "registers"), native=rust_example("hotel"))
 
 
 def summary(history: list[dict]) -> str:

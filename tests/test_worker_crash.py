@@ -13,6 +13,7 @@ from harness import APPS, EndToEnd, driver, in_parallel, until
 HOTEL, COUNTER = driver("hotel"), driver("counter")
 SEED = int(os.environ.get("SOSTENUTO_SEED", random.SystemRandom().randrange(10**6)))
 KILLS = 15
+REGISTERS = [f"register-{n}" for n in range(4)]
 RESTART_SECONDS_MAX = 20
 
 
@@ -20,7 +21,7 @@ class WorkersKilled(EndToEnd):
     def test_clients_see_no_error(self):
         """Requests are sent once, without a key to re-send them with: any error ends the test."""
         print(f"\nSOSTENUTO_SEED={SEED}", flush=True)
-        server = self.server(self.merged_app("hotel", "counter"), workers=2).start()
+        server = self.server(self.merged_app("hotel", "counter", "registers"), workers=2).start()
         hotels, flights = HOTEL.setup(server.client(), "t", 3, 3, 40)
         capacity = dict.fromkeys([*hotels, *flights], 40)
         stopping = threading.Event()
@@ -29,7 +30,9 @@ class WorkersKilled(EndToEnd):
             chance, client, n = random.Random(f"{SEED}-{number}"), server.client(), 0
             while not stopping.is_set():
                 n += 1
-                if number % 2:
+                if number % 4 == 2:
+                    path, args = "/Registers/move", [chance.sample(REGISTERS, 2), number * 1_000_000 + n]
+                elif number % 2:
                     path, args = "/Counter/increment", [f"c{chance.randrange(3)}"]
                 else:
                     path, args = "/Frontend/book", [f"u-{number}-{n}", chance.choice(hotels), chance.choice(flights)]
@@ -48,6 +51,7 @@ class WorkersKilled(EndToEnd):
         stored = {f"c{n}": server.client().call("/Counter/get", [f"c{n}"]) for n in range(3)}
         self.check(counts.check(self.history, stored))
         self.assert_nothing_unfinished(server.client())
+        self.judge(server.client(), self.history, {"counter": list(stored), "register": REGISTERS})
 
     def kill_workers(self, server, stopping: threading.Event):
         chance, self.killed = random.Random(SEED), 0
