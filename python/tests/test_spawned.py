@@ -71,6 +71,21 @@ BODY = '''\
         tasks = [API.create_task(self._say(name, 2)) for name in "xy"]
         return await API.gather(*tasks, self.other.echo("z"))
 
+    async def begins(self):
+        task = API.create_task(self.other.echo("task"))
+        both = API.gather(self.other.echo("one"), self.other.echo("two"))
+        timed = API.wait_for(self.other.echo("timed"), 60)
+        await self.other.echo("direct")
+        return [await task, await both, await timed, await self.other.heard()]
+
+    async def cancels_what_has_not_begun(self):
+        task = API.create_task(self.other.echo("never"))
+        task.cancel()
+        try:
+            await task
+        except asyncio.CancelledError:
+            return [task.cancelled(), await self.other.heard()]
+
     async def shared(self):
         task = API.create_task(self._say("a", 2))
         async def uses(n):
@@ -180,7 +195,11 @@ import asyncio
 
 class Other:
     def echo(self, value):
+        self.calls.append(value)
         return value
+
+    def heard(self):
+        return self.calls
 
 
 class Main:
@@ -206,12 +225,16 @@ class Plain:
     """The same methods with asyncio."""
 
     def __init__(self):
-        self.order = []
+        self.order, self.calls = [], []
         self.other = self
 
     async def echo(self, value):
+        self.calls.append(value)
         await asyncio.sleep(0)
         return value
+
+    async def heard(self):
+        return list(self.calls)
 
 
 def plain_outcome(method):
@@ -223,7 +246,7 @@ def plain_outcome(method):
 class Spawned(unittest.TestCase):
     def setUp(self):
         main = fake.service("Main", scalars={"order": []}, clients={"other": "Other"}, methods=METHODS)
-        services = [main, fake.service("Other", methods=["echo"])]
+        services = [main, fake.service("Other", scalars={"calls": []}, methods=["echo", "heard"])]
         self.server = fake.Server(fake.Inside(), [fake.module("app", SOURCE)], services)
         self.addCleanup(self.server.close)
 

@@ -246,8 +246,46 @@ class Rollback(Operation):
         return (ROLLBACK, exceptions.encode(self.error))
 
 
+class Turn:
+    """A call that is made when those that were asked for before it have begun, as a task of asyncio begins."""
+
+    __slots__ = ("operation", "branch", "slot")
+
+    #: Stands among branches that can run, and is none.
+    coroutine = None
+
+    def __init__(self, operation, branch, slot):
+        self.operation, self.branch, self.slot = operation, branch, slot
+
+    def begin(self, run):
+        """Makes the call, unless it was cancelled."""
+        operation = self.operation
+        if operation.waiter is NOBODY:
+            return
+        try:
+            if operation.position is None:
+                operation.start(run, self.branch)
+            operation.wait(run, self.slot)
+        except Exception as error:
+            run.settle(self.slot, Raise(error))
+
+    def forget(self, run):
+        """It will not be made."""
+        self.operation.waiter = NOBODY
+        run.unstarted.pop(self.operation, None)
+
+
+class _Others:
+    """Lets run what can run."""
+
+    __slots__ = ()
+
+    def __await__(self):
+        yield
+
+
 class Gather:
-    """Several awaitables that run side by side; started when it is made."""
+    """Several awaitables that run side by side, and begin when whoever made it waits."""
 
     __slots__ = ("results", "left", "waiter", "outcome", "return_exceptions", "place", "position", "parts")
 
@@ -267,10 +305,8 @@ class Gather:
         run.unstarted[self] = None
         if not awaitables:
             self.outcome = self.results
-        # Calls wait for their turn if they stand beside coroutines, so that all begin in program order.
-        at_once = not any(map(iscoroutine, awaitables))
         for index, awaitable in enumerate(awaitables):
-            run.spawn(f"{self.position}.{index}.", awaitable, Slot(self, index), at_once)
+            run.spawn(f"{self.position}.{index}.", awaitable, Slot(self, index))
 
     def __await__(self):
         outcome = yield self
@@ -325,11 +361,11 @@ class WaitFor(Gather):
         self.place = where()
         self.position = run.branch.next_position()
         run.unstarted[self] = None
-        run.spawn(f"{self.position}.0.", awaitable, Slot(self, 0), not iscoroutine(awaitable))
+        run.spawn(f"{self.position}.0.", awaitable, Slot(self, 0))
         self.timer = None
         if timeout is not None and not hasattr(self, "outcome"):
             self.timer = Sleep(timeout)
-            run.spawn(f"{self.position}.1.", self.timer, Slot(self, 1), True)
+            run.spawn(f"{self.position}.1.", self.timer, Slot(self, 1))
 
     def settle(self, run, index, outcome):
         """Takes the outcome of the race; the loser is cancelled."""
@@ -620,6 +656,9 @@ async def begin():
         return False
     if run.branch is not run.main:
         raise TransactionError("a transaction cannot begin inside gather(); begin it around the gather()")
+    if run.ready:
+        # What was asked for before is not part of it.
+        await _Others()
     run.open(where())
     await Begin()
     return True
@@ -627,6 +666,9 @@ async def begin():
 
 async def commit(run):
     """Ends our own transaction."""
+    if run.ready:
+        # What was asked for before is part of it.
+        await _Others()
     run.opened, run.explicit = None, False
     await Commit()
 

@@ -26,6 +26,7 @@ from sostenuto.worker.operations import (
     Rollback,
     Slot,
     Spawned,
+    Turn,
     WaitFor,
 )
 
@@ -302,14 +303,15 @@ class Run:
         if type(branch.awaited) is Spawned and branch in branch.awaited.waiters:
             branch.awaited.waiters.remove(branch)
 
-    def spawn(self, path, awaitable, slot, at_once):
-        """Starts one part of a gather; a coroutine runs when the current branch waits."""
+    def spawn(self, path, awaitable, slot):
+        """Starts one part of a gather, which begins when the current branch waits and those before it have begun."""
         if isinstance(awaitable, Promise):
             awaitable = awaitable.call
-        if isinstance(awaitable, Operation) and (at_once or awaitable.position is not None):
+        if isinstance(awaitable, Operation):
             if awaitable.position is None:
-                awaitable.start(self, Branch.within(path))
-            awaitable.wait(self, slot)
+                self.ready.append((Turn(awaitable, Branch.within(path), slot), None))
+            else:
+                awaitable.wait(self, slot)
         elif isinstance(awaitable, Gather):
             awaitable.wait(self, slot)
         else:
@@ -324,6 +326,8 @@ class Run:
         while ready and not self.dead:
             branch, outcome = ready.popleft()
             if branch.coroutine is None:
+                if type(branch) is Turn:
+                    branch.begin(self)
                 continue
             self.branch = branch
             if outcome.__class__ is Raise and branch is self.main and (self.explicit or self.joins):
@@ -422,6 +426,9 @@ class Run:
         for position, operation in self.outstanding.items():
             if position not in outstanding:
                 operation.waiter = NOBODY
+        for each, _ in self.ready or ():
+            if type(each) is Turn:
+                each.forget(self)
 
     def doom(self, error):
         """A joined transaction was aborted: the whole ends aborted, whoever catches the exception."""
@@ -558,7 +565,8 @@ class Run:
         return (1 if len(roots) == 1 and not direct and len(self.branches) == 1 else 0, positions)
 
     def _unawaited(self):
-        first = next(iter(self.unstarted))
+        # Of what stands in a gather, the gather is told.
+        first = next((each for each in self.unstarted if isinstance(each, Gather)), None) or next(iter(self.unstarted))
         line = line_of(first.place)
         if isinstance(first, Gather):
             return UnawaitedCall(f"the {first.name} at {line} was never awaited")
