@@ -244,9 +244,13 @@ class Server:
     # Cells.
 
     def cells(self, service, key=None):
+        found = self.state.get((service, key))
+        if found is not None:
+            return found
         fields = self.services[service][4]
         made = {name: (lambda: None, dict, ListCells)[kind]() for name, kind, *_ in fields}
-        return self.state.setdefault((service, key), Cells(made, {}))
+        found = self.state[service, key] = Cells(made, {})
+        return found
 
     def put(self, service, field, value, key=None):
         """Sets a whole field from Python values."""

@@ -1,7 +1,8 @@
 """The fixed part of every random program: types, functions, entities and the service that the random one calls.
 
-`HEADER` comes before the random service, `SERVICE` is its frame. What is in braces (`{number}`, `{fields}`, `{methods}`)
-is filled by `program`; the operations of `flow` know the names that are defined here.
+`HEADER` comes before the random service. `FAMILIES` says of which classes that inherits; `FIXED` is what the uppermost of
+them has besides random fields and methods, `OVERRIDES` and `MIXED_IN` what the others do to it, `LAST` what the service
+itself ends with. `{number}` and `{shown}` are filled by `program`; the operations of `flow` know the names defined here.
 """
 
 HEADER = """\
@@ -271,8 +272,19 @@ class Sink{number}:
         return show(self.posted)
 
 
+class Marked{number}:
+    marks: Persistent[dict[str, int]] = {}
+
+    def mark(self, text: str, x: int = 1) -> int:
+        self.marks[text] = self.marks.get(text, 0) + x
+        return self._weight(self.marks[text])
+
+    def _weight(self, x: int) -> int:
+        return x
+
+
 @entity
-class Item{number}:
+class Item{number}(Marked{number}):
     key: str
     other: Other{number}
     count: Persistent[int] = 0
@@ -285,6 +297,10 @@ class Item{number}:
 
     def post(self, x: int):
         self.notes["posted"] = x
+
+    def _weight(self, x: int) -> int:
+        self.notes[self.key + "!"] = x
+        return super()._weight(x) * 10
 
     def name(self) -> str:
         return f"{self.key}:{self.count}"
@@ -312,7 +328,7 @@ class Item{number}:
         return got
 
     def state(self) -> str:
-        return show([self.count, self.notes])
+        return show([self.count, self.notes, self.marks])
 
 
 @entity
@@ -353,9 +369,7 @@ async def worked(other: Other{number}, x: int) -> int:
 
 """
 
-SERVICE = """\
-@service
-class Main{number}:
+FIXED = """\
     other: Other{number}
     sink: Sink{number}
     _ticks: Persistent[int] = 0
@@ -364,7 +378,8 @@ class Main{number}:
     _board: Persistent[dict[str, int]] = {"a": 1, "b": 2}
     _row: Persistent[list[int]] = [1, 2]
     _boxes: Persistent[dict[str, list[int]]] = {}
-{fields}
+    _pairs: Persistent[dict[tuple[int, str], int]] = {}
+    LEVEL = 3
 
     def _next(self) -> int:
         self._ticks += 1
@@ -416,7 +431,75 @@ class Main{number}:
         self._boxes.setdefault("entry", []).append(x)
         return len(self.nums)
 
+    @property
+    def _rung(self):
+        return self._ticks + self.LEVEL
+
+    def _rank(self, by: int) -> int:
+        self._ticks += by
+        return self._ticks * self.LEVEL
+
+    def _hook(self) -> str:
+        return "uppermost"
+
+    def _climb(self) -> str:
+        return f"{self._hook()} {self._rank(1)}"
+
+    def _ask(self, x: int) -> int:
+        return x
+
+    async def _relay(self, x: int) -> int:
+        got = await self.other.add(x)
+        self._ticks += got
+        return got
+"""
+
+#: Below the uppermost class.
+OVERRIDES = """
+    LEVEL = 5
+
+    @property
+    def _rung(self):
+        return super()._rung * 10
+
+    def _rank(self, by: int) -> int:
+        return super()._rank(by + 1) + 1
+
+    def _hook(self) -> str:
+        self._row.append(len(self._row))
+        return super()._hook() + " lowest"
+
+    def _ask(self, x: int) -> int:
+        return self.other.add(x) + super()._ask(x + 1)
+
+    async def _relay(self, x: int) -> int:
+        self._ticks += 1
+        return await super()._relay(x) + await self.other.add(1)
+"""
+
+MIXED_IN = """
+    def _hook(self) -> str:
+        return super()._hook() + " mixed in"
+
+    async def _relay(self, x: int) -> int:
+        got = await super()._relay(x + 1)
+        self._memo = "relayed"
+        return got
+"""
+
+LAST = """
     def state(self) -> str:
         return show([{shown}])
+"""
 
-{methods}"""
+#: How the random service comes about: its classes, uppermost first, each with what stands before its colon.
+FAMILIES = {
+    "alone": {"Main": "@service\nclass Main{number}"},
+    "base": {"Base": "class Base{number}", "Main": "@service\nclass Main{number}(Base{number})"},
+    "service": {"Base": "@service\nclass Base{number}", "Main": "@service\nclass Main{number}(Base{number})"},
+    "mixin": {
+        "Base": "@service\nclass Base{number}",
+        "Mixin": "class Mixin{number}",
+        "Main": "@service\nclass Main{number}(Mixin{number}, Base{number})",
+    },
+}

@@ -18,6 +18,8 @@ from differential.program import Program, make
 BATCH = 40
 #: A batch process ends after so many batches, so that what loaded modules leave behind is gone.
 BATCHES_MAX = 25
+#: Classes of which the random service is made.
+_OF_FAMILY = re.compile(r"(Main|Base|Mixin)\d")
 #: Bounds of the search for a smaller program.
 ROUNDS_MAX = 40
 CANDIDATES_MAX = 40
@@ -192,7 +194,7 @@ def _is_python(text):
 
 def _numbered(text, script, meanwhile, number, original):
     """The program under another number: the names of services are unique in an application."""
-    text = re.sub(rf"\b(Main|Other|Sink|Item|Ledger|Desk){original.number}\b", rf"\g<1>{number}", text)
+    text = re.sub(rf"\b(Main|Base|Mixin|Marked|Other|Sink|Item|Ledger|Desk){original.number}\b", rf"\g<1>{number}", text)
     return Program(original.seed, number, text, script, meanwhile)
 
 
@@ -245,7 +247,7 @@ def _inside(statement):
 def _blocks(tree, called):
     """Lists of statements of the methods that the script calls."""
     for node in tree.body:
-        if not (isinstance(node, ast.ClassDef) and node.name.startswith("Main")):
+        if not (isinstance(node, ast.ClassDef) and _OF_FAMILY.match(node.name)):
             continue
         node.body[:] = [each for each in node.body if not re.fullmatch(r"[mw]\d+|setup", getattr(each, "name", ""))
                         or each.name in called]  # fmt: skip
@@ -262,9 +264,12 @@ def shown(program):
     """The part of a program's text that is its own: the fields that it uses and the methods that are called."""
     lines = program.text.splitlines()
     called = _called(program)
-    (main,) = [each for each in ast.parse(program.text).body if getattr(each, "name", "") == f"Main{program.number}"]
-    own = [each for each in main.body if getattr(each, "name", None) in called]
-    text = "\n".join("\n".join(lines[each.lineno - 1 : each.end_lineno]) for each in own)
-    fields = [lines[each.lineno - 1] for each in main.body
-              if isinstance(each, ast.AnnAssign) and re.search(rf"self\.{each.target.id}\b", text)]  # fmt: skip
-    return "\n".join([*fields, text])
+    family = [each for each in ast.parse(program.text).body if _OF_FAMILY.match(getattr(each, "name", ""))]
+    text_of = lambda node: "\n".join(lines[node.lineno - 1 : node.end_lineno])
+    own = [each for part in family for each in part.body if getattr(each, "name", None) in called]
+    text = "\n".join(map(text_of, own))
+    is_used = lambda node: isinstance(node, ast.AnnAssign) and re.search(rf"self\.{node.target.id}\b", text)
+    told = []
+    for part in family:
+        told += [lines[part.lineno - 1], *(text_of(each) for each in part.body if each in own or is_used(each))]
+    return "\n".join(told)

@@ -112,7 +112,7 @@ class Process:
             if inspect.iscoroutine(result):
                 result = drive(result)
             return form(copy.deepcopy(result))
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
             return failure(error)
 
     def keep(self, instance, shown=""):

@@ -6,7 +6,7 @@ import re
 
 from differential import campaign
 from differential.program import make
-from sostenuto.worker import cells, draws, operations, run, views
+from sostenuto.worker import cells, draws, lists, operations, run, views
 from sostenuto.worker.current import current
 
 
@@ -75,6 +75,18 @@ def _scalars_only_assigned(original):
     return finish
 
 
+def _border_off_by_one(original):
+    """The last element of a full chunk is looked for in the next one."""
+
+    def at(self, index):
+        number, chunk, place = original(self, index)
+        if place + 1 == lists.CHUNK and number < self._tail:
+            return number + 1, self._chunk(number + 1), 0
+        return number, chunk, place
+
+    return at
+
+
 def _order_lost(original):
     """A key that is deleted and inserted again keeps its old place."""
 
@@ -117,6 +129,17 @@ def _results_in_reverse(original):
         original(self, [(place, *each[1:]) for place, each in zip(reversed(places), delivered, strict=True)])
 
     return deliver
+
+
+def _at_once(original):
+    """Calls in `gather` and `create_task` are made when these are."""
+
+    def spawn(self, path, awaitable, slot):
+        original(self, path, awaitable, slot)
+        if self.ready and type(self.ready[-1][0]) is operations.Turn:
+            self.ready.pop()[0].begin(self)
+
+    return spawn
 
 
 def _sent_once(original):
@@ -186,10 +209,12 @@ def _let_go(original):
 PLANTS = {
     "values changed in place in a dict field are not written back": Patch(views.DictView, "_finish", _only_assigned),
     "scalar fields changed in place are not written back": Patch(cells.Cells, "_finish_scalars", _scalars_only_assigned),
+    "a list's chunk border is off by one": Patch(lists.ListView, "_at", _border_off_by_one),
     "insertion order is lost": Patch(views.DictView, "_finish", _order_lost),
     "an alias is a copy": Patch(views.DictView, "__getitem__", _afresh_each_time),
     "scalar fields are not read again after a suspension": Patch(cells.Cells, "begin", _stale),
     "the results of gather change places": Patch(run.Run, "_deliver", _results_in_reverse),
+    "tasks begin before whoever made them waits": Patch(run.Run, "spawn", _at_once),
     "what is sent by a run that is lost is lost": Patch(operations.Call, "send", _sent_once),
     "draws are numbered by attempt": Patch(draws, "draw", _by_run),
     "a replay reads the clock of its own time": Patch(run.Run, "begin_step", _clock_of_now),

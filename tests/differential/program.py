@@ -4,11 +4,12 @@ Text is typed, so that most operations succeed, and owned: what is stored is alw
 tree that its cell owns (one object in two places is a stated difference).
 """
 
+import contextlib
 import random
 import re
 from dataclasses import dataclass, field
 
-from differential.application import HEADER, SERVICE
+from differential.application import FAMILIES, FIXED, HEADER, LAST, MIXED_IN, OVERRIDES
 from differential.catalogue import OPERATIONS
 from differential.flow import DRAWING, DRAWING_KEPT, READING, READING_KEPT
 from differential.flow import TABLES as FLOW
@@ -23,6 +24,10 @@ TICKED = 0.12
 BORROWED = 0.4
 #: How often a statement draws or reads the clock.
 DRAWN = 0.08
+#: How often a key is made of the method's parameters.
+COMPUTED = 0.2
+#: How often a field belongs to another class of the family than most, and a method; how often one is overridden.
+ELSEWHERE, INHERITED, OVERRIDDEN = 0.3, 0.6, 0.5
 #: How often another client comes in between, after each of the first calls.
 MEANWHILE, CALLS_MAX = 0.25, 60
 
@@ -94,6 +99,16 @@ ANY_KEYS = [
 ]  # fmt: skip
 MUTABLE = ("list", "dict", "set", "point", "box")
 
+#: Keys in terms of a method's parameters.
+PARAMETERS = "a: int, k: str, items: list[int], p: dict"
+COMPUTED_KEYS = {
+    "str": ("k", "k", "str(a)", "f'{a}'", "f'{k}-{a}'", "k + 'a'", "'a' + k", "p['name']", 
+            "str(p['id'])", "f'{a}/{p[\"name\"]}'", "str(len(items))", "p['lines'][0]['sku']", "f'{items[0]}'"),
+    "int": ("a", "a", "p['id']", "items[0]", "a + 1", "len(k)"),
+    "tuple": ("(a, k)", "(a, k, 1.5)", "(0, k)", "(a, p['name'], None)"),
+}  # fmt: skip
+COMPUTED_KEYS["any"] = COMPUTED_KEYS["str"] + COMPUTED_KEYS["int"] + COMPUTED_KEYS["tuple"]
+
 @dataclass
 class Program:
     """A module and what is called in it."""
@@ -156,13 +171,18 @@ def annotation(kind):
 #: The operations on values.
 _ON_VALUES = [each for group, found in OPERATIONS.items() if group not in FLOW for each in found]
 
-_HOLE = re.compile(r"\{(x|y|Y|e|E|k|v|V|i|j|n|s|a|b|c|int|str|any|cond|body|aw|field|number|intdict|intlist|listdict)\}")
+#: Every operation: each program has one of its own besides those that are drawn.
+_ALL = [each for found in OPERATIONS.values() for each in found]
+#: What a method does that overrides another one.
+SUPER = "calls.inherit.super"
+
+_HOLE = re.compile(r"\{(x|y|Y|e|E|k|v|V|i|j|n|s|a|b|c|int|str|any|cond|body|aw|super|field|number|intdict|intlist|listdict)\}")
 
 
 _WHOLE = re.compile(r"self\.\w+")
 _REPEATS = re.compile(r"\b(for|while|lambda|def)\b")
 #: What a transaction does not allow.
-_WAITS = re.compile(r"sleep|slow|wait_for|outside|refused")
+_WAITS = re.compile(r"sleep|slow|wait_for|outside|refused|_patient")
 
 
 class Maker:
@@ -173,10 +193,21 @@ class Maker:
         self.number = number
         #: A pattern of operations that are left out.
         self.without = without
+        #: The operation that programs with this number are made for.
+        self.wanted = _ALL[number % len(_ALL)]
+        self.family = self.dice.choice(list(FAMILIES))
         chosen = [name for name in FIELDS if name in ALWAYS or self.dice.random() < 0.45]
+        chosen += self.needed(chosen)
         self.fields = {name: FIELDS[name][0] for name in chosen}
         self.kinds = _kinds(self.fields.values())
-        self.lines = []
+        #: Method to whether it is an `async def`: those that override each other agree.
+        self.asyncs = {}
+        #: Class to its lines: (level, text, names of operations).
+        self.parts = {name: [] for name in FAMILIES[self.family]}
+        self.lines = self.parts["Main"]
+        base, *heirs = self.parts
+        is_elsewhere = lambda name: heirs and name not in ALWAYS and self.dice.random() < ELSEWHERE
+        self.owners = {name: self.dice.choice(heirs) if is_elsewhere(name) else base for name in self.fields}
         self.locals = []
         self.names = 0
         self.level = 1
@@ -185,7 +216,16 @@ class Maker:
         self.repeats = False
         #: What another client calls is being made.
         self.is_other = False
+        #: The method that is being made has parameters; what it overrides, if it does.
+        self.has_parameters, self.overridden = False, None
         self.used = []
+
+    def needed(self, chosen):
+        """A field on which the wanted operation can be, if none of the chosen ones is of its kind."""
+        group = self.wanted.name.partition(".")[0]
+        fits = [name for name, (kind, _) in FIELDS.items()
+                if any(group_of(each) == group and _fits(self.wanted.condition, each) for each in _kinds([kind]))]  # fmt: skip
+        return [] if not fits or set(fits) & set(chosen) else [self.dice.choice(fits)]
 
     # Text.
 
@@ -241,7 +281,7 @@ class Maker:
             return self.any_of(kind)
         for local in [] if self.repeats else self.locals:
             if local.type == kind and local.is_new and local.level == self.level and self.dice.random() < 0.5:
-                local.is_new, local.is_borrowed, local.is_whole = False, True, True
+                local.is_new, local.is_borrowed = False, True
                 return local.name
         if self.dice.random() < 0.15:
             try:
@@ -272,6 +312,8 @@ class Maker:
         return f"[{self.any_key(what)}]"
 
     def any_key(self, kind):
+        if self.has_parameters and kind in COMPUTED_KEYS and self.dice.random() < COMPUTED:
+            return self.dice.choice(COMPUTED_KEYS[kind])
         if kind == "str" and self.dice.random() < 0.8:
             return self.pick("'a'", "'b'")
         return self.new(kind)
@@ -328,6 +370,10 @@ class Maker:
             return self.condition()
         if name == "aw":
             return "await " if self.is_async else ""
+        if name == "super":
+            if self.overridden is None:
+                raise Impossible
+            return f"{'await ' if self.is_async else ''}super().{self.overridden}(a, k, items, p)"
         if name == "field":
             return f"self.{dice.choice(list(self.fields))}"
         if name == "number":
@@ -343,17 +389,35 @@ class Maker:
 
     def statement(self, depth):
         """Adds a random statement."""
+        if not self.tried(lambda: self.attempt(depth)):
+            raise AssertionError("no operation can be made")
+
+    def tried(self, make):
+        """Tries to make a statement; false if nothing came of it."""
         for _ in range(50):
             before = (len(self.lines), self.level, len(self.locals), self.used)
             inside = self.in_transaction
             self.used = []
             try:
-                return self.attempt(depth)
+                make()
+                return True
             except Impossible:
                 length, self.level, count, self.used = before
                 self.in_transaction = inside
                 del self.lines[length:], self.locals[count:]
-        raise AssertionError("no operation can be made")
+        return False
+
+    def want(self):
+        """Adds the wanted operation."""
+        group = self.wanted.name.partition(".")[0]
+        if group in ("draws", "clocks"):
+            self.draw(self.wanted)
+        elif group == "calls" and not self.suspends:
+            raise Impossible
+        elif group in FLOW:
+            self.compound(self.wanted, 0)
+        else:
+            self.simple(self.wanted)
 
     def attempt(self, depth):
         roll = self.dice.random()
@@ -377,12 +441,13 @@ class Maker:
         is_whole = _WHOLE.fullmatch(text) is not None or text in [local.name for local in self.locals if local.is_whole]
         self.locals.append(Local(name, kind, is_new, not is_new, is_whole, self.level))
 
-    def draw(self):
+    def draw(self, operation=None):
         """A draw or a reading of the clock, now and then kept over a suspension."""
-        group, hole, once, kept = self.pick(
-            ("draws", "{draw}", DRAWING, DRAWING_KEPT), ("clocks", "{read}", READING, READING_KEPT)
-        )
-        operation = self.dice.choice(OPERATIONS[group])
+        operation = operation or self.dice.choice(OPERATIONS[self.pick("draws", "clocks")])
+        if operation.name.startswith("draws."):
+            hole, once, kept = "{draw}", DRAWING, DRAWING_KEPT
+        else:
+            hole, once, kept = "{read}", READING, READING_KEPT
         keeps = self.suspends and not self.in_transaction and self.dice.random() < 0.5
         if keeps:
             self.forget()
@@ -391,9 +456,9 @@ class Maker:
         self.used = [*self.used, operation.name]
         self.emit(text)
 
-    def simple(self):
+    def simple(self, operation=None):
         """An operation on a value, most often guarded against its exception."""
-        operation = self.dice.choice(_ON_VALUES)
+        operation = operation or self.dice.choice(_ON_VALUES)
         group = operation.name.partition(".")[0]
         kinds = [kind for kind in self.kinds if group_of(kind) == group and _fits(operation.condition, kind)]
         if not kinds:
@@ -421,6 +486,11 @@ class Maker:
         """A statement with bodies, or one that suspends."""
         suspends = operation.name.startswith("calls.")
         if suspends and operation.name.endswith("*") and not self.is_async:
+            raise Impossible
+        if "inherit." in operation.name and self.family == "alone":
+            raise Impossible
+        if "inherit.ask" in operation.name and self.is_async:
+            # A call in a plain `def` is a suspension, which plain Python has not (a stated difference).
             raise Impossible
         if self.without and self.without.search(operation.template):
             raise Impossible
@@ -468,18 +538,63 @@ class Maker:
 
     # The whole.
 
-    def method(self, name):
-        self.suspends = not self.is_other and self.dice.random() < 0.6
-        self.is_async = self.suspends and self.dice.random() < 0.7
+    def method(self, name, owner="Main"):
+        """Adds a method to one of the classes."""
+        self.lines = self.parts[owner]
+        wanted = "" if self.is_other or self.wanted is None else self.wanted.name
+        self.suspends = not self.is_other and (wanted.startswith("calls.") or self.dice.random() < 0.6)
+        self.is_async = self.suspends and (wanted.endswith("*") or self.dice.random() < 0.7)
+        self.overridden = name if name in self.asyncs else None
+        if self.overridden:
+            self.is_async = self.asyncs[name]
+            self.suspends = self.suspends or self.is_async
+        self.asyncs[name] = self.is_async
         self.locals = [Local("items", ("list", "int"), True, level=1)]
         self.level = 0
-        self.emit(f"{'async ' if self.is_async else ''}def {name}(self, a: int, k: str, items: list[int]):")
-        self.level = 1
+        self.emit(f"{'async ' if self.is_async else ''}def {name}(self, {PARAMETERS}):")
+        self.level, self.has_parameters = 1, True
         self.emit("out = []")
-        for _ in range(self.dice.randrange(3, STATEMENTS_MAX)):
+        if self.overridden:
+            self.used = [SUPER]
+            self.emit(self.fill("out.append(show({super}))"))
+        count = self.dice.randrange(3, STATEMENTS_MAX)
+        place = self.dice.randrange(count)
+        for index in range(count):
+            if wanted and index == place and self.tried(self.want):
+                self.wanted = None
             self.statement(0)
         self.emit("return out")
         self.lines.append((0, "", []))
+        self.has_parameters, self.overridden = False, None
+
+    def methods(self):
+        """The methods that the script calls, here and there in the family; their names."""
+        names = [f"m{index}" for index in range(self.dice.randrange(1, 4))]
+        *upper, _ = self.parts
+        for name in names:
+            if not upper or self.dice.random() > INHERITED:
+                self.method(name)
+                continue
+            owner = self.dice.choice(upper)
+            with self.seen_by(owner):
+                self.method(name, owner)
+            if owner == "Base" and "Mixin" in upper and self.dice.random() < OVERRIDDEN:
+                self.method(name, "Mixin")
+            if self.dice.random() < OVERRIDDEN:
+                self.method(name)
+        return names
+
+    @contextlib.contextmanager
+    def seen_by(self, owner):
+        """While this is open, the fields are those that the class may use: a service knows none of its heirs'."""
+        fields, kinds = self.fields, self.kinds
+        if FAMILIES[self.family][owner].startswith("@service"):
+            self.fields = {name: kind for name, kind in fields.items() if self.owners[name] == owner}
+            self.kinds = _kinds(self.fields.values())
+        try:
+            yield
+        finally:
+            self.fields, self.kinds = fields, kinds
 
     def others(self):
         """Methods for other clients: they change whole cells, and containers of what cannot be changed."""
@@ -494,6 +609,7 @@ class Maker:
         return names
 
     def setup(self):
+        self.lines = self.parts["Main"]
         self.level = 0
         self.emit("def setup(self):")
         self.level = 1
@@ -507,33 +623,40 @@ class Maker:
     def program(self, seed):
         """The program."""
         self.setup()
-        methods = [f"m{index}" for index in range(self.dice.randrange(1, 4))]
-        for name in methods:
-            self.method(name)
+        methods = self.methods()
         others = self.others()
-        fields = []
-        for name, kind in self.fields.items():
-            initial = FIELDS[name][1]
-            hint = annotation(kind) if initial else f"{annotation(kind)} | None"
-            fields.append(f"    {name}: Persistent[{hint}] = {initial}")
-        shown = ", ".join(f"self.{name}" for name in self.fields)
-        filled = {"{number}": str(self.number), "{fields}": "\n".join(fields), "{shown}": shown}
-        head, _, tail = (HEADER + SERVICE).partition("{methods}")
-        for hole, value in filled.items():
-            head = head.replace(hole, value)
-        first = head.count("\n") + 1
-        operations = {first + index: names for index, (_, _, names) in enumerate(self.lines) if names}
-        text = head + "\n".join(f"{'    ' * level}{line}".rstrip() for level, line, _ in self.lines) + tail + "\n"
+        lines = [(line, ()) for line in HEADER.splitlines()]
+        for index, name in enumerate(self.parts):
+            lines += self.class_(name, index == 0)
+        text = "\n".join(line for line, _ in lines).replace("{number}", str(self.number)) + "\n"
+        operations = {number: list(names) for number, (_, names) in enumerate(lines, 1) if names}
         script = [("setup", "()")] + [self.call(methods) for _ in range(self.dice.randrange(2, 5))]
         meanwhile = {}
         if self.dice.random() < 0.7:
             meanwhile = {count: self.call(others) for count in range(1, CALLS_MAX) if self.dice.random() < MEANWHILE}
         return Program(seed, self.number, text, script, meanwhile, operations)
 
+    def class_(self, name, is_uppermost):
+        """The lines of a class of the family, each with the operations on it."""
+        given = [FAMILIES[self.family][name] + ":"]
+        for field_name, kind in self.fields.items():
+            if self.owners[field_name] == name:
+                initial = FIELDS[field_name][1]
+                hint = annotation(kind) if initial else f"{annotation(kind)} | None"
+                given.append(f"    {field_name}: Persistent[{hint}] = {initial}")
+        given += (FIXED if is_uppermost else MIXED_IN if name == "Mixin" else OVERRIDES).splitlines()
+        if name == "Main":
+            given += LAST.replace("{shown}", ", ".join(f"self.{each}" for each in self.fields)).splitlines()
+        own = [(f"{'    ' * level}{line}".rstrip(), names) for level, line, names in self.parts[name]]
+        head = [(line, ()) for line in "\n".join([*given, ""]).split("\n")]
+        return head + own + [("", ()), ("", ())]
+
     def call(self, methods):
         """A call of one of the methods: (its name, text of the arguments' tuple)."""
         items = self.new(("list", "int"))
-        return self.dice.choice(methods), f"({self.new('int')}, {self.new('str')}, {items})"
+        lines = [{"sku": self.pick("a", "b", "c")} for _ in range(self.dice.randrange(4))]
+        record = f"{{'id': {self.new('int')}, 'name': {self.new('str')}, 'lines': {lines}}}"
+        return self.dice.choice(methods), f"({self.new('int')}, {self.new('str')}, {items}, {record})"
 
 
 def make(seed, number, without=None):

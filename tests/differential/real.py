@@ -30,7 +30,10 @@ KILLS_MAX = 2
 SERVER_KILLED, SECONDS_MAX = 0.3, 0.03
 ENDED_SECONDS_MAX = 120
 #: Calls of one service side by side: which is first depends on whose worker is killed.
-UNORDERED = re.compile(r"gather\(\*|gather\(.*\b(other|_work|_drawing)\b.*\b(other|_work|_drawing)\b|send\((self\.other|Item)")
+UNORDERED = re.compile(
+    r"gather\(\*|gather\(.*\b(other|_work|_drawing|_relay)\b.*\b(other|_work|_drawing|_relay)\b|send\((self\.other|Item)"
+    r"|(?s:create_task\(.*\b(self|range)\b.*\bself\.(other|_\w+)\b)"
+)
 
 JUDGE = '''
 
@@ -51,7 +54,7 @@ class Judge{number}:
             told.append(f"{key!r}: {await Desk{number}(UUID(int=key)).state()}")
         return told
 '''
-METHOD = '''    async def {name}(self, a: int, k: str, items: list[int]) -> str:
+METHOD = '''    async def {name}(self, a: int, k: str, items: list[int], p: dict) -> str:
         try:
             return show(await self.main.{name}({arguments}))
         except Exception as error:
@@ -81,9 +84,9 @@ class Seen:
 def judged(program):
     """The program with its judge, nobody coming in between; its calls are the judge's."""
     names = sorted({name for name, _ in program.script})
-    methods = "".join(METHOD.format(name=name, arguments="" if name == "setup" else "a, k, items") for name in names)
+    methods = "".join(METHOD.format(name=name, arguments="" if name == "setup" else "a, k, items, p") for name in names)
     text = program.text + JUDGE.replace("{number}", str(program.number)).replace("{methods}", methods)
-    script = [(name, "(0, '', [])" if name == "setup" else arguments) for name, arguments in program.script]
+    script = [(name, "(0, '', [], {})" if name == "setup" else arguments) for name, arguments in program.script]
     return dataclasses.replace(program, text=text, script=script, meanwhile={})
 
 
