@@ -32,7 +32,7 @@ class Account:
         self.funds -= amount
         return True
 
-    def balance(self) -> int:
+    async def balance(self) -> int:
         """How much there is."""
         return self.funds
 
@@ -43,27 +43,27 @@ class Bank:
 
     names: Persistent[dict[str, str]] = {}
 
-    async def transfer(self, source: str, target: str, amount: int) -> bool:
+    def transfer(self, source: str, target: str, amount: int) -> bool:
         """Move money between two accounts; False if there is not enough."""
         try:
-            async with transaction():
-                if not await Account(source).withdraw(amount):
+            with transaction():
+                if not Account(source).withdraw(amount):
                     abort("insufficient funds")
-                await Account(target).deposit(amount)
+                Account(target).deposit(amount)
         except Aborted:
             return False
         return True
 
-    async def open(self, name: str, source: str, amount: int) -> bool:
+    def open(self, name: str, source: str, amount: int) -> bool:
         """Open an account with money of another one; False if it exists or there is not enough money."""
         try:
-            async with transaction():
+            with transaction():
                 if name in self.names:
                     abort("the account exists")
                 self.names[name] = source
-                if not await Account(source).withdraw(amount):
+                if not Account(source).withdraw(amount):
                     abort("insufficient funds")
-                await Account(name).deposit(amount)
+                Account(name).deposit(amount)
         except Aborted:
             return False
         return True

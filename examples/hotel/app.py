@@ -1,6 +1,7 @@
 """Book a hotel room and a seat on a flight together, or neither."""
 
 import asyncio
+from typing import Any
 from uuid import uuid4
 
 from sostenuto import Aborted, Persistent, abort, service, transaction
@@ -10,7 +11,7 @@ from sostenuto import Aborted, Persistent, abort, service, transaction
 class Hotel:
     """Hotels by id: how many rooms are free and who has booked one."""
 
-    hotels: Persistent[dict[str, dict]] = {
+    hotels: Persistent[dict[str, dict[str, Any]]] = {
         "grand": {"capacity": 20, "clients": []},
         "station": {"capacity": 5, "clients": []},
         "harbour": {"capacity": 8, "clients": []},
@@ -23,7 +24,7 @@ class Hotel:
         self.hotels[hotel_id] = {"capacity": capacity, "clients": []}
         return True
 
-    def reserve(self, hotel_id: str, user: str) -> bool:
+    async def reserve(self, hotel_id: str, user: str) -> bool:
         """Take one room; False if none is free."""
         hotel = self.hotels[hotel_id]
         if hotel["capacity"] == 0:
@@ -34,7 +35,7 @@ class Hotel:
 
     def capacity(self, hotel_id: str) -> int:
         """Number of free rooms."""
-        return self.hotels[hotel_id]["capacity"]
+        return int(self.hotels[hotel_id]["capacity"])
 
     def clients(self, hotel_id: str) -> list[str]:
         """Who has booked a room, in order."""
@@ -45,7 +46,7 @@ class Hotel:
 class Flight:
     """Flights by id: how many seats are free and who has booked one."""
 
-    flights: Persistent[dict[str, dict]] = {
+    flights: Persistent[dict[str, dict[str, Any]]] = {
         "lh1": {"capacity": 20, "clients": []},
         "ba7": {"capacity": 10, "clients": []},
         "af3": {"capacity": 6, "clients": []},
@@ -58,7 +59,7 @@ class Flight:
         self.flights[flight_id] = {"capacity": capacity, "clients": []}
         return True
 
-    def reserve(self, flight_id: str, user: str) -> bool:
+    async def reserve(self, flight_id: str, user: str) -> bool:
         """Take one seat; False if none is free."""
         flight = self.flights[flight_id]
         if flight["capacity"] == 0:
@@ -69,7 +70,7 @@ class Flight:
 
     def capacity(self, flight_id: str) -> int:
         """Number of free seats."""
-        return self.flights[flight_id]["capacity"]
+        return int(self.flights[flight_id]["capacity"])
 
     def clients(self, flight_id: str) -> list[str]:
         """Who has booked a seat, in order."""
@@ -80,9 +81,9 @@ class Flight:
 class Orders:
     """Every booking that went through."""
 
-    orders: Persistent[dict[str, dict]] = {}
+    orders: Persistent[dict[str, dict[str, Any]]] = {}
 
-    def place(self, order_id: str, user: str, hotel_id: str, flight_id: str) -> None:
+    async def place(self, order_id: str, user: str, hotel_id: str, flight_id: str) -> None:
         """Store an order."""
         self.orders[order_id] = {"user": user, "hotel": hotel_id, "flight": flight_id}
 
@@ -90,7 +91,7 @@ class Orders:
         """How many orders there are."""
         return len(self.orders)
 
-    def all(self) -> list[dict]:
+    def all(self) -> list[dict[str, Any]]:
         """All orders, oldest first."""
         return list(self.orders.values())
 

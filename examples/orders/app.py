@@ -29,13 +29,13 @@ def charge(order: str, card: str, cents: int) -> str:
 
 
 @task(retries=20, backoff=0.02)
-def refund(order: str):
+def refund(order: str) -> None:
     """Give the money back, once."""
     outside("refunds", order).touch()
 
 
 @task(retries=3, timeout=10)
-async def mail(order: str, text: str):
+async def mail(order: str, text: str) -> None:
     """Send a mail. If this runs twice, two are sent: that is what at least once means."""
     with open(outside("mails", order), "a") as box:
         box.write(f"{text}\n")
@@ -71,7 +71,7 @@ class Shop:
         >>> Shop().order("1001", "lamp", "4000-1234", 1990, 0.1)
         'shipped'
         """
-        receipt = await charge(order, card, cents)
+        receipt: str = await charge(order, card, cents)
         self.states[order] = "paid"
         try:
             await asyncio.wait_for(Warehouse(article).pack(seconds), 2)

@@ -1,6 +1,7 @@
 """A movie review, composed from five parts that several services make in parallel."""
 
 import asyncio
+from typing import Any
 
 from reading import MovieReviews, ReviewStorage, UserReviews
 from sostenuto import service
@@ -20,7 +21,7 @@ class ComposeReview:
     by_movie: MovieReviews
     by_user: UserReviews
 
-    async def compose(self, user: str, title: str, text: str, stars: int) -> dict:
+    async def compose(self, user: str, title: str, text: str, stars: int) -> dict[str, Any]:
         """Write a review and return it.
 
         >>> ComposeReview().compose("ada", "Metropolis", "Saw it twice, see https://example.org @bob", 9)
@@ -57,7 +58,7 @@ class Page:
     storage: ReviewStorage
     by_movie: MovieReviews
 
-    async def movie(self, title: str) -> dict:
+    async def movie(self, title: str) -> dict[str, Any]:
         """Mean rating and reviews of a movie, newest first."""
         movie_id = await self.movies.id_of(title)
         summary = await self.by_movie.summary(movie_id)

@@ -1,5 +1,7 @@
 """Where reviews are kept."""
 
+from typing import Any
+
 from sostenuto import Persistent, service
 
 
@@ -7,13 +9,13 @@ from sostenuto import Persistent, service
 class ReviewStorage:
     """Reviews by id."""
 
-    reviews: Persistent[dict[str, dict]] = {}
+    reviews: Persistent[dict[str, dict[str, Any]]] = {}
 
-    def store(self, review_id: str, review: dict) -> None:
+    async def store(self, review_id: str, review: dict[str, Any]) -> None:
         """Keep a review."""
         self.reviews[review_id] = review
 
-    def read(self, review_id: str) -> dict:
+    async def read(self, review_id: str) -> dict[str, Any]:
         """The review with this id."""
         return self.reviews[review_id]
 
@@ -26,9 +28,9 @@ class ReviewStorage:
 class MovieReviews:
     """Reviews of each movie."""
 
-    movies: Persistent[dict[str, dict]] = {}
+    movies: Persistent[dict[str, dict[str, Any]]] = {}
 
-    def append(self, movie_id: str, review_id: str, stars: int) -> None:
+    async def append(self, movie_id: str, review_id: str, stars: int) -> None:
         """Note a review of a movie."""
         if movie_id not in self.movies:
             self.movies[movie_id] = {"stars": 0, "reviews": []}
@@ -36,14 +38,14 @@ class MovieReviews:
         movie["stars"] += stars
         movie["reviews"].append(review_id)
 
-    def summary(self, movie_id: str) -> dict:
+    async def summary(self, movie_id: str) -> dict[str, Any]:
         """Mean rating and ids of the newest ten reviews."""
         if movie_id not in self.movies:
             return {"mean": None, "reviews": []}
         movie = self.movies[movie_id]
         return {"mean": movie["stars"] / len(movie["reviews"]), "reviews": movie["reviews"][-1:-11:-1]}
 
-    def ids(self, movie_id: str) -> list[str]:
+    async def ids(self, movie_id: str) -> list[str]:
         """Ids of all reviews of a movie, oldest first."""
         if movie_id not in self.movies:
             return []
@@ -54,14 +56,14 @@ class MovieReviews:
 class UserReviews:
     """Reviews of each user."""
 
-    users: Persistent[dict[str, list]] = {}
+    users: Persistent[dict[str, list[str]]] = {}
 
-    def append(self, user_id: str, review_id: str) -> None:
+    async def append(self, user_id: str, review_id: str) -> None:
         """Note a review by a user."""
         if user_id not in self.users:
             self.users[user_id] = []
         self.users[user_id].append(review_id)
 
-    def ids(self, user_id: str) -> list[str]:
+    async def ids(self, user_id: str) -> list[str]:
         """Ids of all reviews by a user, oldest first."""
         return list(self.users.get(user_id, []))

@@ -1,6 +1,7 @@
 """The five parts of a review."""
 
 import re
+from typing import Any
 from uuid import uuid4
 
 from sostenuto import Persistent, service
@@ -10,7 +11,7 @@ from sostenuto import Persistent, service
 class UniqueIds:
     """Ids of reviews."""
 
-    def next(self) -> str:
+    async def next(self) -> str:
         """An id that no other review has."""
         return str(uuid4())
 
@@ -19,7 +20,7 @@ class UniqueIds:
 class Texts:
     """Takes the text of a review apart."""
 
-    def parse(self, text: str) -> dict:
+    async def parse(self, text: str) -> dict[str, Any]:
         """The text with its links and the users that it mentions."""
         return {
             "text": text.strip(),
@@ -34,7 +35,7 @@ class Users:
 
     ids: Persistent[dict[str, str]] = {}
 
-    def id_of(self, name: str) -> str:
+    async def id_of(self, name: str) -> str:
         """The user's id."""
         if name not in self.ids:
             self.ids[name] = "u-" + str(uuid4())
@@ -47,7 +48,7 @@ class Movies:
 
     ids: Persistent[dict[str, str]] = {}
 
-    def id_of(self, title: str) -> str:
+    async def id_of(self, title: str) -> str:
         """The movie's id."""
         if title not in self.ids:
             self.ids[title] = "m-" + str(uuid4())
@@ -58,7 +59,7 @@ class Movies:
 class Ratings:
     """Ratings from 0 to 10."""
 
-    def check(self, stars: int) -> int:
+    async def check(self, stars: int) -> int:
         """The rating, if it is one."""
         if not 0 <= stars <= 10:
             raise ValueError(f"a rating is a number from 0 to 10, not {stars}")

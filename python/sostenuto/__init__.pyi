@@ -4,9 +4,9 @@ To a type checker a persistent field has the type inside `Persistent[…]`, a cl
 entity is made from its key, which its class declares first (`key: str`).
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from types import TracebackType
-from typing import Annotated, Any, Literal, NoReturn, ParamSpec, TypeVar, dataclass_transform, overload
+from typing import Annotated, Any, Literal, NoReturn, ParamSpec, Protocol, TypeVar, dataclass_transform, overload
 
 from sostenuto.errors import Aborted as Aborted
 from sostenuto.errors import CallError as CallError
@@ -45,7 +45,9 @@ def abort(reason: object = None) -> NoReturn: ...
 def sleep(seconds: float) -> Awaitable[None]: ...
 def send(call: object, /) -> Awaitable[None]: ...
 @overload
-def task(function: Callable[_P, _R], /) -> Callable[_P, _R]: ...
+def task(function: Callable[_P, Coroutine[Any, Any, _R]], /) -> Callable[_P, Coroutine[Any, Any, _R]]: ...
+@overload
+def task(function: Callable[_P, _R], /) -> Callable[_P, Any]: ...
 @overload
 def task(
     *,
@@ -54,5 +56,15 @@ def task(
     backoff: float = 1,
     backoff_max: float = 60,
     pure: bool = False,
-) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]: ...
+) -> _TaskDecorator: ...
+
+# What a `def` with `@task` gives is awaited in an `async def`, and is the result in a `def`.
+class _TaskDecorator(Protocol):
+    @overload
+    def __call__(
+        self, function: Callable[_P, Coroutine[Any, Any, _R]], /
+    ) -> Callable[_P, Coroutine[Any, Any, _R]]: ...
+    @overload
+    def __call__(self, function: Callable[_P, _R], /) -> Callable[_P, Any]: ...
+
 def wait_for(*arguments: Any, **named: Any) -> Any: ...
