@@ -6,7 +6,7 @@ use protocol::schema::Type;
 use super::summary::{Cells, Key};
 use super::tables::{self, Known, Method};
 use super::value::{Level, Shape, Source, Val};
-use super::walker::Walker;
+use super::walker::{Lender, Walker};
 use crate::colour::{CallKind, classify};
 use crate::hir::*;
 use crate::model::{Binding, Entity, FunctionId, Model, Role, types};
@@ -163,7 +163,12 @@ impl<'a> Walker<'_, 'a> {
     /// Effects of a call by the callee's summary.
     pub(super) fn apply(&mut self, expr: &'a Expr, callee: FunctionId, bound: &[Bound<'a>]) -> Val {
         for one in bound {
-            let lenders = one.val.sources.iter().flat_map(|(source, borrow)| self.lenders(*source, borrow.level));
+            let lenders = one.val.sources.iter().flat_map(|(source, borrow)| {
+                let nested = borrow.level.is_around();
+                self.lenders(*source, borrow.whole)
+                    .into_iter()
+                    .map(move |lender| Lender { nested: lender.nested || nested, ..lender })
+            });
             for lender in lenders.collect::<Vec<_>>() {
                 let known = self.shared.borrowed.entry((callee, one.param)).or_default();
                 self.shared.changed |= known.insert(lender);
@@ -186,12 +191,13 @@ impl<'a> Walker<'_, 'a> {
         }
         for (source, fields) in &summary.publishes {
             let val = self.seen_from_here(*source, callee, bound, expr);
-            fields.iter().for_each(|field| self.publish(&val, *field));
+            fields.iter().for_each(|(field, whole)| self.publish(&val, *field, *whole));
         }
         let mut result = self.fresh(expr, returns(self.model, callee));
         if !types::immutable(self.model, &result.ty) {
-            for (source, level) in &summary.returns {
-                let val = self.seen_from_here(*source, callee, bound, expr);
+            for (source, (level, whole)) in &summary.returns {
+                let mut val = self.seen_from_here(*source, callee, bound, expr);
+                val.sources.values_mut().for_each(|borrow| borrow.whole &= *whole || borrow.level.is_around());
                 match level {
                     Level::Inside => result.hold(&val),
                     Level::Itself => result.absorb(&val),
@@ -491,7 +497,7 @@ impl<'a> Walker<'_, 'a> {
             }
             "setdefault" => {
                 self.entry(field, key, true);
-                vals.iter().skip(1).for_each(|val| self.publish(val, field));
+                vals.iter().skip(1).for_each(|val| self.publish(val, field, false));
                 item
             }
             "keys" | "values" | "items" => {
@@ -510,7 +516,7 @@ impl<'a> Walker<'_, 'a> {
             }
             "update" => {
                 self.summary.writes.insert(field);
-                vals.iter().for_each(|val| self.publish(val, field));
+                vals.iter().for_each(|val| self.publish(val, field, false));
                 Val::clean(Type::None)
             }
             "clear" => {

@@ -132,8 +132,8 @@ impl<'a> Walker<'_, 'a> {
         if !summary.mutates.is_empty() {
             self.mutate_deep(&anything);
         }
-        for field in summary.publishes.values().flatten() {
-            self.publish(&anything, *field);
+        for (field, whole) in summary.publishes.values().flatten() {
+            self.publish(&anything, *field, *whole);
         }
     }
 
@@ -221,7 +221,7 @@ impl<'a> Walker<'_, 'a> {
         if matches!(index.kind, ExprKind::Slice(_)) {
             let mut slice = Val::clean(holder.ty.clone());
             if !self.item(&holder).sources.is_empty() {
-                slice.hold(&holder);
+                slice.hold(&holder.part());
             }
             return self.pruned(slice);
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::value::{Borrow, Source, Val};
+use super::value::{Source, Val};
 use crate::model::ScopeId;
 use crate::span::Span;
 
@@ -38,12 +38,8 @@ impl State<'_> {
     }
 
     /// Whatever holds an object of `of` now holds one of `source`, too.
-    pub(crate) fn alias(&mut self, of: Source, source: Source, span: Span) {
-        for val in self.locals.values_mut() {
-            if let Some(level) = val.sources.get(&of).map(|b| b.level) {
-                val.sources.entry(source).or_insert(Borrow { span, stale: None, level });
-            }
-        }
+    pub(crate) fn alias(&mut self, of: Source, source: Source, span: Span, whole: bool) {
+        self.locals.values_mut().for_each(|val| val.share(of, source, span, whole));
     }
 }
 

@@ -312,7 +312,7 @@ impl<'a> Walker<'_, 'a> {
                 self.whole(&val);
                 if let Shape::View(field) = holder.shape {
                     self.entry(field, Some(index), true);
-                    self.publish(&val, field);
+                    self.publish(&val, field, false);
                 } else {
                     self.element_at(base, index);
                     self.mutate(&holder);
@@ -344,7 +344,7 @@ impl<'a> Walker<'_, 'a> {
                     self.shared.replaced.insert((service, field), (self.file, target.span));
                 }
                 self.write(field, cells);
-                self.publish(val, field);
+                self.publish(val, field, true);
             }
             _ => {
                 let holder = self.eval(base);

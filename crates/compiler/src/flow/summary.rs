@@ -47,10 +47,10 @@ pub(crate) struct Summary {
     pub(crate) acts: bool,
     /// Objects that it changes in place, other than those of fields, and whether it changes what they hold.
     pub(crate) mutates: BTreeMap<Source, bool>,
-    /// Objects that it stores in a field.
-    pub(crate) publishes: BTreeMap<Source, BTreeSet<usize>>,
-    /// What its result may refer to.
-    pub(crate) returns: BTreeMap<Source, Level>,
+    /// Objects that it stores in a field, and whether as the whole of it.
+    pub(crate) publishes: BTreeMap<Source, BTreeMap<usize, bool>>,
+    /// What its result may refer to, and whether to the whole of it.
+    pub(crate) returns: BTreeMap<Source, (Level, bool)>,
     /// What it returns was taken before a transaction ended.
     pub(crate) returns_old: bool,
     /// Cells that it touches before it suspends, whatever its branches do.
@@ -155,8 +155,9 @@ impl Summary {
     /// Notes what the result may refer to.
     pub(crate) fn returned(&mut self, val: &Val) {
         for (source, borrow) in &val.sources {
-            let level = self.returns.entry(*source).or_insert(borrow.level);
+            let (level, whole) = self.returns.entry(*source).or_insert((borrow.level, borrow.whole));
             *level = borrow.level.join(*level);
+            *whole |= borrow.whole;
         }
     }
 

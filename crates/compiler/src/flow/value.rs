@@ -46,6 +46,11 @@ impl Level {
         self >= Self::Within
     }
 
+    /// True if a part of the value may be the object.
+    pub(crate) fn is_around(self) -> bool {
+        matches!(self, Self::Inside | Self::Part)
+    }
+
     /// The level of something that a value of this level holds.
     fn inner(self) -> Self {
         match self {
@@ -63,6 +68,8 @@ pub(crate) struct Borrow {
     /// The first suspension since.
     pub(crate) stale: Option<Span>,
     pub(crate) level: Level,
+    /// The value may be, or hold, all that the source stands for: not just something in it.
+    pub(crate) whole: bool,
 }
 
 /// What is known of the form of a value beyond its type.
@@ -98,7 +105,7 @@ impl Val {
 
     /// A value from one source.
     pub(crate) fn from(source: Source, span: Span, ty: Type) -> Self {
-        let borrow = Borrow { span, stale: None, level: Level::Itself };
+        let borrow = Borrow { span, stale: None, level: Level::Itself, whole: true };
         Self { sources: BTreeMap::from([(source, borrow)]), ty, shape: Shape::Plain }
     }
 
@@ -108,6 +115,7 @@ impl Val {
             let own = self.sources.entry(*source).or_insert(*borrow);
             own.stale = own.stale.or(borrow.stale);
             own.level = own.level.join(borrow.level);
+            own.whole |= borrow.whole;
         }
     }
 
@@ -116,12 +124,24 @@ impl Val {
         for (source, borrow) in &other.sources {
             let own = self.sources.entry(*source).or_insert(Borrow { level: Level::Inside, ..*borrow });
             own.stale = own.stale.or(borrow.stale);
+            own.whole |= borrow.whole;
+        }
+    }
+
+    /// What is from `of` is one of `source`, too; all that this stands for, if `whole`.
+    pub(crate) fn share(&mut self, of: Source, source: Source, span: Span, whole: bool) {
+        if let Some(Borrow { level, whole: all, .. }) = self.sources.get(&of).copied() {
+            let new = Borrow { span, stale: None, level, whole: false };
+            self.sources.entry(source).or_insert(new).whole |= whole && all;
         }
     }
 
     /// Something that this value holds.
     pub(crate) fn part(mut self) -> Self {
-        self.sources.values_mut().for_each(|borrow| borrow.level = borrow.level.inner());
+        for borrow in self.sources.values_mut() {
+            borrow.whole &= borrow.level.is_around();
+            borrow.level = borrow.level.inner();
+        }
         self
     }
 

@@ -7,7 +7,7 @@ use protocol::schema::Type;
 
 use super::state::{Local, State};
 use super::summary::{Cells, Key, Summary};
-use super::value::{Borrow, Level, Shape, Source, Val};
+use super::value::{Level, Shape, Source, Val};
 use crate::diagnostic::Report;
 use crate::hir::{Expr, ExprId};
 use crate::model::{Entity, FileId, FunctionId, Model, ScopeId, ServiceId, types};
@@ -46,6 +46,8 @@ pub(crate) struct Lender {
     pub(crate) field: usize,
     /// The object may be the dict or list field itself, or hold it.
     pub(crate) whole: bool,
+    /// A part of the argument may be it: it is in a collection.
+    pub(crate) nested: bool,
 }
 
 pub(crate) struct Walker<'m, 'a> {
@@ -136,15 +138,15 @@ impl<'m, 'a> Walker<'m, 'a> {
     }
 
     /// The fields that an object of a source may belong to.
-    pub(super) fn lenders(&self, source: Source, level: Level) -> Vec<Lender> {
+    pub(super) fn lenders(&self, source: Source, whole: bool) -> Vec<Lender> {
         match (source, self.service) {
             (Source::Field(field), Some(service)) => {
                 let has_view = self.model.services[service].fields[field].kind != FieldKind::Scalar;
-                vec![Lender { service, field, whole: has_view && !level.is_deep() }]
+                vec![Lender { service, field, whole: has_view && whole, nested: false }]
             }
             (Source::Param(function, index), _) => {
                 let all = self.shared.borrowed.get(&(function, index)).into_iter().flatten();
-                all.map(|lender| Lender { whole: lender.whole && !level.is_deep(), ..*lender }).collect()
+                all.map(|lender| Lender { whole: lender.whole && (whole || lender.nested), ..*lender }).collect()
             }
             (Source::Field(_), None) | (Source::Fresh(..), _) => Vec::new(),
         }
@@ -286,7 +288,7 @@ impl<'m, 'a> Walker<'m, 'a> {
         }
         for source in outer.sources.iter().filter(|(_, b)| b.level != Level::Inside).map(|(source, _)| source) {
             if let Source::Field(field) = source {
-                self.publish(inner, *field);
+                self.publish(inner, *field, false);
             }
             self.alias(*source, inner);
         }
@@ -302,26 +304,22 @@ impl<'m, 'a> Walker<'m, 'a> {
         }
     }
 
-    /// A value is stored in a field: whoever holds it now holds an object of a cell.
-    pub(super) fn publish(&mut self, val: &Val, field: usize) {
+    /// A value is stored in a field, or becomes the `whole` of it: whoever holds it now holds an object of a cell.
+    pub(super) fn publish(&mut self, val: &Val, field: usize, whole: bool) {
         if self.model.is_mu2sls(self.id) {
             // Values are copies there.
             return;
         }
-        for (source, borrow) in &val.sources {
-            if *source == Source::Field(field) {
-                continue;
-            }
+        let stored = Source::Field(field);
+        for (source, borrow) in val.sources.iter().filter(|(source, _)| **source != stored) {
+            let whole = whole && borrow.level != Level::Inside;
             if !matches!(source, Source::Field(_)) {
-                self.summary.publishes.entry(*source).or_default().insert(field);
+                *self.summary.publishes.entry(*source).or_default().entry(field).or_default() |= whole;
             }
             if let Some(state) = &mut self.state {
-                state.alias(*source, Source::Field(field), borrow.span);
+                state.alias(*source, stored, borrow.span, whole);
             }
-            for held in self.held.iter_mut().filter(|v| v.sources.contains_key(source)) {
-                let level = held.sources[source].level;
-                held.sources.entry(Source::Field(field)).or_insert(Borrow { span: borrow.span, stale: None, level });
-            }
+            self.held.iter_mut().for_each(|held| held.share(*source, stored, borrow.span, whole));
         }
     }
 
@@ -352,7 +350,7 @@ impl<'m, 'a> Walker<'m, 'a> {
     pub(super) fn used(&mut self, name: &str, span: Span, val: &Val) {
         for (source, borrow) in &val.sources {
             let Some(suspended) = borrow.stale else { continue };
-            if let Some(refused) = self.hold(*source, borrow.level) {
+            if let Some(refused) = self.hold(*source, borrow.whole) {
                 self.tell_stale(name, span, refused, borrow.span, suspended);
                 return;
             }
@@ -362,7 +360,7 @@ impl<'m, 'a> Walker<'m, 'a> {
     /// A value is held in the middle of something that suspends.
     fn held_over(&mut self, val: &Val, at: Span) {
         for (source, borrow) in &val.sources {
-            if let Some(refused) = self.hold(*source, borrow.level) {
+            if let Some(refused) = self.hold(*source, borrow.whole) {
                 self.tell_held(refused, borrow.span, at);
                 return;
             }
@@ -377,8 +375,8 @@ impl<'m, 'a> Walker<'m, 'a> {
     /// An object of this source is used after a suspension. Gives the field if that cannot be made right: the mu2sls
     /// dialect copies values, and a dict or list field that is assigned as a whole leaves the old one to those who hold
     /// it.
-    fn hold(&mut self, source: Source, level: Level) -> Option<Lender> {
-        let lenders = self.lenders(source, level);
+    fn hold(&mut self, source: Source, whole: bool) -> Option<Lender> {
+        let lenders = self.lenders(source, whole);
         if self.model.is_mu2sls(self.id) {
             return lenders.first().copied();
         }
