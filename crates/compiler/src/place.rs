@@ -1,6 +1,7 @@
 //! Where calls that suspend stand, and what must be done there: an `await` put around them in a plain `def`, nothing
 //! where the user awaits or gathers them, a refusal where Python has no way to suspend.
 
+mod asynchronous;
 mod foreign;
 mod in_task;
 
@@ -136,7 +137,7 @@ impl<'m, 'a> Placer<'m, 'a> {
             Role::Property | Role::Setter => Some("a property cannot be awaited: make it a method"),
             Role::Decorated => Some("a decorator that we do not know may call it without awaiting it"),
             Role::Plain | Role::Static | Role::ClassMethod | Role::Task if special => {
-                Some("Python calls it without awaiting it")
+                Some(asynchronous::reason(&info.hir.name.name))
             }
             Role::Plain | Role::Static | Role::ClassMethod | Role::Task => None,
         };
@@ -227,9 +228,9 @@ impl<'m, 'a> Placer<'m, 'a> {
             StmtKind::For(s) => {
                 if s.is_async {
                     let span = Span::new(stmt.span.start, s.iter.span.end);
-                    self.error("SOS0314", span, "`async for` is not supported", "use `for`");
+                    self.async_for(span);
                 }
-                self.expr(&s.iter, Place { client: true, ..value });
+                self.expr(&s.iter, Place { client: true, awaited: s.is_async, ..value });
                 self.target(&s.target);
                 stmt.blocks(&mut |block| self.block(block));
             }
@@ -271,16 +272,14 @@ impl<'m, 'a> Placer<'m, 'a> {
                 let report = Report::error("SOS0401", self.file, context.span, "`transaction` is not called here");
                 self.report(report.change("call it", Span::at(context.span.end), "()"));
             } else if with.is_async && !grouped {
-                let help = "`async with` is for `transaction()` and `TaskGroup()`; use `with` for objects of your own";
-                let head = with.items.first().map_or(span, |(context, _)| Span::new(span.start, context.span.end));
-                self.error("SOS0314", head, "`async with` is not supported for this object", help);
+                self.async_with(span, with);
             }
             for (context, target) in &with.items {
                 if grouped {
                     // The end of the block waits for the tasks.
                     self.placed.suspensions.insert(context.id);
                 }
-                self.expr(context, Place { grouped, ..Place::default() });
+                self.expr(context, Place { grouped, awaited: with.is_async && !grouped, ..Place::default() });
                 target.iter().for_each(|t| self.target(t));
             }
             return self.block(&with.body);
@@ -773,10 +772,11 @@ impl<'m, 'a> Placer<'m, 'a> {
         let before = self.placed.suspensions.len();
         for (index, clause) in comp.clauses.iter().enumerate() {
             if clause.is_async {
-                self.error("SOS0314", clause.iter.span, "`async for` is not supported", "use `for`");
+                self.async_for(clause.iter.span);
             }
             let outer = if index == 0 { place.barred } else { barred };
-            self.expr(&clause.iter, Place { client: true, barred: outer, ..Place::default() });
+            let awaited = clause.is_async;
+            self.expr(&clause.iter, Place { client: true, awaited, barred: outer, ..Place::default() });
             clause.conditions.iter().for_each(|c| self.expr(c, Place { barred, ..Place::default() }));
         }
         let promise = place.promise && comp.kind != CompKind::Dict;

@@ -300,7 +300,11 @@ impl KeyExpr {
             Self::Str(index) => format!("str({})", parameter(index)),
             Self::Constant(bytes) => json::write_msgpack(bytes, json::Form::Natural).unwrap_or_default(),
             Self::Text(key) => format!("str({})", key.within(method, list)),
-            Self::Part(key, item) => format!("{}.{item}", key.within(method, list)),
+            Self::Part(key, item) => match key.within(method, list).split_once(" of each of ") {
+                Some((path, list)) => format!("{path}.{item} of each of {list}"),
+                None if **key == Self::Element => format!("{item} of each of {list}"),
+                None => format!("{}.{item}", key.within(method, list)),
+            },
             Self::Join(keys) => {
                 let part = |key: &Self| match key {
                     Self::Constant(bytes) => match msgpack::decode(bytes) {
