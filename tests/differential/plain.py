@@ -134,6 +134,8 @@ class Process:
     def durable(self):
         """Calls, tasks and sleeps wait as on a server."""
         at_once = memory._call
+        #: Calls that may be sent instead of awaited, by the identity of their coroutines.
+        made = {}
 
         def call(method, *args, **named):
             args, named = copy.deepcopy((args, named))
@@ -144,7 +146,17 @@ class Process:
                 finally:
                     self.meanwhile(method.__name__)
 
-            return _asked_for(carried_out) if memory._caller_awaits(2) else carried_out()
+            if not memory._caller_awaits(2):
+                return carried_out()
+            coroutine = _asked_for(carried_out)
+            made[id(coroutine)] = carried_out
+            return coroutine
+
+        def carry_out(coroutine):
+            # What is sent stands where it was sent, before what its sender asks for later, and nobody waits for it.
+            loop = asyncio.get_running_loop()
+            loop.asked_for.append((loop.create_future(), made[id(coroutine)], contextvars.copy_context()))
+            coroutine.close()
 
         def task(function, policy, args, named):
             args, named = copy.deepcopy((args, named))
@@ -161,8 +173,8 @@ class Process:
 
         try_async, begin_at_once = memory._try_async, memory.transaction.__aenter__
         replaced = [
-            (memory, "_call", call), (memory, "_finish", drive), (memory, "_try_later", task),
-            (memory, "_try_async", async_task), (asyncio, "sleep", _sleep),
+            (memory, "_call", call), (memory, "_carry_out", carry_out), (memory, "_finish", drive),
+            (memory, "_try_later", task), (memory, "_try_async", async_task), (asyncio, "sleep", _sleep),
             (memory.transaction, "__aenter__", begin),
         ]  # fmt: skip
         kept = [(owner, name, getattr(owner, name)) for owner, name, _ in replaced]
