@@ -223,7 +223,7 @@ wait_for.fails* | try:\n    await asyncio.wait_for(self.other.fail({n}), 60)\nex
 wait_for.late* | try:\n    await asyncio.wait_for(asyncio.sleep(0.05), 0.001)\nexcept TimeoutError:\n    out.append("late")
 wait_for.in.time* | ?await asyncio.wait_for(asyncio.sleep(0.001, {n}), 60)
 wait_for.helper* | ?await asyncio.wait_for(self._work({n}), 60)
-wait_for.cancels* | try:\n    out.append(await asyncio.wait_for(self._patient(out, 60), 0.001))\nexcept TimeoutError:\n    out.append(show((self.nums, await self.other.add(1))))
+wait_for.cancels* | try:\n    out.append(await asyncio.wait_for(self._patient(out, 60), 0.001))\nexcept TimeoutError:\n    {a} = await self.other.add(1)\n    out.append(show((self.nums, {a})))
 wait_for.task* | ?await asyncio.wait_for(outside({n}, []), 60)
 wait_for.gather* | ?await asyncio.wait_for(asyncio.gather(self.other.add(1), self.other.add(2)), 60)
 wait_for.loop* | for {a} in range({n}):\n    try:\n        await asyncio.wait_for(sleep(0.05 if {a} else 0), 0.001 if {a} else 60)\n        out.append("slept")\n    except asyncio.TimeoutError:\n        out.append("late")
