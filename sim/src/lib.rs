@@ -11,12 +11,14 @@
 //! - [`recorder`] sees what user code saw, [`chronicle`] what logs were given: the evidence of [`check`].
 //! - [`happenings`] counts what really went wrong.
 //! - [`history`] is what clients saw, as a file; the end-to-end tests of the real binary write it too.
+//! - [`exhaustive`] walks through all states of small configurations of the engine's lock and commit core.
 //! - [`seeds`] runs many seeds; `planted` (a feature) shows that checkers find bugs.
 #![allow(missing_docs, reason = "names of a test bed")]
 
 pub mod check;
 pub mod chronicle;
 pub mod coroutine;
+pub mod exhaustive;
 pub mod happenings;
 pub mod history;
 pub mod plan;

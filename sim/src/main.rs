@@ -12,6 +12,7 @@ use sim::workload::Workload;
 const USAGE: &str = "\
 usage: cargo xtask sim [OPTION…]
        cargo xtask sim judge FILE…      judge histories, see sim/src/history.rs
+       cargo xtask sim --exhaustive [OPTION…]
 
   --seeds N         run so many seeds; 1,000 unless told otherwise
   --seed S          the first of them; without --seeds, only this one, with its trace
@@ -39,6 +40,11 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     if let Some(("judge", files)) = words.split_first().map(|(word, files)| (word.as_str(), files)) {
         return judge(files);
+    }
+    if let Some(("--exhaustive", options)) = words.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        std::panic::set_hook(Box::new(|_| {}));
+        let passed = sim::exhaustive::command(options, &mut |line| println!("{line}"));
+        return if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     let options = match parse() {
         Ok(options) => options,

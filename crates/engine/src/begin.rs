@@ -23,7 +23,7 @@ use crate::partition::Partition;
 use crate::planted::{self, Bug};
 
 /// Why rows are read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Load {
     Dedup(Box<(Submit, Dedup)>),
     Done {
@@ -44,7 +44,7 @@ pub(crate) enum Load {
 }
 
 /// Several loads that end in one continuation.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Group {
     request: LockRequest,
     /// The running step that waits for the answer; `None`: a step that has not begun.
@@ -55,7 +55,7 @@ pub(crate) struct Group {
 }
 
 /// Contents of granted cells.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Contents {
     pub(crate) cells: BTreeMap<CellKey, Option<Arc<CellRow>>>,
     pub(crate) wholes: BTreeMap<CellKey, BTreeMap<CellKey, Arc<CellRow>>>,

@@ -21,7 +21,7 @@ pub(crate) struct Version {
     pub(crate) position: Position,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct CellCache {
     versions: BTreeMap<CellKey, Version>,
     floor: Position,
@@ -44,6 +44,12 @@ impl CellCache {
     pub(crate) fn loaded(&mut self, cell: CellKey, row: Option<Arc<CellRow>>) {
         let position = self.floor;
         self.versions.entry(cell).or_insert(Version { row, position });
+    }
+
+    /// Versions that a record after `durable` wrote.
+    pub(crate) fn newer(&self, durable: Position) -> Vec<(&CellKey, Position)> {
+        let written = self.versions.iter().map(|(cell, version)| (cell, version.position));
+        written.filter(|(_, position)| *position > durable).collect()
     }
 
     /// Drop versions beyond the bound, but for those that `in_use` names.

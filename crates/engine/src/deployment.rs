@@ -34,7 +34,7 @@ impl Deployment {
 }
 
 /// Numbers of services and fields of one catalogue, in both directions.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Numbers {
     by_name: BTreeMap<(String, String), u32>,
     by_number: BTreeMap<u32, (String, String)>,

@@ -18,6 +18,7 @@ mod control;
 mod deadlock;
 mod deployment;
 mod end;
+mod fingerprint;
 mod inspect;
 mod io;
 mod keys;
@@ -37,5 +38,6 @@ mod turns;
 
 pub use config::Config;
 pub use deployment::Deployment;
+pub use fingerprint::Canonical;
 pub use io::{Effect, Input, Listed, Query, Reply, Submit, TaskStart, Token, Turn};
 pub use partition::Partition;

@@ -14,7 +14,7 @@ use crate::deployment::Cells;
 use crate::io::Token;
 
 /// An unfinished invocation at its home.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Live {
     pub(crate) row: Arc<InvocationRow>,
     pub(crate) cells: Cells,

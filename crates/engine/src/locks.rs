@@ -11,11 +11,13 @@
 //! Loading cells and telling anybody of a verdict is not done here.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use protocol::cell::CellKey;
 use protocol::ids::{Age, AttemptId, InvocationId};
 use protocol::message::{LockMode, LockRequest};
 
+use crate::fingerprint::Canonical;
 use crate::planted::{self, Bug};
 
 /// Order of waiting: age of the root, then the owner of the attempt. Survives retries.
@@ -36,7 +38,7 @@ pub(crate) enum Verdict {
 }
 
 /// The lock table.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct LockTable {
     entries: BTreeMap<CellKey, Entry>,
     waiting: BTreeMap<Ticket, Pending>,
@@ -50,19 +52,19 @@ pub(crate) struct LockTable {
     arrival_only: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Pending {
     request: LockRequest,
     outside: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Entry {
     holders: Vec<Holder>,
     waiters: BTreeSet<Ticket>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Holder {
     attempt: AttemptId,
     priority: Priority,
@@ -317,6 +319,15 @@ impl LockTable {
     /// Is anything held or waited for? (Tests ask: no lock may leak.)
     pub(crate) fn is_empty(&self) -> bool {
         self.held.is_empty() && self.waiting.is_empty()
+    }
+
+    /// Who holds and who waits, see [`crate::Partition::fingerprint`].
+    pub(crate) fn fingerprint(&self, out: &mut Canonical) -> fmt::Result {
+        out.part(&self.entries)?;
+        for (ticket, Pending { request, outside }) in &self.waiting {
+            out.part(&(ticket, &request.wants, request.holds, outside))?;
+        }
+        out.part(&(&self.dirty, &self.watchers))
     }
 
     fn judge(&self, request: &LockRequest, outside: bool) -> Verdict {

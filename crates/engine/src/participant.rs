@@ -21,7 +21,7 @@ use crate::planted::{self, Bug};
 type Output = (InvocationId, String, Vec<(u8, String)>);
 
 /// An attempt that holds cells here.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Participant {
     pub(crate) home: PartitionId,
     pub(crate) age: Age,

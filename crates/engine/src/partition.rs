@@ -24,7 +24,7 @@ use crate::state::State;
 use crate::turns::Turns;
 
 /// One partition.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Partition {
     pub(crate) config: Config,
     pub(crate) deployment: Arc<Deployment>,

@@ -29,7 +29,7 @@ pub(crate) struct Stored {
 }
 
 /// Durable state, mirrored.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct State {
     pub(crate) invocations: BTreeMap<InvocationId, Stored>,
     pub(crate) outbox: BTreeMap<PartitionId, BTreeMap<u64, DurableBody>>,

@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 use protocol::cell::CellKey;
 use protocol::ids::InvocationId;
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Turns {
     entered: BTreeMap<CellKey, Entered>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Entered {
     /// Operations inside, innermost last.
     inside: Vec<InvocationId>,

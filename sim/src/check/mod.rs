@@ -4,7 +4,7 @@
 pub mod atomic;
 pub mod bounds;
 pub mod dirty;
-mod graph;
+pub(crate) mod graph;
 pub mod judge;
 pub mod linear;
 pub mod loss;

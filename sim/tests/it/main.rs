@@ -1,5 +1,7 @@
 //! The simulator itself: the same seed gives the same run, and the first seeds of each workload pass.
 
+mod exhaustive;
+
 use std::time::Duration;
 
 use sim::check::judge;
