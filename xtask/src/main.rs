@@ -28,6 +28,8 @@ usage: cargo xtask <command>
   fuzz --stdlib   compile all of the standard library, and say how long it took
   sim [--seeds N] [--seed S] [--workload NAME] [--planted all]
                   seeds of the simulator; a single --seed prints its trace; --planted looks for bugs planted on purpose
+  sim --exhaustive [--configuration NAME] [--path A.B.C] [--planted all]
+                  every state of small configurations of locks and commit (docs/protocol.md)
   bench [OPTION…] build for release and measure; options are the load generator's, see --help
 ";
 

@@ -271,7 +271,7 @@ fn transactions(two: &Maker) -> Vec<Configuration> {
         configuration("crossing-one", "one", 2, "two transactions over two cells in opposite order", crossing()),
         configuration("crossing-each", "each", 2, "the same", crossing()),
         configuration("one-home-each", "each", 2, "the same, both at home on one partition", younger()),
-        configuration("elder-each", "each", 2, "the oldest comes last to where the others wait", elder()),
+        long(configuration("elder-each", "each", 2, "the oldest comes last to where the others wait", elder())),
         configuration("siblings-one", "one", 2, "two calls of one attempt on one cell, and a step on it", siblings()),
         configuration("siblings-each", "each", 2, "the same", siblings()),
         long(configuration("gathers-each", "each", 2, "two transactions that call both cells at once", gathers())),
@@ -412,14 +412,20 @@ fn many(three: &Maker) -> Vec<Configuration> {
     };
     let bounded = |configuration| Configuration { states_max: Some(1_000_000), is_quick: false, ..configuration };
     vec![
-        configuration(
+        long(configuration(
             "looking-each",
             "each",
             3,
             "an abort while others of its calls read, and a transaction",
             looking(),
-        ),
-        configuration("onward-each", "each", 3, "a transaction with a call of a call, and two steps", onward()),
+        )),
+        bounded(configuration(
+            "onward-each",
+            "each",
+            3,
+            "a transaction with a call of a call, and two steps",
+            onward(),
+        )),
         bounded(configuration("ring-mixed", "mixed", 3, "three transactions in a ring of three cells", ring())),
         bounded(configuration("ring-each", "each", 3, "the same", ring())),
         bounded(configuration("together-mixed", "mixed", 3, "siblings, an abort and a turn over one cell", together())),

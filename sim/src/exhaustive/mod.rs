@@ -22,3 +22,4 @@ mod world;
 pub use command::{command, row};
 pub use configurations::{Configuration, all};
 pub use search::{Explored, Violation, explore, replay};
+pub use stored::{Found, Rows, answer};

@@ -14,7 +14,6 @@ pub(super) const BUGS: &[(Bug, &str, &str)] = &[
     (Bug::NoFreeze, "an abort releases at once, without its freeze round", "looking-each"),
     (Bug::ForgottenDecision, "the decision to commit is forgotten when its home restarts", "crash-alone-each"),
     (Bug::ReusedAttempt, "a retry reuses the id of its attempt", "crossing-each"),
-    (Bug::LateAbort, "an abort that arrives late ends the newer attempt too", "onward-each"),
     (Bug::LostReply, "a reply is not sent again to a caller that has restarted", "crash-calls-each"),
     (Bug::LeakedLock, "the locks of a step whose worker died stay held", "death-step-each"),
     (Bug::InboxMoved, "what lies below the mark of an inbox counts as new", "crash-sending-each"),

@@ -10,7 +10,7 @@ use protocol::ids::{PartitionId, SLOTS, Slot};
 use protocol::record::Record;
 
 /// Rows of a partition.
-pub(super) type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
+pub type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// A record, and the rows that it changed when it was applied first.
 #[derive(Debug)]
@@ -102,10 +102,10 @@ fn put(rows: &mut Rows, changes: &[(Vec<u8>, Option<Vec<u8>>)]) {
 }
 
 /// Rows in order, and whether some were left out.
-pub(super) type Found = (Vec<(Vec<u8>, Vec<u8>)>, bool);
+pub type Found = (Vec<(Vec<u8>, Vec<u8>)>, bool);
 
 /// Answers a partition's question about its rows.
-pub(super) fn answer(rows: &Rows, id: PartitionId, partitions: u16, query: &Query) -> Found {
+pub fn answer(rows: &Rows, id: PartitionId, partitions: u16, query: &Query) -> Found {
     let clone = |(key, row): (&Vec<u8>, &Vec<u8>)| (key.clone(), row.clone());
     match query {
         Query::Rows(keys) => {

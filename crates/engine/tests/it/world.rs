@@ -13,13 +13,14 @@ use std::sync::Arc;
 
 use engine::{Config, Deployment, Effect, Input, Partition, Query, Reply, Submit, TaskStart, Token, Turn, routing};
 use protocol::cell::{CellKey, kind};
-use protocol::ids::{InvocationId, PartitionId, Position, RunNumber, SLOTS, Slot};
+use protocol::ids::{InvocationId, PartitionId, Position, RunNumber};
 use protocol::message::{Exception, Message};
 use protocol::record::Record;
 use protocol::worker::{FromWorker, Outcome, Resume, Slice, Start, StepStatus};
 use protocol::{Value, msgpack, record};
 
 use sim::coroutine::{Coroutine, Progress, decode_result};
+use sim::exhaustive::answer;
 use sim::program::{App, encode_int};
 use sim::recorder::Witness;
 use sim::rng::Rng;
@@ -1325,30 +1326,4 @@ fn put_row(rows: &mut Rows, key: &[u8], value: Option<&[u8]>) {
 /// Kinds of rows that a partition is restored from.
 fn restorable(key: &[u8]) -> bool {
     ![kind::CELL, kind::DONE, kind::DEDUP, kind::EXPIRY].contains(&key[2])
-}
-
-fn answer(rows: &Rows, id: PartitionId, partitions: u16, query: &Query) -> (Vec<(Vec<u8>, Vec<u8>)>, bool) {
-    let clone = |(key, row): (&Vec<u8>, &Vec<u8>)| (key.clone(), row.clone());
-    match query {
-        Query::Rows(keys) => {
-            let keys: BTreeSet<&Vec<u8>> = keys.iter().collect();
-            (keys.into_iter().filter_map(|key| rows.get_key_value(key)).map(clone).collect(), false)
-        }
-        Query::Field { slot, field, entity, bytes_max } => {
-            let start = |id: u16| (u32::from(id) * u32::from(SLOTS)).div_ceil(u32::from(partitions)) as u16;
-            let (first, end) = slot.map_or((start(id.0), start(id.0 + 1)), |slot| (slot.0, slot.0 + 1));
-            let prefixed = |key: &[u8]| {
-                let slot = Slot(u16::from_be_bytes([key[0], key[1]]));
-                key.starts_with(&CellKey::field_prefix(slot, *field, entity.as_deref()))
-            };
-            let (from, to) = (first.to_be_bytes().to_vec(), end.to_be_bytes().to_vec());
-            let found: Vec<_> = rows.range(from..to).filter(|(key, _)| prefixed(key)).map(clone).collect();
-            let bytes: usize = found.iter().map(|(key, row)| key.len() + row.len()).sum();
-            (found, bytes > *bytes_max)
-        }
-        Query::Range { from, to, rows_max } => {
-            let found: Vec<_> = rows.range(from.clone()..to.clone()).map(clone).collect();
-            (found.iter().take(*rows_max).cloned().collect(), found.len() > *rows_max)
-        }
-    }
 }
