@@ -17,7 +17,7 @@ const USAGE: &str = "\
 usage: cargo xtask <command>
 
   test [STAGE…]   check everything, or only these stages:
-                  tidy fmt clippy unit sim build fault python e2e
+                  tidy fmt clippy unit interleave sim build fault python e2e
                   (rust: tidy fmt clippy unit; examples: the end-to-end tests of the examples)
   tidy            the rules that no other tool checks
   differential [--programs N] [--seed S] [--killed]

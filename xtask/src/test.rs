@@ -18,6 +18,7 @@ const STAGES: &[(&str, u64)] = &[
     ("fault", 1800),
     ("build", 900),
     ("unit", 1800),
+    ("interleave", 900),
     ("sim", 900),
     ("python", 600),
     ("e2e", 1500),
@@ -84,6 +85,19 @@ fn run_stage(stage: &str, limit: Duration) -> Result<(Outcome, Vec<String>)> {
             let clean = tidy::run(&shell::root())?;
             let outcome = if clean { Outcome::Passed } else { Outcome::Failed("see above".to_owned()) };
             return Ok((outcome, Vec::new()));
+        }
+        // Threads and queues in every kind of order: a build with the feature `interleave`.
+        "interleave" => {
+            let store = ["-p", "store", "--features", "interleave", "--test", "interleave"];
+            let runtime = ["-p", "runtime", "--features", "interleave", "--lib", "interleave"];
+            let mut ended = Outcome::Passed;
+            for which in [store, runtime] {
+                let command = shell::cargo(&[&["test", "--release"], &which[..]].concat());
+                if !shell::run(command, limit)?.ok {
+                    ended = Outcome::Failed("see above".to_owned());
+                }
+            }
+            return Ok((ended, Vec::new()));
         }
         "sim" => {
             let passed = sim::bounded()?;

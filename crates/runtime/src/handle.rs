@@ -1,7 +1,6 @@
 //! A node as its callers see it: asynchronous calls, each of which becomes a message to the driver and an answer.
 
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::Sender;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -20,6 +19,7 @@ use crate::error::NodeError;
 use crate::limits;
 use crate::metrics::{self, Health, Metric};
 use crate::shared::{Phase, Shared, add};
+use crate::sync::mpsc::Sender;
 
 /// How a driver ended.
 pub(crate) type Ended = watch::Receiver<Option<Result<(), NodeError>>>;
@@ -51,6 +51,11 @@ impl Drop for Waiter {
 impl NodeHandle {
     pub(crate) fn new(shared: Arc<Shared>, events: Sender<Event>, ended: Ended) -> Self {
         Self { shared, events, ended }
+    }
+
+    #[cfg(all(test, feature = "interleave"))]
+    pub(crate) fn shared_for_tests(&self) -> &Shared {
+        &self.shared
     }
 
     /// The application that runs.

@@ -32,9 +32,14 @@ mod rows;
 mod shared;
 mod sink;
 pub mod stepped;
+mod sync;
 mod worker;
 
 #[cfg(test)]
+#[cfg(feature = "interleave")]
+mod interleave;
+#[cfg(test)]
+#[cfg(not(feature = "interleave"))]
 mod tests;
 
 pub use api::{Answer, Call, Page, Place, Refusal};

@@ -1,13 +1,13 @@
 //! The thread that keeps the log short: checkpoint, full copy when it is due, trim. The driver says when.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::JoinHandle;
 
 use store::DataDir;
 
 use crate::shared::{Shared, set};
 use crate::sink::Sink;
+use crate::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use crate::sync::thread::{Builder, JoinHandle};
 
 /// Runs beside the driver, which never waits for it.
 pub(crate) struct Maintenance {
@@ -18,9 +18,8 @@ pub(crate) struct Maintenance {
 impl Maintenance {
     pub(crate) fn start(data_dir: Arc<DataDir>, shared: Arc<Shared>, sink: Arc<dyn Sink>) -> std::io::Result<Self> {
         let (rounds, wanted) = sync_channel(1);
-        let thread = std::thread::Builder::new()
-            .name("maintenance".into())
-            .spawn(move || run(&data_dir, &wanted, &shared, &*sink))?;
+        let thread =
+            Builder::new().name("maintenance".into()).spawn(move || run(&data_dir, &wanted, &shared, &*sink))?;
         Ok(Self { rounds: Some(rounds), thread: Some(thread) })
     }
 

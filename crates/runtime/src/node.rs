@@ -1,8 +1,6 @@
 //! A node: one running server's partitions, workers and storage, and the thread that drives them.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use protocol::PartitionId;
@@ -23,6 +21,8 @@ use crate::network::OneNode;
 use crate::recovery::{Recovered, recover};
 use crate::rows::writer::Writer;
 use crate::shared::{Phase, Shared};
+use crate::sync::mpsc::{Receiver, Sender, channel};
+use crate::sync::thread::{Builder, JoinHandle};
 use crate::worker::Launch;
 use crate::worker::native::Threads;
 use crate::worker::package::WorkerDir;
@@ -95,7 +95,7 @@ impl Node {
         let (ending, ended) = watch::channel(None);
         let handle = NodeHandle::new(Arc::clone(&shared), events.clone(), ended);
         let parts = assemble(config, manifest, backends, shared, (events, incoming), launch)?;
-        let driver = std::thread::Builder::new()
+        let driver = Builder::new()
             .name("driver".into())
             .spawn(move || drive(parts, &started, &ending))
             .map_err(StartError::io("starting", "the driver's thread"))?;

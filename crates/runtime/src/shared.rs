@@ -1,7 +1,7 @@
 //! What the driver and the handles of a node share: counters and the few facts that admission looks at.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use protocol::manifest::Manifest;
@@ -11,6 +11,7 @@ use crate::backends::Backends;
 use crate::config::NodeConfig;
 use crate::entropy::Entropy;
 use crate::limits;
+use crate::sync::{AtomicU8, AtomicUsize};
 
 /// Shared by the driver and all handles of a node.
 pub(crate) struct Shared {

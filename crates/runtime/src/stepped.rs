@@ -8,7 +8,6 @@
 use std::io::Read;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use engine::{Config, Deployment, Partition};
@@ -34,6 +33,7 @@ use crate::network::Network;
 use crate::recovery::{Recovered, recover};
 use crate::rows::writer::{StateWriter, Writer};
 use crate::shared::Shared;
+use crate::sync::mpsc::{Receiver, Sender, channel};
 use crate::worker::pool::{Pool, PoolConfig};
 use crate::worker::pools::Pools;
 use crate::worker::tasks::TaskPool;

@@ -26,6 +26,7 @@ pub mod log;
 pub mod memory;
 pub mod planted;
 pub mod state;
+mod sync;
 
 pub use crate::{
     blob::{Blob, BlobError},

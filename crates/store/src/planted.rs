@@ -10,6 +10,8 @@ pub enum Bug {
     WatermarkBeforeSync,
     /// A trim gives up the segment that is still needed.
     TrimAhead,
+    /// The committer looks for work, and only then goes to sleep: what comes between does not wake it.
+    SleepsUnaware,
 }
 
 #[cfg(feature = "planted")]

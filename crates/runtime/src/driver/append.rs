@@ -2,8 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::Sender;
+use std::sync::atomic::Ordering;
 
 use protocol::Position;
 use store::{Log, LogError};
@@ -13,6 +12,8 @@ use crate::error::NodeError;
 use crate::planted::{self, Bug};
 use crate::rows::writer::Batch;
 use crate::shared::{Phase, add, set};
+use crate::sync::AtomicBool;
+use crate::sync::mpsc::Sender;
 
 /// At most one word about the watermark is on its way to the driver.
 #[derive(Debug, Default)]

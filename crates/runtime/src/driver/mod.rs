@@ -20,8 +20,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
-use std::thread;
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use engine::{Input, Partition, TaskStart, Token, Turn};
@@ -46,6 +45,8 @@ use crate::rows::{Overlay, Row, View};
 use crate::shared::{Phase, Shared, add, set};
 use crate::sink::Sink;
 use crate::stepped::Holds;
+use crate::sync::mpsc::{Receiver, Sender};
+use crate::sync::{recv_within, thread};
 use crate::worker::WorkerEvent;
 use crate::worker::pool::{Change, Owed};
 use crate::worker::pools::Pools;
@@ -215,7 +216,7 @@ impl Driver {
             thread::sleep(wait);
             return None;
         }
-        match self.parts.events.recv_timeout(wait) {
+        match recv_within(&self.parts.events, wait) {
             Ok(event) => Some(event),
             Err(RecvTimeoutError::Timeout) => None,
             // The driver's own parts hold senders.
@@ -327,7 +328,8 @@ impl Driver {
         self.parts.pool.check(now).map_err(StartError::io("starting", "the Python interpreter"))?;
         let wake = self.parts.pool.next_wake().unwrap_or(now + limits::IDLE_WAIT);
         let mut owed = Vec::new();
-        let changes = match self.parts.events.recv_timeout(wake.saturating_duration_since(now)) {
+        let wait = wake.saturating_duration_since(now).max(Duration::from_millis(1));
+        let changes = match recv_within(&self.parts.events, wait) {
             Ok(Event::Worker(WorkerEvent::Said(worker, messages))) => self.parts.pool.said(worker, messages, &mut owed),
             Ok(Event::Worker(WorkerEvent::Gone(worker, death))) => {
                 self.parts.pool.gone(worker, death, self.parts.clock.steady(), &mut owed).into_iter().collect()
@@ -572,7 +574,7 @@ impl Driver {
         let deadline = Instant::now() + 2 * limits::WORKER_EXIT_WAIT;
         let mut processes = self.parts.pool.close() + self.parts.tasks.close();
         while processes > 0 {
-            match self.parts.events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            match recv_within(&self.parts.events, deadline.saturating_duration_since(Instant::now())) {
                 Ok(Event::Worker(WorkerEvent::Gone(..)) | Event::TaskWorker(WorkerEvent::Gone(..))) => processes -= 1,
                 Ok(_) => {}
                 Err(_) => return,

@@ -2,14 +2,15 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SendError, Sender, TryRecvError, channel};
-use std::thread::JoinHandle;
+use std::sync::mpsc::{SendError, TryRecvError};
 
 use protocol::Position;
 use store::{State, StateError};
 
 use super::Row;
 use crate::planted::{self, Bug};
+use crate::sync::mpsc::{Receiver, Sender, channel};
+use crate::sync::thread::{Builder, JoinHandle};
 
 /// Rows to write, all those up to `durable` that were not handed over before.
 pub(crate) struct Batch {
@@ -32,8 +33,7 @@ impl Writer {
         done: impl FnMut(Result<Vec<Row>, StateError>) + Send + 'static,
     ) -> std::io::Result<Self> {
         let (batches, incoming) = channel();
-        let thread =
-            std::thread::Builder::new().name("state-writer".into()).spawn(move || run(&*state, &incoming, done))?;
+        let thread = Builder::new().name("state-writer".into()).spawn(move || run(&*state, &incoming, done))?;
         Ok(Self { batches: Some(batches), thread: Some(thread) })
     }
 

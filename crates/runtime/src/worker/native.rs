@@ -7,16 +7,16 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use protocol::RunNumber;
 use protocol::worker::{FetchWhat, FromWorker, Slice, ToWorker};
 
 use super::process::Report;
 use super::{Death, Launch, Link, WorkerEvent, WorkerId};
+use crate::sync::mpsc::{Receiver, Sender, channel};
+use crate::sync::{AtomicBool, AtomicU64, Mutex, thread};
 
 /// Gets cells that were not shipped; `None`: not now.
 pub type Fetch = Box<dyn FnMut(RunNumber, &str, FetchWhat) -> Option<Slice>>;

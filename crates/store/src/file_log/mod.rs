@@ -21,10 +21,9 @@ use std::{
     collections::{HashMap, VecDeque},
     hash::{BuildHasher, RandomState},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    thread::JoinHandle,
     time::Duration,
 };
 
@@ -40,6 +39,7 @@ use crate::{
     limits,
     log::{DurableCallback, Log, LogError, LogIter, LogLimits, LogRecord, LogStats, Lsn},
     planted::{self, Bug},
+    sync::{Mutex, MutexGuard, thread},
 };
 
 pub use self::stepped::Did;
@@ -80,7 +80,7 @@ impl Default for FileLogOptions {
 /// A log in the files of one directory.
 pub struct FileLog {
     shared: Arc<Shared>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    threads: Mutex<Vec<thread::JoinHandle<()>>>,
     /// The committer of a log without threads.
     stepped: Mutex<Option<Committer>>,
 }
@@ -333,14 +333,14 @@ fn assemble(
     (shared, committer)
 }
 
-fn spawn(shared: &Arc<Shared>, mut committer: Committer) -> Result<Vec<JoinHandle<()>>, LogError> {
+fn spawn(shared: &Arc<Shared>, mut committer: Committer) -> Result<Vec<thread::JoinHandle<()>>, LogError> {
     let mut threads = Vec::new();
-    let spawned = std::thread::Builder::new().name("log-commit".to_owned()).spawn(move || committer.run_guarded());
+    let spawned = thread::Builder::new().name("log-commit".to_owned()).spawn(move || committer.run_guarded());
     threads.push(spawned.map_err(|error| LogError::io("starting the committer", "log", &error))?);
     if shared.options.allocate == Allocate::Background {
         let shared = Arc::clone(shared);
         let spawned =
-            std::thread::Builder::new().name("log-allocate".to_owned()).spawn(move || allocator::run_guarded(&shared));
+            thread::Builder::new().name("log-allocate".to_owned()).spawn(move || allocator::run_guarded(&shared));
         threads.push(spawned.map_err(|error| LogError::io("starting the allocator", "log", &error))?);
     }
     Ok(threads)

@@ -4,10 +4,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::{
-        Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{PoisonError, atomic::Ordering},
     time::Duration,
 };
 
@@ -21,6 +18,8 @@ use super::{
 use crate::{
     limits::{QUEUE_BYTES_MAX, QUEUE_RECORDS_MAX, RECORD_BYTES_MAX, SEGMENTS_AHEAD},
     log::{LogError, LogRecord, Lsn, Space},
+    planted::{self, Bug},
+    sync::{AtomicU64, Condvar, Mutex, MutexGuard},
 };
 
 /// Most a record can cost beyond its framed bytes: a batch of its own with padding, and the batch that covers it.
@@ -227,6 +226,10 @@ impl Queue {
         loop {
             if let Some(work) = inner.work() {
                 return work;
+            }
+            if planted::is(Bug::SleepsUnaware) {
+                drop(inner);
+                inner = lock(&self.inner);
             }
             if !uncovered {
                 inner = wait(&self.work, inner);

@@ -1,12 +1,12 @@
 //! A log without threads: the committer and the allocator do one thing at a time, when the owner says so. For simulators,
 //! which decide what happens between a write and its sync.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use super::{
     Allocate, FileLog, FileLogOptions, allocator, assemble, committer::Committer, load_or_create, lock, recover,
 };
-use crate::{disk::Disk, log::LogError};
+use crate::{disk::Disk, log::LogError, sync::Mutex};
 
 /// What a step of the committer came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
