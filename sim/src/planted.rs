@@ -28,10 +28,10 @@ pub fn all() -> Vec<(Bug, &'static [&'static str])> {
     use engine::planted::Bug as E;
     use runtime::planted::Bug as R;
     use store::planted::Bug as S;
-    let engine: [(E, &[&str]); 26] = [
+    let engine: [(E, &[&str]); 25] = [
         (E::ReusedAttempt, &["progress"]),
         (E::LateAbort, &["progress"]),
-        (E::ForgottenDecision, &["atomic", "loss"]),
+        (E::ForgottenDecision, &["atomic"]),
         (E::LostReply, &["progress"]),
         (E::JournalByPosition, &["journal"]),
         (E::LeakedLock, &["progress"]),
@@ -46,7 +46,6 @@ pub fn all() -> Vec<(Bug, &'static [&'static str])> {
         (E::SharedWrite, &["serial", "linear"]),
         (E::ForgottenSend, &["sums"]),
         (E::HalfRecord, &["atomic"]),
-        (E::UnpromisedCommit, &["atomic"]),
         (E::LostPromise, &["atomic"]),
         (E::KeptShort, &["retention"]),
         (E::KeyKept, &["retention"]),

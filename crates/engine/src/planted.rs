@@ -38,8 +38,6 @@ pub enum Bug {
     ForgottenSend,
     /// The record of a step leaves out the last of several writes.
     HalfRecord,
-    /// A participant that refuses to promise counts as one that promised.
-    UnpromisedCommit,
     /// A participant with writes only says that its locks stand.
     LostPromise,
     /// The result of a request with a key is kept for half of its time.

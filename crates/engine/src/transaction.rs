@@ -131,7 +131,6 @@ impl Partition {
         match vote {
             Vote::Prepared => preparing.writers.push(from),
             Vote::Stands => preparing.readers.push(from),
-            Vote::Refused if planted::is(Bug::UnpromisedCommit) => preparing.writers.push(from),
             Vote::Refused => return self.lost_participant(id, turn),
         }
         let all = preparing.awaiting.is_empty();

@@ -7,6 +7,7 @@ use std::task::{Context, Poll, Waker};
 
 use engine::Reply;
 use protocol::Value;
+use protocol::api::State;
 use protocol::ids::InvocationId;
 use protocol::msgpack;
 use protocol::problem::Code;
@@ -257,15 +258,26 @@ impl World {
         self.poke(node);
     }
 
-    /// An operator lets a parked invocation go on.
-    fn unpark(&mut self, index: usize) {
-        let Some(id) = self.requests[index].id else { return };
+    /// An operator lets go on what is parked, also if only a call of somebody is.
+    pub(super) fn operate(&mut self) {
+        let now = self.now();
+        let up = self.machines.iter().filter_map(|machine| machine.up.as_ref());
+        let listed = up.flat_map(|up| up.node.partitions().flat_map(|(_, partition)| partition.list(now)));
+        let parked = |listed: &engine::Listed| listed.invocation.state == State::Parked;
+        let mut parked: Vec<InvocationId> = listed.filter(parked).map(|listed| listed.id).collect();
+        parked.sort_unstable();
+        parked.into_iter().for_each(|id| self.unpark(id));
+        self.later(super::OPERATOR_PERIOD, Event::Operator);
+    }
+
+    fn unpark(&mut self, id: InvocationId) {
+        self.trace(|| format!("{id} is parked, and resumed"));
         let node = self.plan.node_of(id.slot().partition(self.plan.partitions).0);
         let life = self.machines[node].life;
         let Some(up) = self.machines[node].up.as_ref() else { return };
         let handle = up.node.handle();
         let answer: Waiting = Box::pin(async move { handle.resume(id).await });
-        self.calls.push(Call_ { request: index, node, life, answer, lost: false, operator: true });
+        self.calls.push(Call_ { request: usize::MAX, node, life, answer, lost: false, operator: true });
         self.poke(node);
     }
 
@@ -294,10 +306,11 @@ impl World {
 
     fn answered(&mut self, call: &Call_, answer: Answer) {
         let index = call.request;
-        self.trace(|| format!("request {index} is answered: {}", brief(&answer.reply)));
         if call.operator {
+            self.trace(|| format!("an operator is answered: {}", brief(&answer.reply)));
             return;
         }
+        self.trace(|| format!("request {index} is answered: {}", brief(&answer.reply)));
         let reply = answer.reply;
         if let Reply::Problem { code, .. } = &reply {
             return self.refused(index, *code, &reply);
@@ -340,7 +353,9 @@ impl World {
         let client = self.client_of(index);
         match code {
             Code::Parked => {
-                self.unpark(index);
+                if let Some(id) = self.requests[index].id {
+                    self.unpark(id);
+                }
                 self.ask_later(index);
             }
             Code::Unavailable if !request.wish.keyed && !request.accepted => {

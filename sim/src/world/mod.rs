@@ -50,6 +50,8 @@ pub enum Event {
     Impatient(usize, u32),
     Again(usize),
     Cancel(usize, bool),
+    /// An operator looks at what is parked.
+    Operator,
     /// The driver of a node looks around; the number is that of its life, as below.
     Round(usize, u32),
     /// The log's committer writes or syncs.
@@ -161,6 +163,8 @@ pub struct World {
 
 /// More events than any seed takes that gets anywhere.
 const EVENTS_MAX: u64 = 400_000;
+/// How often an operator looks.
+const OPERATOR_PERIOD: u64 = 20_000_000;
 /// A run that is not over by then does not end.
 const TIME_MAX: u64 = 2_000_000_000;
 
@@ -214,6 +218,7 @@ impl World {
             let pause = self.rng.below(self.plan.think * 4) + 500;
             self.later(pause, Event::Client(client));
         }
+        self.later(OPERATOR_PERIOD, Event::Operator);
         for (at, fault) in plan.faults {
             self.later(at + 1_000, Event::Fault(fault));
         }
@@ -369,6 +374,7 @@ impl World {
             Event::Impatient(request, tries) => self.impatient(request, tries),
             Event::Again(request) => self.ask_again(request),
             Event::Cancel(request, kill) => self.cancel(request, kill),
+            Event::Operator => self.operate(),
             Event::Round(node, life) if self.lives(node, life) => self.round(node),
             Event::Commit(node, life) if self.lives(node, life) => self.commit(node),
             Event::Allocate(node, life) if self.lives(node, life) => self.allocate(node),
