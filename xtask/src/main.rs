@@ -26,8 +26,9 @@ usage: cargo xtask <command>
   fuzz [--seconds N] [--seed S]
                   compile mutated sources for so long; a failure names the text
   fuzz --stdlib   compile all of the standard library, and say how long it took
-  sim [--seeds N] [--seed S] [--workload NAME] [--planted all]
-                  seeds of the simulator; a single --seed prints its trace; --planted looks for bugs planted on purpose
+  sim [--seeds N] [--seed S] [--workload NAME] [--planted all] [--coverage]
+                  seeds of the simulator; a single --seed prints its trace; --planted looks for bugs planted on purpose;
+                  --coverage prints which code the seeds have reached
   sim --exhaustive [--configuration NAME] [--path A.B.C] [--planted all]
                   every state of small configurations of locks and commit (docs/protocol.md)
   bench [OPTION…] build for release and measure; options are the load generator's, see --help
