@@ -55,7 +55,7 @@ pub fn all() -> Vec<(Bug, &'static [&'static str])> {
         (E::TooLarge, &["bounds"]),
         (E::StaleCell, &["linear"]),
     ];
-    let driver: [(R, &[&str]); 8] = [
+    let driver: [(R, &[&str]); 7] = [
         (R::ReplyBeforeDurable, &["dirty"]),
         (R::StateAhead, &["loss"]),
         (R::OverlayDropped, &["serial"]),
@@ -63,7 +63,6 @@ pub fn all() -> Vec<(Bug, &'static [&'static str])> {
         (R::ReplayGap, &["replay"]),
         (R::MessageBeforeDurable, &["dirty"]),
         (R::DeletionKept, &["replay"]),
-        (R::CrowdedWorker, &["bounds"]),
     ];
     let log: [(S, &[&str]); 3] =
         [(S::TornBatch, &["loss"]), (S::WatermarkBeforeSync, &["loss", "linear"]), (S::TrimAhead, &["loss"])];

@@ -18,8 +18,6 @@ pub enum Bug {
     MessageBeforeDurable,
     /// Deletions are not written to the state.
     DeletionKept,
-    /// A worker is given whatever there is to run.
-    CrowdedWorker,
 }
 
 #[cfg(feature = "planted")]

@@ -14,7 +14,6 @@ use protocol::{InvocationId, PartitionId, RunNumber};
 
 use super::{Death, Launch, Link, WorkerId};
 use crate::limits;
-use crate::planted::{self, Bug};
 
 /// What the pool wants of its user.
 #[derive(Clone, Debug)]
@@ -518,7 +517,7 @@ impl Pool {
             let reserved = self.reserved;
             let candidates = self.workers.iter().filter(|(id, worker)| {
                 let free = worker.phase == Phase::Active && !worker.alone && reserved != Some(**id);
-                free && (worker.runs.len() < limits::RUNS_IN_FLIGHT_MAX || planted::is(Bug::CrowdedWorker))
+                free && worker.runs.len() < limits::RUNS_IN_FLIGHT_MAX
             });
             let Some((&id, _)) = candidates.min_by_key(|(_, worker)| worker.runs.len()) else { return };
             let Some(start) = self.queue.pop_front() else { return };
