@@ -102,8 +102,8 @@ MUTABLE = ("list", "dict", "set", "point", "box")
 #: Keys in terms of a method's parameters.
 PARAMETERS = "a: int, k: str, items: list[int], p: dict"
 COMPUTED_KEYS = {
-    "str": ("k", "k", "str(a)", "f'{a}'", "f'{k}-{a}'", "k + 'a'", "'a' + k", "p['name']", 
-            "str(p['id'])", "f'{a}/{p[\"name\"]}'", "str(len(items))", "p['lines'][0]['sku']", "f'{items[0]}'"),
+    "str": ("k", "k", "str(a)", "f'{a}'", "f'{k}-{a}'", "k + 'a'", "'a' + k", "p['name']",
+            "str(p['id'])", "f'{a}/{k}'", "str(len(items))", "p['lines'][0]['sku']", "f'{items[0]}'"),
     "int": ("a", "a", "p['id']", "items[0]", "a + 1", "len(k)"),
     "tuple": ("(a, k)", "(a, k, 1.5)", "(0, k)", "(a, p['name'], None)"),
 }  # fmt: skip
