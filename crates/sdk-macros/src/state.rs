@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::parse::Parser;
-use syn::{Fields, Ident, ItemStruct, Token, Type, Visibility};
+use syn::{Field, Fields, Ident, ItemStruct, Token, Type, Visibility};
 
 use crate::{client, types};
 
@@ -68,6 +68,9 @@ fn expand(item: &ItemStruct, key: Option<&Type>) -> syn::Result<TokenStream> {
             quote!(Self { #(#names: <#kinds as ::sostenuto::macros::Part>::open(#indices)),* })
         }
     };
+    let members = fields.iter().zip(&texts).map(|(field, text)| member(field, text, key.is_some()));
+    let members = members.collect::<syn::Result<Vec<_>>>()?;
+    let item = without_initial(item);
     let schema = match key.map(types::schema) {
         None => quote!(::core::option::Option::None),
         Some(schema) => quote!(::core::option::Option::Some(#schema)),
@@ -86,7 +89,7 @@ fn expand(item: &ItemStruct, key: Option<&Type>) -> syn::Result<TokenStream> {
             }
 
             fn members() -> ::std::vec::Vec<(&'static str, ::sostenuto::macros::Member)> {
-                ::std::vec![#((#texts, <#kinds as ::sostenuto::macros::Part>::describe())),*]
+                ::std::vec![#((#texts, #members)),*]
             }
 
             fn open() -> Self {
@@ -97,6 +100,31 @@ fn expand(item: &ItemStruct, key: Option<&Type>) -> syn::Result<TokenStream> {
         #own_key
         #client
     })
+}
+
+/// The expression that describes a member: `#[initial(value)]` says what a field begins with.
+fn member(field: &Field, name: &str, of_entity: bool) -> syn::Result<TokenStream> {
+    let kind = &field.ty;
+    let mut told = field.attrs.iter().filter(|attribute| attribute.path().is_ident("initial"));
+    let (initial, second) = (told.next(), told.next());
+    if let Some(second) = second {
+        return Err(syn::Error::new_spanned(second, format!("`{name}` has an initial value already")));
+    }
+    let Some(initial) = initial else { return Ok(quote!(<#kind as ::sostenuto::macros::Part>::describe())) };
+    if of_entity && types::is_named(kind, "Map") {
+        let text = "the map of an entity begins empty: its entries would be made for keys that nobody has used";
+        return Err(syn::Error::new_spanned(initial, text));
+    }
+    let value: syn::Expr = initial.parse_args()?;
+    Ok(quote!(<#kind as ::sostenuto::macros::Initial<_>>::begin_with(#value)))
+}
+
+fn without_initial(item: &ItemStruct) -> ItemStruct {
+    let mut item = item.clone();
+    for field in &mut item.fields {
+        field.attrs.retain(|attribute| !attribute.path().is_ident("initial"));
+    }
+    item
 }
 
 /// What an entity knows of its key, and how one is called.

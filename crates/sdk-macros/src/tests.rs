@@ -137,3 +137,37 @@ fn clients_have_no_bodies() {
         .is_ok()
     );
 }
+
+#[test]
+fn initial_values_are_told_apart_from_other_attributes() {
+    let service = |item| state::service(TokenStream::new(), item).map(|made| made.to_string());
+    let made = service(quote!(
+        struct Shop {
+            #[initial(5)]
+            #[allow(dead_code)]
+            left: Value<u32>,
+            sold: Counter,
+        }
+    ));
+    let made = made.expect("this is accepted");
+    assert!(made.contains("begin_with (5)") && !made.contains("# [initial"), "{made}");
+    assert!(made.contains("# [allow (dead_code)]"), "{made}");
+    let twice = service(quote!(
+        struct Shop {
+            #[initial(5)]
+            #[initial(6)]
+            left: Value<u32>,
+        }
+    ));
+    assert_eq!(twice.map_err(|error| error.to_string()), Err("`left` has an initial value already".to_owned()));
+    let entity = state::entity(
+        TokenStream::new(),
+        quote!(
+            struct Account {
+                #[initial([("a", 1)].into())]
+                by_day: Map<String, u32>,
+            }
+        ),
+    );
+    assert!(refused(entity).contains("the map of an entity begins empty"));
+}

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use protocol::list::HEADER_KEY;
 use protocol::manifest::{
     Field, FieldKind, Foreseen, ForeseenCells, KeyExpr, Language, Method, Mode, Parameter, Service,
 };
@@ -110,20 +111,30 @@ pub enum KeyFact {
 #[derive(Debug)]
 pub(crate) struct Described {
     pub(crate) name: &'static str,
-    members: Vec<&'static str>,
+    /// Names, and what fields begin with.
+    members: Vec<(&'static str, Vec<u8>)>,
 }
 
 impl Described {
     pub(crate) fn new(description: &Description) -> Self {
-        Self { name: description.name, members: description.members.iter().map(|(name, _)| *name).collect() }
+        let initial = |member: &Member| match member {
+            Member::Field { initial, .. } => initial.clone(),
+            Member::Client { .. } => Vec::new(),
+        };
+        let members = description.members.iter().map(|(name, member)| (*name, initial(member)));
+        Self { name: description.name, members: members.collect() }
     }
 
     pub(crate) fn index_of(&self, name: &str) -> Option<FieldIndex> {
-        self.members.iter().position(|member| *member == name).map(|index| index as FieldIndex)
+        self.members.iter().position(|(member, _)| *member == name).map(|index| index as FieldIndex)
     }
 
     pub(crate) fn name_of(&self, field: FieldIndex) -> String {
-        self.members.get(usize::from(field)).copied().unwrap_or_default().to_owned()
+        self.members.get(usize::from(field)).map_or("", |(name, _)| name).to_owned()
+    }
+
+    pub(crate) fn initial(&self, field: FieldIndex) -> &[u8] {
+        self.members.get(usize::from(field)).map_or(&[], |(_, initial)| initial)
     }
 }
 
@@ -157,8 +168,9 @@ impl Description {
         let calls = reached.iter().any(|facts| facts.is_async || facts.sends);
         let foreseen = self.foreseen(facts);
         let route = foreseen.iter().find_map(|foreseen| match &foreseen.what {
-            ForeseenCells::Entry(key) => Some(key.clone()),
-            ForeseenCells::Scalar | ForeseenCells::Whole => None,
+            // A list lies in one place, whatever its chunk.
+            ForeseenCells::Entry(key) if !self.is_list(&foreseen.field) => Some(key.clone()),
+            ForeseenCells::Entry(_) | ForeseenCells::Scalar | ForeseenCells::Whole => None,
         });
         Method {
             name: facts.name.to_owned(),
@@ -210,26 +222,44 @@ impl Description {
         modes.into_iter().map(|(name, mode)| (name.to_owned(), mode)).collect()
     }
 
+    fn is_list(&self, name: &str) -> bool {
+        matches!(self.member(name), Some(Member::Field { kind: FieldKind::List, .. }))
+    }
+
     /// Cells that the method touches in its first step, as far as it says so itself.
     fn foreseen(&self, facts: &MethodFacts) -> Vec<Foreseen> {
         let mut foreseen: Vec<Foreseen> = Vec::new();
         for used in facts.uses.iter().filter(|used| used.first_step) {
             let Some(Member::Field { kind, wholes, .. }) = self.member(used.member) else { continue };
-            let what = match kind {
-                FieldKind::Scalar => ForeseenCells::Scalar,
-                _ if wholes.contains(&used.method) => ForeseenCells::Whole,
-                _ => match key(used.key) {
-                    Some(key) => ForeseenCells::Entry(key),
-                    None => continue,
-                },
+            let cells = match kind {
+                FieldKind::Scalar => vec![ForeseenCells::Scalar],
+                _ if wholes.contains(&used.method) => vec![ForeseenCells::Whole],
+                FieldKind::Dict => key(used.key).into_iter().map(ForeseenCells::Entry).collect(),
+                FieldKind::List => of_list(used),
             };
-            let one = Foreseen { field: used.member.to_owned(), what };
-            if !foreseen.contains(&one) {
-                foreseen.push(one);
+            for what in cells {
+                let one = Foreseen { field: used.member.to_owned(), what };
+                if !foreseen.contains(&one) {
+                    foreseen.push(one);
+                }
             }
         }
         foreseen
     }
+}
+
+/// Methods of a list whose first argument is an index, and which touch its chunk only.
+const INDEXED: [&str; 3] = ["get", "get_mut", "set"];
+
+/// The header, and the chunk of an index that is a parameter.
+fn of_list(used: &Use) -> Vec<ForeseenCells> {
+    let mut cells = vec![ForeseenCells::Entry(KeyExpr::Constant(HEADER_KEY.to_vec()))];
+    if let KeyFact::Parameter(index) = used.key
+        && INDEXED.contains(&used.method)
+    {
+        cells.push(ForeseenCells::Entry(KeyExpr::Chunk(index)));
+    }
+    cells
 }
 
 fn parameter((name, ty, default): &(&'static str, Type, bool)) -> Parameter {

@@ -64,7 +64,7 @@ pub use worker::Worker;
 
 /// What services use.
 pub mod prelude {
-    pub use crate::fields::{Counter, Map, Value};
+    pub use crate::fields::{Counter, List, Map, Value};
     pub use crate::value::{Any, Bytes, Date, DateTime, Decimal, Set, Uuid};
     pub use crate::{
         Application, Error, Result, abort, client, entity, join, join_all, methods, now, random_bytes, random_f64,
@@ -78,6 +78,6 @@ pub mod macros {
     pub use protocol::schema::Type;
 
     pub use crate::describe::{KeyFact, Member, MethodFacts, Use};
-    pub use crate::fields::Part;
+    pub use crate::fields::{Initial, Part};
     pub use crate::service::{Args, IntoResult, Invoked, argument, entity_key, key_argument};
 }

@@ -298,6 +298,11 @@ pub(crate) fn is_running() -> bool {
     CURRENT.with_borrow(Option::is_some)
 }
 
+/// Whether this thread executes an invocation that is to go on.
+pub(crate) fn is_alive() -> bool {
+    CURRENT.with_borrow(|current| current.as_ref().is_some_and(|run| run.dead.is_none()))
+}
+
 /// Does something with the current run. `what` is named if there is none.
 ///
 /// # Panics
@@ -327,6 +332,11 @@ pub(crate) fn read<T>(field: FieldIndex, key: Option<&[u8]>, take: impl FnOnce(O
     }
     let held = with("a persistent field", |run| run.cells.look(field, key).map(<[u8]>::to_vec));
     take(held.as_deref())
+}
+
+/// The bytes of what a field begins with.
+pub(crate) fn initial(field: FieldIndex) -> Vec<u8> {
+    with("a persistent field", |run| run.service.initial(field).to_vec())
 }
 
 /// All entries of a field in order.

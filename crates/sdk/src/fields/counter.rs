@@ -2,13 +2,13 @@
 
 use protocol::manifest::FieldKind;
 
-use super::{Part, load, store};
+use super::scalar::held;
+use super::{Initial, Part, store};
 use crate::cells::FieldIndex;
 use crate::describe::Member;
-use crate::run;
 use crate::value;
 
-/// A persistent number, at first 0.
+/// A persistent number, at first 0, or what `#[initial(…)]` says.
 #[derive(Debug)]
 pub struct Counter {
     field: FieldIndex,
@@ -17,7 +17,7 @@ pub struct Counter {
 impl Counter {
     /// The number.
     pub fn get(&self) -> i64 {
-        run::read(self.field, None, |held| held.and_then(|bytes| load(self.field, bytes))).unwrap_or_default()
+        held(self.field)
     }
 
     /// Adds to it, and returns the sum.
@@ -42,3 +42,5 @@ impl Part for Counter {
         Self { field: index }
     }
 }
+
+impl Initial<i64> for Counter {}

@@ -7,7 +7,7 @@ use protocol::manifest::FieldKind;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Lent, Part, key_bytes, load, store};
+use super::{Initial, Lent, Part, key_bytes, load, store};
 use crate::cells::FieldIndex;
 use crate::describe::Member;
 use crate::run;
@@ -32,7 +32,7 @@ where
         Q: Serialize + ?Sized,
     {
         let key = key_bytes(self.field, key)?;
-        run::read(self.field, Some(&key), |held| held.and_then(|bytes| load(self.field, bytes)))
+        run::read(self.field, Some(&key), |held| held.map(|bytes| load(self.field, bytes)))
     }
 
     /// Whether there is an entry.
@@ -64,7 +64,7 @@ where
     /// Lends the value of a key, to be changed in place; inserts `new` first if there is none.
     pub fn get_or_insert(&mut self, key: K, new: V) -> Lent<'_, V> {
         let key = key_bytes(self.field, &key);
-        let held = run::read(self.field, key.as_deref(), |held| held.and_then(|bytes| load(self.field, bytes)));
+        let held = run::read(self.field, key.as_deref(), |held| held.map(|bytes| load(self.field, bytes)));
         Lent::new(self.field, key, held.unwrap_or(new))
     }
 
@@ -92,19 +92,19 @@ where
     /// All entries in order of insertion. Reads the whole map.
     pub fn iter(&self) -> impl Iterator<Item = (K, V)> + use<K, V> {
         let field = self.field;
-        run::scan(field).into_iter().filter_map(move |(key, value)| Some((load(field, &key)?, load(field, &value)?)))
+        run::scan(field).into_iter().map(move |(key, value)| (load(field, &key), load(field, &value)))
     }
 
     /// All keys in order of insertion. Reads the whole map.
     pub fn keys(&self) -> impl Iterator<Item = K> + use<K, V> {
         let field = self.field;
-        run::scan(field).into_iter().filter_map(move |(key, _)| load(field, &key))
+        run::scan(field).into_iter().map(move |(key, _)| load(field, &key))
     }
 
     /// All values in order of insertion. Reads the whole map.
     pub fn values(&self) -> impl Iterator<Item = V> + use<K, V> {
         let field = self.field;
-        run::scan(field).into_iter().filter_map(move |(_, value)| load(field, &value))
+        run::scan(field).into_iter().map(move |(_, value)| load(field, &value))
     }
 
     /// Takes all entries out.
@@ -133,5 +133,28 @@ where
 
     fn open(index: u16) -> Self {
         Self { field: index, of: PhantomData }
+    }
+}
+
+impl<K, V> Initial<Entries<K, V>> for Map<K, V>
+where
+    K: Serialize + DeserializeOwned,
+    V: Serialize + DeserializeOwned,
+{
+}
+
+/// Entries that a map begins with: `#[initial([("tea", 3), ("ale", 5)].into())]`. Only a service's can.
+#[derive(Clone, Debug)]
+pub struct Entries<K, V>(Vec<(K, V)>);
+
+impl<K, V, Q: Into<K>, const N: usize> From<[(Q, V); N]> for Entries<K, V> {
+    fn from(entries: [(Q, V); N]) -> Self {
+        Self(entries.into_iter().map(|(key, value)| (key.into(), value)).collect())
+    }
+}
+
+impl<K: Serialize, V: Serialize> Serialize for Entries<K, V> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))
     }
 }

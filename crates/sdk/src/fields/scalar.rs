@@ -6,23 +6,23 @@ use protocol::manifest::FieldKind;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Lent, Part, load, store};
+use super::{Initial, Lent, Part, load, store};
 use crate::cells::FieldIndex;
 use crate::describe::Member;
 use crate::run;
 use crate::value;
 
-/// A persistent value; at first `T::default()`.
+/// A persistent value; at first `T::default()`, or what `#[initial(…)]` says.
 #[derive(Debug)]
 pub struct Value<T> {
     field: FieldIndex,
     of: PhantomData<fn() -> T>,
 }
 
-impl<T: Serialize + DeserializeOwned + Default> Value<T> {
+impl<T: Serialize + DeserializeOwned> Value<T> {
     /// A copy of the value.
     pub fn get(&self) -> T {
-        run::read(self.field, None, |held| held.and_then(|bytes| load(self.field, bytes))).unwrap_or_default()
+        held(self.field)
     }
 
     /// Stores another value.
@@ -43,6 +43,12 @@ impl<T: Serialize + DeserializeOwned + Default> Value<T> {
     }
 }
 
+/// What the cell of a field holds, or its initial value.
+pub(super) fn held<T: DeserializeOwned>(field: FieldIndex) -> T {
+    let bytes = run::read(field, None, |held| held.map(<[u8]>::to_vec));
+    load(field, &bytes.unwrap_or_else(|| run::initial(field)))
+}
+
 impl<T: Serialize + DeserializeOwned + Default> Part for Value<T> {
     fn describe() -> Member {
         // A default that cannot be stored fails when it is first stored.
@@ -54,3 +60,5 @@ impl<T: Serialize + DeserializeOwned + Default> Part for Value<T> {
         Self { field: index, of: PhantomData }
     }
 }
+
+impl<T: Serialize + DeserializeOwned + Default> Initial<T> for Value<T> {}

@@ -166,6 +166,21 @@ fn results_come_in_any_order() {
 }
 
 #[test]
+fn results_that_are_ready_together_are_taken_in_one_step() {
+    both(|server| {
+        let (result, told) = server
+            .run_to_end("Bank", "fan_out", &[Stored::Int(200)], |op| value(Stored::Int(op.position.parse().unwrap())));
+        assert_eq!(result, Ok(Stored::Int(199 * 200 / 2)));
+        assert_eq!((told.len(), server.journal.len()), (200, 1), "one suspension, whatever their number");
+    });
+    both(|server| {
+        let args = [text_value("ann"), text_value("bob"), Stored::Int(5)];
+        server.run_to_end("Bank", "transfer", &args, answering(|_| value(Stored::Int(7)))).0.unwrap();
+        assert_eq!(server.journal.len(), 3, "begin, both calls, commit");
+    });
+}
+
+#[test]
 fn the_first_error_of_a_fan_out_is_its_result() {
     both(|server| {
         let (result, _) = server.run_to_end("Bank", "fan_out", &[Stored::Int(3)], |op| {

@@ -7,6 +7,8 @@ extern crate sdk as sostenuto;
 
 mod fields;
 mod flow;
+mod initial;
+mod lists;
 mod manifest;
 mod replay;
 mod server;
