@@ -81,6 +81,9 @@ pub enum NodeError {
     /// The state failed.
     #[error("{0}")]
     State(#[from] StateError),
+    /// Steps that do not end have taken too many threads.
+    #[error("{0}")]
+    Threads(String),
     /// A bug: the driver panicked.
     #[error("the driver ended without saying why; this is a bug, its panic message says more")]
     Driver,

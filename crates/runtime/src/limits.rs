@@ -47,6 +47,10 @@ pub const WORKER_BACKOFF_MAX: Duration = Duration::from_secs(10);
 /// A worker that has not loaded the application by then is ended.
 pub const WORKER_START_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// Threads of Rust services that may be in steps over their time limit, given up by the server; with one more the node
+/// ends. It is more than twice the strikes after which a method is parked, so each life of a process parks some.
+pub const THREADS_LOST_MAX: usize = 8;
+
 /// Pace at which busy workers are looked at: step time limit, processes that ended without closing their socket.
 pub const WORKER_CHECK_INTERVAL: Duration = Duration::from_millis(250);
 

@@ -75,7 +75,7 @@ impl Node {
             if with_rust {
                 let native =
                     native.ok_or(StartError::Config("the Rust services of the manifest are not in this program"))?;
-                steps.push((Language::Rust, Box::new(Threads { native, report })));
+                steps.push((Language::Rust, Box::new(Threads { native, report, lost: Arc::default() })));
             }
             Ok(Launchers { steps, tasks: Box::new(tasks) })
         });

@@ -48,6 +48,7 @@ use crate::stepped::Holds;
 use crate::sync::mpsc::{Receiver, Sender};
 use crate::sync::{recv_within, thread};
 use crate::worker::WorkerEvent;
+use crate::worker::native::TooManyLost;
 use crate::worker::pool::{Change, Owed};
 use crate::worker::pools::Pools;
 use crate::worker::tasks::{TaskNews, TaskPool};
@@ -122,7 +123,7 @@ pub(crate) struct Driver {
     now: Micros,
     closing: Option<Instant>,
     maintained: Maintained,
-    /// Found while an effect was carried out; ends the round.
+    /// Found in the middle of a round; ends it, or the next one.
     failure: Option<NodeError>,
 }
 
@@ -472,6 +473,10 @@ impl Driver {
             self.parts.pool.forgive(now);
         }
         if let Err(error) = self.parts.pool.check(now) {
+            if TooManyLost::is(&error) {
+                self.failure = Some(NodeError::Threads(error.to_string()));
+                return;
+            }
             self.parts.sink.notice(&format!("a worker process cannot be started: {error}"));
         }
         if let Err(error) = self.parts.tasks.check(now) {

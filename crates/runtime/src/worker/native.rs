@@ -1,13 +1,14 @@
 //! Workers in this process: threads that run services written in Rust. The pool holds them like processes.
 //!
 //! A thread cannot be ended. One whose step takes too long is given up: its run gets the strike, another thread takes
-//! its place, and it goes on until user code returns; nobody hears of what it does then.
+//! its place, and it goes on until user code returns; nobody hears of what it does then. Of threads that were given up
+//! and have not returned there is a bounded number: with one more, the node ends, and with it all of them.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
 use std::rc::Rc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
 
 use protocol::RunNumber;
@@ -15,6 +16,7 @@ use protocol::worker::{FetchWhat, FromWorker, Slice, ToWorker};
 
 use super::process::Report;
 use super::{Death, Launch, Link, WorkerEvent, WorkerId};
+use crate::limits::THREADS_LOST_MAX;
 use crate::sync::mpsc::{Receiver, Sender, channel};
 use crate::sync::{AtomicBool, AtomicU64, Mutex, thread};
 
@@ -37,10 +39,30 @@ pub trait NativeWorker {
 pub(crate) struct Threads {
     pub(crate) native: Arc<dyn Native>,
     pub(crate) report: Report,
+    /// Threads that were given up and have not returned.
+    pub(crate) lost: Arc<AtomicUsize>,
+}
+
+/// Too many threads do not return.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{THREADS_LOST_MAX} threads are in steps of Rust services that do not end, and a thread cannot be ended: the parked \
+     invocations name the methods"
+)]
+pub(crate) struct TooManyLost;
+
+impl TooManyLost {
+    /// Whether this is why a thread was not started.
+    pub(crate) fn is(error: &io::Error) -> bool {
+        error.get_ref().is_some_and(|inner| inner.is::<Self>())
+    }
 }
 
 impl Launch for Threads {
     fn launch(&mut self, worker: WorkerId) -> io::Result<Box<dyn Link>> {
+        if self.lost.load(Ordering::Acquire) >= THREADS_LOST_MAX {
+            return Err(io::Error::other(TooManyLost));
+        }
         let (outgoing, messages) = channel();
         let shared = Arc::new(Shared {
             worker,
@@ -48,6 +70,8 @@ impl Launch for Threads {
             gone: AtomicBool::new(false),
             reason: Mutex::default(),
             report: Arc::clone(&self.report),
+            lost: Arc::clone(&self.lost),
+            was_lost: AtomicBool::new(false),
         });
         let (native, of_thread) = (Arc::clone(&self.native), Arc::clone(&shared));
         thread::Builder::new().name(format!("native-{}", worker.0)).spawn(move || {
@@ -73,6 +97,9 @@ struct Shared {
     gone: AtomicBool,
     reason: Mutex<Option<String>>,
     report: Report,
+    lost: Arc<AtomicUsize>,
+    /// It is one of them.
+    was_lost: AtomicBool,
 }
 
 impl Shared {
@@ -103,7 +130,13 @@ impl Link for Thread {
     }
 
     fn kill(&self, reason: &str) {
-        *self.shared.reason.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
+        if self.shared.gone.load(Ordering::Acquire) {
+            return;
+        }
+        let reason = format!("{reason}; its thread goes on until the method returns");
+        *self.shared.reason.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
+        self.shared.lost.fetch_add(1, Ordering::AcqRel);
+        self.shared.was_lost.store(true, Ordering::Release);
         self.shared.end();
     }
 
@@ -115,6 +148,9 @@ struct Farewell(Arc<Shared>);
 impl Drop for Farewell {
     fn drop(&mut self) {
         self.0.end();
+        if self.0.was_lost.swap(false, Ordering::AcqRel) {
+            self.0.lost.fetch_sub(1, Ordering::AcqRel);
+        }
     }
 }
 

@@ -4,5 +4,6 @@
 mod app;
 #[cfg(feature = "fault-points")]
 mod crashes;
+mod native;
 mod persistence;
 mod workers;

@@ -1,0 +1,125 @@
+//! Services in threads of the node: steps that do not end.
+
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use engine::Reply;
+use protocol::manifest::{Language, Manifest, Method, Service};
+use protocol::problem::Code;
+use protocol::worker::{FromWorker, Outcome, StepEnd, StepStatus, ToWorker};
+use protocol::{DeploymentId, Value, msgpack};
+use runtime::limits::THREADS_LOST_MAX;
+use runtime::{Fetch, Native, NativeWorker, Node, NodeConfig, NodeError, Sink};
+
+use crate::app::{Seen, block_on, call};
+
+/// Steps of `hang` wait here until the test lets them go.
+#[derive(Default)]
+struct Gate {
+    open: Mutex<bool>,
+    opened: Condvar,
+}
+
+impl Gate {
+    fn open(&self) {
+        *self.open.lock().unwrap() = true;
+        self.opened.notify_all();
+    }
+
+    fn pass(&self) {
+        drop(self.opened.wait_while(self.open.lock().unwrap(), |open| !*open).unwrap());
+    }
+}
+
+struct Services(Arc<Gate>);
+
+impl Native for Services {
+    fn worker(&self, _: Fetch) -> Box<dyn NativeWorker> {
+        Box::new(Worker(Arc::clone(&self.0)))
+    }
+}
+
+struct Worker(Arc<Gate>);
+
+impl NativeWorker for Worker {
+    fn handle(&mut self, message: ToWorker) -> Option<FromWorker> {
+        let ToWorker::Start(start) = message else { return None };
+        if start.method == "hang" {
+            self.0.pass();
+        }
+        let status = StepStatus::Returned(msgpack::encode(&Value::Int(1)).unwrap());
+        let end = StepEnd { run: start.run, invocation: start.invocation, status, ..StepEnd::default() };
+        Some(FromWorker::End(Box::new(end)))
+    }
+}
+
+fn manifest() -> Manifest {
+    let method = |name: &str| Method { name: name.into(), public: true, ..Method::default() };
+    let service = Service {
+        name: "Counter".into(),
+        methods: vec![method("hang"), method("pass")],
+        language: Language::Rust,
+        ..Service::default()
+    };
+    Manifest { services: vec![service], deployment: DeploymentId([1; 16]), ..Manifest::default() }
+}
+
+/// Opens the gate also if the test fails.
+struct Open(Arc<Gate>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open();
+    }
+}
+
+fn start(gate: &Arc<Gate>) -> (Node, Arc<Seen>) {
+    let seen = Arc::new(Seen::default());
+    let config = NodeConfig {
+        workers: 1,
+        partitions: 1,
+        step_timeout: Duration::from_millis(300),
+        native: Some(Arc::new(Services(Arc::clone(gate)))),
+        sink: Arc::clone(&seen) as Arc<dyn Sink>,
+        ..NodeConfig::default()
+    };
+    (Node::start(config, Arc::new(manifest())).unwrap(), seen)
+}
+
+#[test]
+fn a_step_that_does_not_end_is_parked_and_others_go_on() {
+    let gate = Open(Arc::default());
+    let (node, seen) = start(&gate.0);
+    let parked = block_on(node.handle().submit(call("hang", &[])));
+    let Reply::Problem { code: Code::Parked, .. } = &parked.reply else { panic!("{parked:?}") };
+    let told = seen.lines("took longer than 0.3 s; its thread goes on until the method returns");
+    assert!(told.len() >= 3, "{:?}", seen.lines(""));
+    let answer = block_on(node.handle().submit(call("pass", &[])));
+    assert!(matches!(&answer.reply, Reply::Done { outcome: Outcome::Value(_), .. }), "{answer:?}");
+}
+
+#[test]
+fn too_many_threads_that_do_not_return_end_the_node() {
+    let gate = Open(Arc::default());
+    let (node, _) = start(&gate.0);
+    let parked = (0..2).map(|_| block_on(node.handle().submit(call("hang", &[]))));
+    assert!(parked.into_iter().all(|answer| matches!(answer.reply, Reply::Problem { code: Code::Parked, .. })));
+    // Six threads are lost. The third call takes the last two that may be.
+    let answer = block_on(async {
+        let handle = node.handle();
+        tokio::select! {
+            answer = handle.submit(call("hang", &[])) => Err(answer),
+            ended = node.ended() => Ok(ended),
+        }
+    });
+    let ended = match answer {
+        Ok(ended) => ended,
+        // The answer, that the node has gone, may come first.
+        Err(answer) => {
+            assert!(!matches!(answer.reply, Reply::Done { .. }), "{answer:?}");
+            block_on(node.ended())
+        }
+    };
+    let Err(NodeError::Threads(text)) = ended else { panic!("{ended:?}") };
+    assert!(text.starts_with(&format!("{THREADS_LOST_MAX} threads are in steps")), "{text}");
+}
