@@ -37,6 +37,7 @@ __all__ = [
     "TransactionError",
     "UnawaitedCall",
     "abort",
+    "client",
     "entity",
     "send",
     "service",
@@ -68,6 +69,11 @@ def service(cls):
 def entity(cls):
     """Makes a class an entity: one state for each key, `self.key`; its operations run one at a time."""
     return _backend.entity(cls)
+
+
+def client(cls):
+    """Makes a class the interface of a service that is written elsewhere (in Rust): methods without bodies, and `key`."""
+    return _backend.client(cls)
 
 
 def transaction():

@@ -2,8 +2,9 @@
 
 A service class stays a class. `Hotel()` in a test makes an instance with fresh fields, which from then on is the one
 that clients of `Hotel` reach; inside a method it is a client, as `Account("alice")` is everywhere outside of tests:
-for an entity there is one instance per key. Calls copy arguments and results. `reset()` forgets all instances. What
-needs a server (waiting for events, isolation between coroutines) is not imitated.
+for an entity there is one instance per key. Calls copy arguments and results. `reset()` forgets all instances. For a
+service that is written elsewhere (`@client`) a class of the test can stand in (`stand_in`). What needs a server (waiting
+for events, isolation between coroutines) is not imitated.
 
 In strict mode, which is on unless `strict(False)` was called, what a server refuses or does differently raises
 `NotStorable` where a step of a method ends: see `sostenuto.strict`.
@@ -19,12 +20,13 @@ import time
 import types
 import typing
 
-from sostenuto.errors import PART_ABORTED, Aborted, NotStorable, TransactionError
+from sostenuto.errors import PART_ABORTED, Aborted, CallError, NotStorable, TransactionError
 
 #: Marks annotations of persistent fields.
 PERSISTENT = "sostenuto.Persistent"
 
 _MARK = "__sostenuto_service__"
+_ELSEWHERE = "__sostenuto_elsewhere__"
 _COUNTED = "__sostenuto_counted__"
 _IS_COROUTINE = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.CO_ITERABLE_COROUTINE
 _INLINE = {"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>", "<lambda>"}
@@ -39,6 +41,8 @@ _CALLED = object()
 #: Class to instance, and (class, key) to instance.
 _services = {}
 _entities = {}
+#: Client to the service class that stands in for what is written elsewhere.
+_stand_ins = {}
 
 _strict = True
 
@@ -70,6 +74,59 @@ def service(cls):
 def entity(cls):
     """Makes the class an entity."""
     return _prepare(cls, True)
+
+
+def client(cls):
+    """Makes the class a client of a service that is written elsewhere, which here a class may stand in for."""
+    is_entity = "key" in cls.__dict__.get("__annotations__", {})
+    setattr(cls, _ELSEWHERE, is_entity)
+    cls.__new__ = _new_client_of_entity if is_entity else _Elsewhere
+    return cls
+
+
+def stand_in(client, service):
+    """From now on calls of the client go to this service class: `stand_in(Accounts, FakeAccounts)`."""
+    is_entity = getattr(client, _ELSEWHERE, None)
+    if is_entity is None:
+        raise TypeError(f"{client.__name__} is no client: only classes with @client have services that stand in for them")
+    if getattr(service, _MARK, None) is not is_entity:
+        kind = "an @entity" if is_entity else "a @service"
+        raise TypeError(f"what stands in for {client.__name__} is {kind}, which {service.__name__} is not")
+    _stand_ins[client] = service
+
+
+def _new_client_of_entity(cls, key):
+    return _Elsewhere(cls, key)
+
+
+class _Elsewhere:
+    """Calls the methods of what stands in for a service that is written elsewhere."""
+
+    __slots__ = ("_client", "_key")
+
+    def __init__(self, client, *key):
+        self._client, self._key = client, key
+
+    def __getattr__(self, name):
+        client = self._client
+        if name.startswith("_") or not inspect.isfunction(client.__dict__.get(name)):
+            raise AttributeError(f"{client.__name__} has no method {name!r} that can be called")
+        service = _stand_ins.get(client)
+        if service is None:
+            return functools.partial(_nobody_there, client, name)
+        instance = _entity_instance(service, *self._key) if self._key else _service_instance(service)
+        return getattr(_Client(instance), name)
+
+    def __repr__(self):
+        return f"<client of {self._client.__name__}>"
+
+
+def _nobody_there(client, name, *_, **__):
+    own = client.__name__
+    raise CallError(
+        f"{own}.{name} cannot be called here: {own} is written elsewhere, and only a server reaches it; "
+        f"in a test, write a service with its methods and call sostenuto.memory.stand_in({own}, …)"
+    )
 
 
 def _prepare(cls, is_entity):
@@ -191,12 +248,17 @@ def _new_service(cls):
 
 
 def _new_entity(cls, key):
+    instance = _entity_instance(cls, key)
+    return _Client(instance) if _depth.get() else instance
+
+
+def _entity_instance(cls, key):
     instance = _entities.get((cls, key))
     if instance is None:
         instance = _entities[cls, key] = _instance(cls)
         instance.__dict__["key"] = key
         instance.__init__()
-    return _Client(instance) if _depth.get() else instance
+    return instance
 
 
 def _service_instance(cls):
@@ -234,6 +296,8 @@ def _late_client(self, name):
             annotation = _evaluate(annotation, base)
         if annotation is not None and getattr(annotation, _MARK, None) is False:
             return _Client(_service_instance(annotation))
+        if getattr(annotation, _ELSEWHERE, None) is False:
+            return _Elsewhere(annotation)
     raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
 

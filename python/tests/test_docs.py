@@ -20,15 +20,15 @@ def files(page):
 class Docs(unittest.TestCase):
     def test_testing(self):
         programs = files(ROOT / "docs" / "testing.md")
-        self.assertEqual(sorted(programs), ["shop.py", "test_shop.py"])
+        self.assertEqual(sorted(programs), ["shop.py", "test_shop.py", "test_till.py", "till.py"])
         with tempfile.TemporaryDirectory() as folder:
             for name, text in programs.items():
                 (Path(folder) / name).write_text(text)
             environment = {**os.environ, "PYTHONPATH": str(ROOT / "python")}
-            command = [sys.executable, "-m", "unittest", "-v", "test_shop"]
+            command = [sys.executable, "-m", "unittest", "-v", "test_shop", "test_till"]
             ended = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
         self.assertEqual(ended.returncode, 0, ended.stderr)
-        self.assertIn("Ran 2 tests", ended.stderr)
+        self.assertIn("Ran 3 tests", ended.stderr)
 
     def test_the_stub_names_what_the_library_exports(self):
         import sostenuto

@@ -7,7 +7,7 @@ import unittest
 import fake  # noqa: F401 (makes the package importable)
 
 import sostenuto
-from sostenuto import Aborted, Persistent, abort, entity, memory, send, service, sleep, task, transaction
+from sostenuto import Aborted, CallError, Persistent, abort, client, entity, memory, send, service, sleep, task, transaction
 
 
 @service
@@ -34,6 +34,52 @@ class Account:
     def deposit(self, amount):
         self.balance += amount
         return self.key, self.balance
+
+
+@client
+class Ledger:
+    def add(self, amount: int) -> int: ...
+
+
+@client
+class Purse:
+    key: str
+
+    def pay(self, amount: int) -> int: ...
+
+
+@service
+class Till:
+    ledger: Ledger
+    sold: Persistent[int] = 0
+
+    def sell(self, amount):
+        self.sold += 1
+        return self.ledger.add(amount), Purse("ann").pay(amount)
+
+    async def try_to_sell(self, amount):
+        async with transaction():
+            self.sold += 1
+            await asyncio.gather(self.ledger.add(amount), Purse("ann").pay(amount))
+            abort("changed my mind")
+
+
+@service
+class FakeLedger:
+    sum: Persistent[int] = 0
+
+    def add(self, amount):
+        self.sum += amount
+        return self.sum
+
+
+@entity
+class FakePurse:
+    spent: Persistent[list] = []
+
+    def pay(self, amount):
+        self.spent.append((self.key, amount))
+        return len(self.spent)
 
 
 @service
@@ -212,6 +258,25 @@ class Memory(unittest.TestCase):
             self.front.unknown()
         with self.assertRaises(AttributeError):
             self.front.nothing
+
+    def test_a_client_of_what_is_elsewhere_needs_a_stand_in(self):
+        till = Till()
+        with self.assertRaisesRegex(CallError, r"Ledger.add cannot be called here: (.|\n)* .*stand_in\(Ledger, …"):
+            till.sell(1)
+        memory.stand_in(Ledger, FakeLedger)
+        memory.stand_in(Purse, FakePurse)
+        self.addCleanup(memory._stand_ins.clear)
+        self.assertEqual((till.sell(2), till.sell(3)), ((2, 1), (5, 2)))
+        self.assertEqual(FakePurse("ann").spent, [("ann", 2), ("ann", 3)])
+        with self.assertRaisesRegex(Aborted, "changed my mind"):
+            asyncio.run(till.try_to_sell(7))
+        self.assertEqual((till.sold, till.sell(0)), (3, (5, 3)))
+        with self.assertRaisesRegex(AttributeError, "Ledger has no method 'drop'"):
+            Ledger().drop()
+        with self.assertRaisesRegex(TypeError, "stands in for Purse is an @entity, which FakeLedger is not"):
+            memory.stand_in(Purse, FakeLedger)
+        with self.assertRaisesRegex(TypeError, "Hotel is no client"):
+            memory.stand_in(Hotel, FakeLedger)
 
     def test_a_task_is_a_function(self):
         self.assertEqual(mail("x"), "x")

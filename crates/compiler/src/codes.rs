@@ -34,6 +34,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("SOS0122", include_str!("../docs/SOS0122.md")),
     ("SOS0123", include_str!("../docs/SOS0123.md")),
     ("SOS0124", include_str!("../docs/SOS0124.md")),
+    ("SOS0125", include_str!("../docs/SOS0125.md")),
     ("SOS0201", include_str!("../docs/SOS0201.md")),
     ("SOS0202", include_str!("../docs/SOS0202.md")),
     ("SOS0203", include_str!("../docs/SOS0203.md")),

@@ -30,12 +30,14 @@ pub(crate) fn build(
     let mut places = vec![0; order.len()];
     order.iter().zip(0..).for_each(|(file, place)| places[*file] = place);
     let writer = Writer { model, colours, flow, digests, places };
-    let mut services: Vec<Service> = (0..model.services.len()).map(|s| writer.service(s)).collect();
+    let (mut expected, mut services): (Vec<Service>, Vec<Service>) =
+        (0..model.services.len()).map(|s| writer.service(s)).partition(|service| service.language == Language::Rust);
     services.sort_by(|a, b| a.name.cmp(&b.name));
+    expected.sort_by(|a, b| a.name.cmp(&b.name));
     let mut texts: Vec<Option<Lowered>> = lowered.into_iter().map(Some).collect();
     let modules = order.iter().map(|file| module(model, *file, texts[*file].take().unwrap_or_default())).collect();
     let records = (0..model.classes.len()).filter_map(|c| record(model, c)).collect();
-    let mut manifest = Manifest { services, modules, deployment: DeploymentId::default(), records };
+    let mut manifest = Manifest { services, modules, deployment: DeploymentId::default(), records, expected };
     let bytes = minicbor::to_vec(&manifest).unwrap_or_default();
     let mut id = [0; 16];
     id.copy_from_slice(&blake3::hash(&bytes).as_bytes()[..16]);
@@ -82,7 +84,7 @@ impl Writer<'_, '_> {
             methods: methods.map(|(_, f)| self.method(*f, info.mu2sls)).collect(),
             clients: clients.collect(),
             mu2sls: info.mu2sls,
-            language: Language::Python,
+            language: if info.elsewhere { Language::Rust } else { Language::Python },
         }
     }
 

@@ -23,6 +23,10 @@ pub struct Manifest {
     /// Dataclasses and enums that values may contain, by registered (qualified) name: used to check JSON arguments.
     #[n(3)]
     pub records: Vec<RecordType>,
+    /// Services that are written elsewhere, as the application's `@client` classes state them; those are in
+    /// [`Service::module`]. Sorted by name.
+    #[cbor(n(4), default)]
+    pub expected: Vec<Service>,
 }
 
 /// A Python module of the application, as the worker loads it.

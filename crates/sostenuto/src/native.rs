@@ -1,5 +1,7 @@
 //! The program's own services, written in Rust: in the manifest, and in threads of the node.
 
+mod stated;
+
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,6 +17,7 @@ use sdk::{Application, Host, Worker};
 /// The manifest with these services too.
 pub(crate) fn join(mut manifest: Manifest, application: &Application) -> Result<Manifest> {
     if application.is_empty() {
+        fitting(&manifest)?;
         return Ok(manifest);
     }
     let mut texts = manifest.deployment.0.to_vec();
@@ -27,6 +30,7 @@ pub(crate) fn join(mut manifest: Manifest, application: &Application) -> Result<
         manifest.services.push(service);
         manifest.services.sort_by(|one, other| one.name.cmp(&other.name));
     }
+    fitting(&manifest)?;
     for (service, client) in manifest.services.iter().flat_map(|one| one.clients.iter().map(move |(_, to)| (one, to))) {
         if manifest.service(client).is_none() {
             bail!(
@@ -37,6 +41,14 @@ pub(crate) fn join(mut manifest: Manifest, application: &Application) -> Result<
     }
     manifest.deployment = DeploymentId(digest(&[&texts]));
     Ok(manifest)
+}
+
+/// Whether what Python states of services elsewhere is so.
+fn fitting(manifest: &Manifest) -> Result<()> {
+    match stated::misfits(manifest).as_slice() {
+        [] => Ok(()),
+        misfits => bail!("a @client class does not fit its service\n  {}", misfits.join("\n  ")),
+    }
 }
 
 /// What runs them; nothing without services.

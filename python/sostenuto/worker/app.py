@@ -144,6 +144,7 @@ def _class_unchanged(cls):
 
 BACKEND = SimpleNamespace(
     abort=operations.abort,
+    client=_class_unchanged,
     entity=_class_unchanged,
     send=operations.send,
     service=_class_unchanged,

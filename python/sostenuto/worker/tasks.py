@@ -310,6 +310,7 @@ NAMESPACE = SimpleNamespace(
 
 BACKEND = SimpleNamespace(
     abort=_refuse,
+    client=_class_unchanged,
     entity=_class_unchanged,
     send=_refuse,
     service=_class_unchanged,

@@ -28,6 +28,9 @@ pub(crate) fn run(model: &Model<'_>, colours: &Colours, sink: &mut Sink<'_>) {
     circles::check(model, sink);
     for function in model.own_functions() {
         decorators::check(model, function, sink);
+        if model.service_of(function).is_some_and(|service| model.services[service].elsewhere) {
+            continue;
+        }
         calls::check(model, function, sink);
         self_use::check(model, function, sink);
         handlers::check(model, function, sink);

@@ -3,7 +3,9 @@
 
 use protocol::schema::Type;
 
-use super::{Class, ClassId, Entity, FunctionId, Model, Record, Role, Service, ServiceId, fields, inherit, types};
+use super::{
+    Class, ClassId, Entity, FunctionId, Model, Record, Role, Service, ServiceId, client, fields, inherit, types,
+};
 use crate::ListedClass;
 use crate::diagnostic::{Report, Sink};
 use crate::hir::{Expr, ExprKind, StmtKind};
@@ -13,6 +15,7 @@ use crate::hir::{Expr, ExprKind, StmtKind};
 enum Made {
     Service,
     Entity,
+    Client,
     Mu2sls,
 }
 
@@ -38,7 +41,10 @@ pub(crate) fn collect(model: &mut Model<'_>, listed: Option<&[ListedClass]>, sin
     for service in 0..model.services.len() {
         methods(model, service, sink);
         inherit::check(model, service, sink);
-        fields::collect(model, service, sink);
+        match model.services[service].elsewhere {
+            true => client::check(model, service, sink),
+            false => fields::collect(model, service, sink),
+        }
         model.changed();
         clashes(model, service, sink);
     }
@@ -149,6 +155,7 @@ fn made(model: &Model<'_>, class: &Class<'_>, decorator: &Expr) -> Option<Made> 
         Entity::Path(path) => match path.as_str() {
             "sostenuto.service" => Some(Made::Service),
             "sostenuto.entity" => Some(Made::Entity),
+            "sostenuto.client" => Some(Made::Client),
             "compiler.decorators.service" => Some(Made::Mu2sls),
             _ => None,
         },
@@ -189,6 +196,7 @@ fn declare(model: &mut Model<'_>, id: ClassId, listed: Option<&[ListedClass]>, s
         };
         sink.add(report.help("rename one of them"));
     }
+    let is_entity = kind == Made::Entity || kind == Made::Client && client::has_key(&model.classes[id]);
     let service = model.services.len();
     model.classes[id].service = Some(service);
     model.index.services.entry(&model.classes[id].hir.name.name).or_insert(service);
@@ -196,7 +204,8 @@ fn declare(model: &mut Model<'_>, id: ClassId, listed: Option<&[ListedClass]>, s
         class: id,
         name: &model.classes[id].hir.name.name,
         mu2sls: kind == Made::Mu2sls,
-        entity_key: (kind == Made::Entity).then_some(Type::Str),
+        elsewhere: kind == Made::Client,
+        entity_key: is_entity.then_some(Type::Str),
         fields: Vec::new(),
         clients: Vec::new(),
         methods: Vec::new(),
@@ -232,7 +241,7 @@ fn shape(model: &Model<'_>, class: &Class<'_>, sink: &mut Sink<'_>) {
         let func = decorator.as_call().map_or(decorator, |c| &c.func);
         if made(model, class, func).is_none() {
             let message = format!("the decorator of service `{}` is not supported", name.name);
-            let help = "a service class takes `@service` or `@entity` only";
+            let help = "a service class takes `@service`, `@entity` or `@client` only";
             sink.add(Report::error("SOS0111", class.file, decorator.span, message).help(help));
         }
     }

@@ -151,6 +151,11 @@ fn shape(model: &Model<'_>, service: ClassId, class: ClassId, sink: &mut Sink<'_
     let mut refuse = |span: Span, message: String, help: &str| {
         sink.add(Report::error("SOS0109", info.file, span, message).help(help));
     };
+    let is_client = model.classes[class].service.is_some_and(|s| model.services[s].elsewhere);
+    if is_client && class != service {
+        let message = format!("service `{name}` cannot inherit from a client: its methods are written elsewhere");
+        refuse(model.classes[service].hir.name.span, message, "declare the client as an attribute, and call it");
+    }
     for expr in info.hir.bases.iter().filter(|expr| matches!(base(model, class, expr), Base::Foreign)) {
         let message = format!("service `{name}` cannot inherit from a class that is not part of the application");
         refuse(expr.span, message, "give a field an object of its values, or call it from a function of the module");

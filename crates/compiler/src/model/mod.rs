@@ -2,6 +2,7 @@
 //! Built once, then read by colouring, checks, lowering and the manifest.
 
 mod classes;
+mod client;
 pub(crate) mod constant;
 mod fields;
 mod imports;
@@ -210,6 +211,8 @@ pub(crate) struct Service<'a> {
     pub(crate) class: ClassId,
     pub(crate) name: &'a str,
     pub(crate) mu2sls: bool,
+    /// Only its interface is here: `@client`.
+    pub(crate) elsewhere: bool,
     /// `None` for a service.
     pub(crate) entity_key: Option<Type>,
     pub(crate) fields: Vec<Field>,

@@ -13,7 +13,7 @@ import copy
 import random
 import time
 import uuid
-from sostenuto import service, entity, transaction, send, sleep, abort, Aborted, Persistent
+from sostenuto import service, entity, client, transaction, send, sleep, abort, Aborted, Persistent
 
 @service
 class Hotel:

@@ -34,7 +34,9 @@ pub fn encode_init(manifest: &Manifest, options: &InitOptions) -> Result<Vec<u8>
     write::tuple(&mut out, 5)?;
     write::int(&mut out, tag::INIT);
     list(&mut out, &manifest.modules, put_module)?;
-    let services: Vec<_> = manifest.services.iter().filter(|service| service.language == Language::Python).collect();
+    let own = manifest.services.iter().filter(|service| service.language == Language::Python);
+    // Of the others a worker makes clients, where a class of the application stands for them.
+    let services: Vec<_> = own.chain(&manifest.expected).collect();
     list(&mut out, &services, |out, service| put_service(out, manifest, service))?;
     list(&mut out, &manifest.records, |out, record| {
         write::tuple(out, 2)?;

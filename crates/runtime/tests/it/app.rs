@@ -40,7 +40,12 @@ pub(crate) fn counter(body: &str, methods: &[&str]) -> Manifest {
         methods: methods.iter().map(method).collect(),
         ..Service::default()
     };
-    Manifest { services: vec![service], modules: vec![module], deployment: DeploymentId([1; 16]), records: vec![] }
+    Manifest {
+        services: vec![service],
+        modules: vec![module],
+        deployment: DeploymentId([1; 16]),
+        ..Manifest::default()
+    }
 }
 
 pub(crate) const INCREMENT: &str = "
