@@ -132,7 +132,7 @@ fn run_stage(stage: &str, limit: Duration) -> Result<(Outcome, Vec<String>)> {
 fn keep_fault_binary() -> Result<()> {
     let kept = shell::target().join("fault");
     std::fs::create_dir_all(kept.join("examples"))?;
-    for program in ["sostenuto", "examples/hotel", "examples/bank"] {
+    for program in ["sostenuto", "examples/hotel", "examples/bank", "examples/agency"] {
         let built = shell::target().join("release").join(program);
         std::fs::copy(&built, kept.join(program)).with_context(|| format!("keeping {}", built.display()))?;
     }
