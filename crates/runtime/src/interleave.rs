@@ -117,7 +117,7 @@ fn node() -> Node {
         Backends { log: Arc::new(log) as Arc<dyn Log>, state: Arc::new(MemoryState::new(PARTITIONS)), data_dir: None };
     let launch = Box::new(|events: crate::sync::mpsc::Sender<Event>| {
         let report: Report = Arc::new(move |event| drop(events.send(Event::Worker(event))));
-        let steps: Box<dyn Launch> = Box::new(Threads { native: Arc::new(Counter), report });
+        let steps: Box<dyn Launch> = Box::new(Threads { native: Arc::new(Counter), report, lost: Arc::default() });
         Ok(Launchers { steps: vec![(Language::Rust, steps)], tasks: Box::new(NoTasks) })
     });
     let config = NodeConfig { partitions: PARTITIONS, workers: 1, task_workers: 1, ..NodeConfig::default() };
