@@ -37,7 +37,18 @@ fn named_default<'a>(model: &Model<'a>, file: FileId, call: &'a Call, edits: &mu
     let Entity::Field(service, field) = model.resolve(file, base) else { return };
     let service = &model.services[service];
     if service.mu2sls && service.fields[field].kind == FieldKind::Dict {
-        let span = Span::new(named.span.start, keyword.value.span.start);
-        edits.push(Edit::Replace { span, text: String::new() });
+        // Up to the `=`, which a comment before it may have, too: the value may begin with parentheses.
+        let after = named.span.end;
+        let mut in_comment = false;
+        let equals = model.files[file].source.source[after as usize..].bytes().position(|byte| {
+            in_comment = byte == b'#' || in_comment && byte != b'\n';
+            byte == b'=' && !in_comment
+        });
+        if let Some(equals) = equals {
+            let end = after + equals as u32 + 1;
+            let value = &model.files[file].source.source[end as usize..];
+            let span = Span::new(named.span.start, end + (value.len() - value.trim_start_matches(' ').len()) as u32);
+            edits.push(Edit::Replace { span, text: String::new() });
+        }
     }
 }
