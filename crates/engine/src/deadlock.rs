@@ -7,10 +7,12 @@
 
 use std::collections::BTreeSet;
 
+use protocol::PartitionId;
 use protocol::api::key_text;
 use protocol::cell::CellKey;
 use protocol::ids::{AttemptId, InvocationId};
 use protocol::message::{Exception, LockMode, LockRequest, Message, Probe};
+use protocol::record::InvocationRow;
 use protocol::worker::Outcome;
 
 use crate::io::Turn;
@@ -44,7 +46,7 @@ impl Partition {
             // Inside a transaction the turn is a lock of the attempt, asked for with the first step's cells.
             return true;
         }
-        let request = turn_request(id, live.row.call.age, cell.clone(), self.config.id);
+        let request = turn_request(&live.row, cell.clone(), self.config.id);
         live.phase = Phase::Turn;
         live.since = turn.now;
         match self.locks.request(request, true) {
@@ -69,7 +71,7 @@ impl Partition {
         live.phase = Phase::Idle;
         live.since = turn.now;
         // The turn changed hands: those behind wait for somebody else from now on.
-        for waiter in self.locks.outside_waiters(&cell) {
+        for waiter in self.locks.outside_waiters_that_hold(&cell) {
             self.send_probe(waiter, &cell, turn);
         }
         self.begin_step(id, turn);
@@ -82,7 +84,7 @@ impl Partition {
         let holders: Vec<InvocationId> =
             live.row.call.chain.iter().filter(|held| held.cell == cell).map(|held| held.holder).collect();
         if holders.is_empty() {
-            let request = turn_request(id, live.row.call.age, cell.clone(), self.config.id);
+            let request = turn_request(&live.row, cell.clone(), self.config.id);
             self.locks.force(&request, true);
             live.turn = TurnState::Held(cell);
         } else {
@@ -117,7 +119,12 @@ impl Partition {
         }
     }
 
+    /// Follows what stands in the way of an operation. One whose chain holds no turn is waited for by nobody, so it is in
+    /// no circle: on a hot entity there are many of those.
     fn send_probe(&self, id: InvocationId, cell: &CellKey, turn: &mut Turn) {
+        if self.live.get(&id).is_some_and(|live| live.row.call.chain.is_empty()) {
+            return;
+        }
         let Some(target) = self.turn_blocker(cell, id) else { return };
         let probe = Probe { initiator: id, target, path: vec![self.path_entry(id)], hops: PROBE_HOPS_MAX };
         self.send(self.home_of(target), Message::Probe(probe), turn);
@@ -241,7 +248,8 @@ impl Partition {
     }
 }
 
-fn turn_request(id: InvocationId, age: protocol::ids::Age, cell: CellKey, home: protocol::PartitionId) -> LockRequest {
+fn turn_request(row: &InvocationRow, cell: CellKey, home: PartitionId) -> LockRequest {
+    let (id, age, holds) = (row.id, row.call.age, !row.call.chain.is_empty());
     let wants = vec![(cell, LockMode::Exclusive)];
-    LockRequest { attempt: outside(id), age, step: id, holds: true, wants, home, transaction: false }
+    LockRequest { attempt: outside(id), age, step: id, holds, wants, home, transaction: false }
 }

@@ -12,6 +12,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::ops::Bound;
 
 use protocol::cell::CellKey;
 use protocol::ids::{Age, AttemptId, InvocationId};
@@ -56,12 +57,28 @@ pub(crate) struct LockTable {
 struct Pending {
     request: LockRequest,
     outside: bool,
+    /// The cell whose holder alone makes it wait, if it holds nothing: until that cell changes it is not judged again.
+    watched: Option<CellKey>,
 }
 
 #[derive(Clone, Debug, Default)]
 struct Entry {
     holders: Vec<Holder>,
     waiters: BTreeSet<Ticket>,
+    /// Those of the waiters whose attempts (or call chains) hold something: they may have to die.
+    uneasy: BTreeSet<Ticket>,
+    /// Those of the waiters that are judged again when the cell changes: all but those that watch another one.
+    watchers: BTreeSet<Ticket>,
+}
+
+impl Entry {
+    /// Who holds the cell alone, in the mode that goes with no other.
+    fn sole_holder(&self) -> Option<AttemptId> {
+        match self.holders.as_slice() {
+            [holder] if holder.mode() == Some(LockMode::Exclusive) => Some(holder.attempt),
+            _ => None,
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -131,12 +148,17 @@ impl LockTable {
             Verdict::Waiting => {
                 let ticket = (priority(&request), request.attempt, request.step);
                 for (cell, _) in &request.wants {
-                    self.entries.entry(cell.clone()).or_default().waiters.insert(ticket);
+                    let entry = self.entries.entry(cell.clone()).or_default();
+                    entry.waiters.insert(ticket);
+                    entry.watchers.insert(ticket);
+                    if request.holds {
+                        entry.uneasy.insert(ticket);
+                    }
                     // A new waiter may be the elder for whom a younger attempt that holds something must die.
                     self.dirty.insert(cell.clone());
                 }
                 self.queued.entry(request.attempt).or_default().insert(ticket);
-                self.waiting.insert(ticket, Pending { request, outside });
+                self.waiting.insert(ticket, Pending { request, outside, watched: None });
                 Verdict::Waiting
             }
             Verdict::Died(blockers) => Verdict::Died(blockers),
@@ -162,9 +184,9 @@ impl LockTable {
     pub(crate) fn settle(&mut self) -> Vec<(LockRequest, bool, Verdict)> {
         let mut decided = Vec::new();
         while let Some(cell) = self.dirty.pop_first() {
-            let tickets: Vec<Ticket> =
-                self.entries.get(&cell).map(|entry| entry.waiters.iter().copied().collect()).unwrap_or_default();
-            for ticket in tickets {
+            let mut last = None;
+            while let Some(ticket) = self.concerned(&cell, last) {
+                last = Some(ticket);
                 let Some(pending) = self.waiting.get(&ticket) else { continue };
                 let verdict = self.judge(&pending.request, pending.outside);
                 #[cfg(test)]
@@ -173,6 +195,7 @@ impl LockTable {
                 }
                 let late = planted::is(Bug::JudgedOnArrival) && matches!(verdict, Verdict::Died(_));
                 if verdict == Verdict::Waiting || late {
+                    self.watch_holder(ticket);
                     continue;
                 }
                 let pending = self.unqueue(ticket).expect("the ticket was just found");
@@ -186,6 +209,46 @@ impl LockTable {
             }
         }
         decided
+    }
+
+    /// The next waiter of a cell, after one, whose verdict may not be to wait.
+    ///
+    /// Where one attempt holds the cell alone, all others conflict with it, and who holds nothing waits; so on a hot cell
+    /// a change costs what the few others cost, however many stand in line.
+    fn concerned(&self, cell: &CellKey, after: Option<Ticket>) -> Option<Ticket> {
+        let entry = self.entries.get(cell)?;
+        let range = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+        let Some(holder) = entry.sole_holder() else { return entry.watchers.range(range).next().copied() };
+        let uneasy = entry.uneasy.range(range).next();
+        let siblings =
+            self.queued.get(&holder).and_then(|own| own.range(range).find(|own| entry.waiters.contains(own)));
+        uneasy.into_iter().chain(siblings).min().copied()
+    }
+
+    /// Chooses which cells are watched for a waiting request: one that has a conflicting holder, if that is enough to
+    /// make it wait, else all.
+    fn watch_holder(&mut self, ticket: Ticket) {
+        let Some(pending) = self.waiting.get(&ticket) else { return };
+        let blocked = |(cell, mode): &&(CellKey, LockMode)| {
+            let holders = self.entries.get(cell).into_iter().flat_map(|entry| &entry.holders);
+            holders.into_iter().any(|holder| Self::conflicts(holder, &pending.request, *mode))
+        };
+        let found = pending.request.wants.iter().find(blocked).map(|(cell, _)| cell.clone());
+        let watched = found.filter(|_| !pending.request.holds);
+        if watched == pending.watched {
+            return;
+        }
+        for (cell, _) in &pending.request.wants {
+            let Some(entry) = self.entries.get_mut(cell) else { continue };
+            if watched.as_ref().is_none_or(|watched| watched == cell) {
+                entry.watchers.insert(ticket);
+            } else {
+                entry.watchers.remove(&ticket);
+            }
+        }
+        if let Some(pending) = self.waiting.get_mut(&ticket) {
+            pending.watched = watched;
+        }
     }
 
     /// Tell [`LockTable::gone`] of `dead` when all `blockers` have ended here.
@@ -274,15 +337,11 @@ impl LockTable {
         self.entries.get(cell).map(|entry| entry.holders.iter().map(|h| h.attempt.owner).collect()).unwrap_or_default()
     }
 
-    /// Operations that wait for a turn as outside owners, with the turn.
-    pub(crate) fn outside_waiters(&self, turn: &CellKey) -> Vec<InvocationId> {
-        let Some(entry) = self.entries.get(turn) else { return Vec::new() };
-        entry
-            .waiters
-            .iter()
-            .filter(|ticket| self.waiting.get(ticket).is_some_and(|pending| pending.outside))
-            .map(|(_, _, step)| *step)
-            .collect()
+    /// Operations that wait for a turn as outside owners while their call chains hold other turns.
+    pub(crate) fn outside_waiters_that_hold(&self, turn: &CellKey) -> Vec<InvocationId> {
+        let uneasy = self.entries.get(turn).into_iter().flat_map(|entry| &entry.uneasy);
+        let outside = uneasy.filter(|ticket| self.waiting.get(ticket).is_some_and(|pending| pending.outside));
+        outside.map(|(_, _, step)| *step).collect()
     }
 
     /// Operations that hold a turn for which a waiting step stands in line, or for which attempts of its died here:
@@ -324,8 +383,8 @@ impl LockTable {
     /// Who holds and who waits, see [`crate::Partition::fingerprint`].
     pub(crate) fn fingerprint(&self, out: &mut Canonical) -> fmt::Result {
         out.part(&self.entries)?;
-        for (ticket, Pending { request, outside }) in &self.waiting {
-            out.part(&(ticket, &request.wants, request.holds, outside))?;
+        for (ticket, Pending { request, outside, watched }) in &self.waiting {
+            out.part(&(ticket, &request.wants, request.holds, outside, watched))?;
         }
         out.part(&(&self.dirty, &self.watchers))
     }
@@ -365,6 +424,9 @@ impl LockTable {
                 if conflicts && !self.waits_for_turn(waiting) {
                     found.elders_wait = true;
                     found.attempts.insert(ticket.1);
+                    if !request.holds {
+                        return found;
+                    }
                 }
             }
         }
@@ -384,11 +446,17 @@ impl LockTable {
         if holder.attempt == request.attempt {
             let used = holder.steps.iter().any(|(step, held)| *step != request.step && !compatible(*held, mode));
             found.siblings |= used && !planted::is(Bug::Siblings);
-        } else if holder.mode().is_some_and(|held| !compatible(held, mode)) && !Self::ignores(mode) {
+        } else if Self::conflicts(holder, request, mode) {
             found.held = true;
             found.elders_hold |= holder.outside || holder.priority < own;
             found.attempts.insert(holder.attempt);
         }
+    }
+
+    /// Does a holder of another attempt stand in the way of a request for this mode?
+    fn conflicts(holder: &Holder, request: &LockRequest, mode: LockMode) -> bool {
+        let other = holder.attempt != request.attempt;
+        other && holder.mode().is_some_and(|held| !compatible(held, mode)) && !Self::ignores(mode)
     }
 
     fn ignores(mode: LockMode) -> bool {
@@ -431,6 +499,8 @@ impl LockTable {
         for (cell, _) in &pending.request.wants {
             if let Some(entry) = self.entries.get_mut(cell) {
                 entry.waiters.remove(&ticket);
+                entry.uneasy.remove(&ticket);
+                entry.watchers.remove(&ticket);
             }
             self.dirty.insert(cell.clone());
         }
