@@ -45,14 +45,16 @@ class TaskWorker:
     def __init__(self, channel):
         self.channel = channel
         self.output = Output(self.send)
-        self.loop = None
+        self.loop = self._loop_thread = None
+        #: Ends of coroutines that leave together.
+        self._ends = []
         self._sending = threading.Lock()
         #: What runs, by run: a thread or an asyncio task.
         self._running = {}
 
-    def send(self, message):
-        """Sends one message; any thread may."""
-        frame = marshal.dumps([message], 2)
+    def send(self, *messages):
+        """Sends messages in one frame; any thread may."""
+        frame = marshal.dumps(list(messages), 2)
         with self._sending:
             self.channel._socket.sendall(len(frame).to_bytes(4, "little") + frame)
 
@@ -64,14 +66,18 @@ class TaskWorker:
         self._load(init)
         channel = self.channel
         while True:
+            coroutines = []
             while channel.waiting:
                 message = channel.waiting.popleft()
                 if message[0] == TASK:
-                    self._start(*message[1:])
+                    self._start(coroutines, *message[1:])
                 elif message[0] == STOP:
+                    self._begin(coroutines)
+                    coroutines = []
                     self._stop(message[1])
                 else:
                     raise InternalError(f"unknown message {message!r:.200}")
+            self._begin(coroutines)
             channel.read()
 
     def _load(self, init):
@@ -83,7 +89,7 @@ class TaskWorker:
             problem = exceptions.encode(error)
         self.send((READY, os.getpid(), platform.python_version(), problem))
 
-    def _start(self, run, name, args, timeout, flags):
+    def _start(self, coroutines, run, name, args, timeout, flags):
         try:
             function = find(name)
             args, named = codec.decode(args)
@@ -91,12 +97,21 @@ class TaskWorker:
             self._ended(run, error=error, final=True)
             return
         if flags & _ASYNC:
-            body = self._execute_async(run, function, args, named, timeout)
-            asyncio.run_coroutine_threadsafe(body, self._the_loop())
+            coroutines.append(self._execute_async(run, function, args, named, timeout))
         else:
             body = functools.partial(self._execute, run, function, args, named)
             thread = self._running[run] = threading.Thread(target=body, name=f"task {name}", daemon=True)
             thread.start()
+
+    def _begin(self, coroutines):
+        """Wakes the loop once for all that came together."""
+        if coroutines:
+            self._the_loop().call_soon_threadsafe(self._create_tasks, coroutines)
+
+    def _create_tasks(self, coroutines):
+        for coroutine in coroutines:
+            # The loop keeps it until it begins, then `_running` does.
+            self.loop.create_task(coroutine)
 
     def _execute(self, run, function, args, named):
         _run.set(run)
@@ -141,11 +156,21 @@ class TaskWorker:
     def _finish(self, run, message):
         self._running.pop(run, None)
         self.output.end(run)
+        if threading.get_ident() != self._loop_thread:
+            self._send_ends([message])
+            return
+        # Coroutines that end in one turn of the loop say so in one frame.
+        if not self._ends:
+            self.loop.call_soon(self._send_ends, self._ends)
+        self._ends.append(message)
+
+    def _send_ends(self, ends):
         try:
-            self.send(message)
+            self.send(*ends)
         except OSError:
             # The server is gone, and this process goes with it.
             pass
+        ends.clear()
 
     def _stop(self, run):
         """Asks a run to end: a coroutine where it waits, a thread at its next instruction."""
@@ -154,8 +179,14 @@ class TaskWorker:
             if running.ident is not None:
                 raised = ctypes.py_object(asyncio.CancelledError)
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(running.ident), raised)
-        elif running is not None:
-            self.loop.call_soon_threadsafe(running.cancel)
+        elif self.loop is not None:
+            # One that was created just before has begun two turns from now.
+            self.loop.call_soon_threadsafe(self.loop.call_soon, self._cancel, run)
+
+    def _cancel(self, run):
+        running = self._running.get(run)
+        if running is not None:
+            running.cancel()
 
     def _the_loop(self):
         if self.loop is None:
@@ -164,6 +195,7 @@ class TaskWorker:
         return self.loop
 
     def _run_loop(self):
+        self._loop_thread = threading.get_ident()
         asyncio.set_event_loop(self.loop)
         self.loop.run_forever()
 
