@@ -1,54 +1,74 @@
-//! One cell of the report: one workload with one number of clients on a fresh server.
+//! One cell of the report: one workload on one subject, freshly started, with one number of clients.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use anyhow::Result;
 
 use crate::{
-    client::{Client, closed_loop},
+    load::{Load, Pace},
     metrics::{self, Counters},
-    process::Server,
+    process::Usage,
     report::{Costs, Figures},
+    subject::{Places, Subject},
     workload::Workload,
 };
 
-/// What all cells share.
-pub(crate) struct Plan {
-    pub(crate) binary: PathBuf,
-    pub(crate) examples: PathBuf,
-    pub(crate) apps: PathBuf,
-    pub(crate) data: PathBuf,
-    pub(crate) workers: usize,
-    pub(crate) warm: Duration,
-    pub(crate) measured: Duration,
-    pub(crate) keys: bool,
-}
+/// Connections of an open loop: enough that what is due is sent at once.
+const OPEN_CLIENTS: usize = 256;
 
-/// The server's costs at one moment.
+/// What is used at one moment.
 struct Sample {
     counters: Counters,
-    cpu_seconds: f64,
+    usage: Usage,
 }
 
 /// Measures and verifies.
-pub(crate) fn measure(plan: &Plan, workload: Workload, clients: usize) -> Result<Figures> {
-    let server = Server::start(plan, &workload.folder(&plan.examples, &plan.apps))?;
-    let mut control = Client::connect(server.address, false)?;
-    workload.set_up(&mut control)?;
+pub(crate) fn measure(places: &Places, subject: Subject, workload: Workload, load: Load) -> Result<Figures> {
+    let running = subject.start(places, workload)?;
+    running.set_up(workload)?;
+    let processes = running.processes();
     let mut samples = Vec::new();
-    let next = |client, number| workload.request(client, number);
-    let seen = closed_loop(server.address, clients, (plan.warm, plan.measured), plan.keys, &next, || {
-        samples.push(Sample { counters: server.counters()?, cpu_seconds: server.cpu_seconds()? });
+    let load = Load { keys: load.keys || workload.has_keys(), ..load };
+    let seen = load.run(running.address(), running.traffic(workload).as_ref(), || {
+        samples.push(Sample { counters: running.counters()?, usage: Usage::of(&processes)? });
         Ok(())
     })?;
-    workload.verify(&mut control, &seen)?;
-    let mut figures = Figures::of_seen(workload.name(), clients, &seen);
+    running.verify(workload, &seen)?;
+    let mut figures = Figures::of_seen(workload.name(), &load.shown(&subject.name()), load.clients, &seen);
     if let [before, after] = samples.as_slice() {
         figures.costs = Some(Costs {
             syncs: metrics::growth(&before.counters, &after.counters, metrics::SYNCS),
             log_bytes: metrics::growth(&before.counters, &after.counters, metrics::LOG_BYTES),
-            cpu_seconds: after.cpu_seconds - before.cpu_seconds,
+            disk_bytes: (after.usage.disk_bytes - before.usage.disk_bytes) as f64,
+            cpu_seconds: after.usage.cpu_seconds - before.usage.cpu_seconds,
+            memory_bytes: after.usage.memory_bytes,
         });
     }
     Ok(figures)
+}
+
+/// Measures with requests that come at half the rate of a measurement before, whether or not others are answered.
+pub(crate) fn measure_half(
+    places: &Places,
+    subject: Subject,
+    workload: Workload,
+    load: Load,
+    saturated: &Figures,
+) -> Result<Figures> {
+    let pace = Pace::Open((saturated.per_second() / 2.0).max(1.0));
+    measure(places, subject, workload, Load { clients: OPEN_CLIENTS, pace, ..load })
+}
+
+/// How long a server that was killed under load takes until it answers again, and what it holds at rest after its
+/// first start: (restart, first start, memory in bytes).
+pub(crate) fn restart(places: &Places, subject: Subject, load: Load) -> Result<(Duration, Duration, u64)> {
+    let workload = Workload::Counter;
+    let began = std::time::Instant::now();
+    let mut running = subject.start(places, workload)?;
+    let first = began.elapsed();
+    let memory = Usage::of(&running.processes())?.memory_bytes;
+    load.run(running.address(), running.traffic(workload).as_ref(), || Ok(()))?;
+    let began = std::time::Instant::now();
+    running.restart()?;
+    Ok((began.elapsed(), first, memory))
 }

@@ -1,13 +1,16 @@
 //! The figures and how they are printed: a Markdown table, a line as soon as it is known, and JSON at the end.
 #![expect(clippy::print_stdout, reason = "the report is what this program is for")]
 
+use std::{collections::BTreeSet, time::Duration};
+
 use serde_json::{Value, json};
 
-use crate::client::Seen;
+use crate::load::Seen;
 
 /// Figures of one cell.
 pub(crate) struct Figures {
     name: &'static str,
+    subject: String,
     clients: usize,
     requests: u64,
     seconds: f64,
@@ -21,14 +24,19 @@ pub(crate) struct Figures {
 pub(crate) struct Costs {
     pub(crate) syncs: Option<f64>,
     pub(crate) log_bytes: Option<f64>,
+    /// Written to disks, by the whole machine.
+    pub(crate) disk_bytes: f64,
     pub(crate) cpu_seconds: f64,
+    /// Held at the end, not per request.
+    pub(crate) memory_bytes: u64,
 }
 
 impl Figures {
     /// Without costs.
-    pub(crate) fn of_seen(name: &'static str, clients: usize, seen: &Seen) -> Self {
+    pub(crate) fn of_seen(name: &'static str, subject: &str, clients: usize, seen: &Seen) -> Self {
         Self {
             name,
+            subject: subject.to_owned(),
             clients,
             requests: seen.latencies.len() as u64,
             seconds: seen.measured.as_secs_f64(),
@@ -39,7 +47,7 @@ impl Figures {
         }
     }
 
-    fn per_second(&self) -> f64 {
+    pub(crate) fn per_second(&self) -> f64 {
         self.requests as f64 / self.seconds
     }
 
@@ -49,15 +57,18 @@ impl Figures {
 
     fn line(&self) -> String {
         let ms = |us: u32| format!("{:.2}", f64::from(us) / 1000.0);
-        let (mut syncs, mut bytes, mut cpu) = ("–".to_owned(), "–".to_owned(), "–".to_owned());
+        let [mut syncs, mut bytes, mut disk, mut cpu, mut memory] = std::array::from_fn(|_| "–".to_owned());
         if let Some(costs) = &self.costs {
             syncs = costs.syncs.map_or(syncs, |count| format!("{:.3}", self.per_request(count)));
             bytes = costs.log_bytes.map_or(bytes, |count| format!("{:.0}", self.per_request(count)));
+            disk = format!("{:.0}", self.per_request(costs.disk_bytes));
+            memory = format!("{:.0}", costs.memory_bytes as f64 / f64::from(1 << 20));
             cpu = format!("{:.0}", self.per_request(costs.cpu_seconds) * 1e6);
         }
         format!(
-            "| {} | {} | {:.0} | {} | {} | {} | {syncs} | {bytes} | {cpu} |",
+            "| {} | {} | {} | {:.0} | {} | {} | {} | {syncs} | {bytes} | {disk} | {cpu} | {memory} |",
             self.name,
+            self.subject,
             self.clients,
             self.per_second(),
             ms(self.p50_us),
@@ -69,6 +80,7 @@ impl Figures {
     fn json(&self) -> Value {
         json!({
             "workload": self.name,
+            "subject": self.subject,
             "clients": self.clients,
             "requests": self.requests,
             "requests_per_second": self.per_second(),
@@ -77,6 +89,8 @@ impl Figures {
             "p999_us": self.p999_us,
             "syncs": self.costs.as_ref().and_then(|costs| costs.syncs),
             "log_bytes": self.costs.as_ref().and_then(|costs| costs.log_bytes),
+            "disk_bytes": self.costs.as_ref().map(|costs| costs.disk_bytes),
+            "memory_bytes": self.costs.as_ref().map(|costs| costs.memory_bytes),
             "cpu_seconds": self.costs.as_ref().map(|costs| costs.cpu_seconds),
         })
     }
@@ -95,9 +109,10 @@ impl Report {
     /// Prints the head of the table.
     pub(crate) fn begin() -> Self {
         println!(
-            "| workload | clients | requests/s | p50 ms | p99 ms | p99.9 ms | syncs/req | log B/req | CPU µs/req |"
+            "| workload | services | clients | requests/s | p50 ms | p99 ms | p99.9 ms | syncs/req | log B/req | disk B/req \
+             | CPU µs/req | MiB |"
         );
-        println!("|---|---|---|---|---|---|---|---|---|");
+        println!("|---|---|---|---|---|---|---|---|---|---|---|---|");
         Self(Vec::new())
     }
 
@@ -107,15 +122,38 @@ impl Report {
         self.0.push(figures);
     }
 
-    /// Prints how many requests one workload answered for each of another, with as many clients.
-    pub(crate) fn ratios(&self, pairs: &[(&str, &str)]) {
+    /// Prints how many requests each of these workloads answered for one of another, with as many clients.
+    pub(crate) fn shares(&self, pairs: &[(&str, &str)]) {
         for (name, base) in pairs {
             for one in self.0.iter().filter(|figures| figures.name == *name) {
-                let other = self.0.iter().find(|figures| figures.name == *base && figures.clients == one.clients);
-                if let Some(other) = other {
+                let same = |other: &&Figures| {
+                    (other.name, other.clients, &other.subject) == (*base, one.clients, &one.subject)
+                };
+                if let Some(other) = self.0.iter().find(same) {
                     let ratio = one.per_second() / other.per_second();
                     println!("{name} / {base}, {} clients: {ratio:.2} of the requests/s", one.clients);
                 }
+            }
+        }
+    }
+
+    /// Prints our throughput and median latency as multiples of a peer's, in the mean of all rounds.
+    pub(crate) fn ratios(&self, ours: &str, peer: &str) {
+        let cells: BTreeSet<(&str, usize)> = self.0.iter().map(|one| (one.name, one.clients)).collect();
+        for (name, clients) in cells {
+            let mean = |subject: &str, value: fn(&Figures) -> f64| {
+                let same = |one: &&Figures| (one.name, one.clients, one.subject.as_str()) == (name, clients, subject);
+                let values: Vec<f64> = self.0.iter().filter(same).map(value).collect();
+                (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+            };
+            let p50 = |one: &Figures| f64::from(one.p50_us);
+            if let (Some(rate), Some(base)) = (mean(ours, Figures::per_second), mean(peer, Figures::per_second))
+                && let (Some(latency), Some(longer)) = (mean(ours, p50), mean(peer, p50))
+            {
+                let (rate, latency) = (rate / base, longer / latency);
+                println!(
+                    "{name}, {clients} clients: {rate:.1} times the requests/s of {peer}, 1/{latency:.1} of its p50"
+                );
             }
         }
     }
@@ -124,6 +162,18 @@ impl Report {
     pub(crate) fn json(&self) -> String {
         format!("{:#}\n", Value::Array(self.0.iter().map(Figures::json).collect()))
     }
+}
+
+/// Prints the head of the table of restarts.
+pub(crate) fn begin_restarts() {
+    println!("| services | first start ms | MiB at rest | restart after kill -9 under load ms |");
+    println!("|---|---|---|---|");
+}
+
+/// Prints a line of it.
+pub(crate) fn add_restart(subject: &str, (restart, first, memory): (Duration, Duration, u64)) {
+    let (restart, first) = (restart.as_secs_f64() * 1e3, first.as_secs_f64() * 1e3);
+    println!("| {subject} | {first:.0} | {:.0} | {restart:.0} |", memory as f64 / f64::from(1 << 20));
 }
 
 #[cfg(test)]

@@ -1,33 +1,65 @@
-//! The canonical workloads: what each prepares, sends and verifies. The applications are the examples, and those in
-//! `bench/apps`.
-
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+//! The canonical workloads: what each prepares, sends and verifies. The applications are those in `apps`, and
+//! `services` in Rust.
 
 use anyhow::{Result, ensure};
 use clap::ValueEnum;
 
-use crate::client::{Client, Request, Seen};
+use crate::{
+    http::{Client, Request},
+    load::{Seen, Traffic},
+};
 
-const COUNTER_KEYS: u64 = 1000;
-const HOTELS: u64 = 100;
-const PLACES: u64 = 1_000_000;
+const TALLIES: u64 = 1000;
+const PLACES: u64 = 100;
+const FREE: u64 = 1_000_000;
 const ACCOUNTS: u64 = 1000;
 const FUNDS: u64 = 1_000_000;
 /// Elements that one call adds while a list is filled: what one step may write.
 const FILL: u64 = 20_000;
 
+/// The language of the services.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Language {
+    /// In worker processes.
+    Python,
+    /// In threads of the server.
+    Rust,
+}
+
+impl Language {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Python => "python",
+            Self::Rust => "rust",
+        }
+    }
+}
+
 /// One workload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Workload {
-    /// Increments of 1000 counters, each one step on one partition.
+    /// A method that does nothing. It changes nothing, so nothing is recorded.
+    Noop,
+    /// The same with an `Idempotency-Key` each, so that its result is recorded and durable before the answer.
+    #[value(name = "noop-key")]
+    NoopKey,
+    /// Five tasks in sequence.
+    #[value(name = "hello5")]
+    Hello5,
+    /// Additions to 1000 counters, each one step on one partition.
     Counter,
-    /// Increments of one counter.
+    /// Additions to one counter.
     Hot,
-    /// Bookings over 100 hotels and 100 flights: a transaction over three services, with an order.
-    Hotel,
     /// Transfers between 1000 accounts: a transaction over two entities.
-    Bank,
+    Transfer,
+    /// A hundred tasks side by side.
+    Fanout,
+    /// A room, a seat and an order in a transaction.
+    Book,
+    /// A service that calls one that calls one.
+    Chain,
+    /// Nine reads of a counter of 1000 for each addition.
+    Mixed,
     /// Appends, reads and assignments by index, and pops of one list of 10 elements.
     #[value(name = "list-10")]
     List10,
@@ -44,11 +76,17 @@ pub(crate) enum Workload {
 
 impl Workload {
     /// All of them, in the order of the report.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 14] = [
+        Self::Noop,
+        Self::NoopKey,
+        Self::Hello5,
         Self::Counter,
         Self::Hot,
-        Self::Hotel,
-        Self::Bank,
+        Self::Transfer,
+        Self::Fanout,
+        Self::Book,
+        Self::Chain,
+        Self::Mixed,
         Self::List10,
         Self::List1000,
         Self::List100000,
@@ -58,10 +96,16 @@ impl Workload {
     /// Name in the report.
     pub(crate) fn name(self) -> &'static str {
         match self {
+            Self::Noop => "noop",
+            Self::NoopKey => "noop-key",
+            Self::Hello5 => "hello5",
             Self::Counter => "counter",
             Self::Hot => "hot",
-            Self::Hotel => "hotel",
-            Self::Bank => "bank",
+            Self::Transfer => "transfer",
+            Self::Fanout => "fanout",
+            Self::Book => "book",
+            Self::Chain => "chain",
+            Self::Mixed => "mixed",
             Self::List10 => "list-10",
             Self::List1000 => "list-1000",
             Self::List100000 => "list-100000",
@@ -72,11 +116,11 @@ impl Workload {
     /// How many elements its list has.
     fn elements(self) -> Option<u64> {
         match self {
-            Self::Counter | Self::Hot | Self::Hotel | Self::Bank => None,
             Self::List10 => Some(10),
             Self::List1000 => Some(1_000),
             Self::List100000 => Some(100_000),
             Self::List1000000 => Some(1_000_000),
+            _ => None,
         }
     }
 
@@ -85,32 +129,37 @@ impl Workload {
         self.elements().filter(|count| *count > 10).map(|_| Self::List10)
     }
 
-    /// Folder of the application: among the examples, else among those of the benchmark.
-    pub(crate) fn folder(self, examples: &Path, apps: &Path) -> PathBuf {
-        match self {
-            Self::Counter | Self::Hot => examples.join("counter"),
-            Self::Hotel => examples.join("hotel"),
-            Self::Bank => examples.join("bank"),
-            Self::List10 | Self::List1000 | Self::List100000 | Self::List1000000 => apps.join("series"),
-        }
+    /// Are there services for it in this language?
+    pub(crate) fn is_in(self, language: Language) -> bool {
+        let needs_python = self.elements().is_some() || matches!(self, Self::Hello5 | Self::Fanout);
+        language == Language::Python || !needs_python
+    }
+
+    /// Folder of the Python application, among those of the benchmark.
+    pub(crate) fn folder(self) -> &'static str {
+        if self.elements().is_some() { "series" } else { "canonical" }
+    }
+
+    /// Does each request have a key?
+    pub(crate) fn has_keys(self) -> bool {
+        self == Self::NoopKey
     }
 
     /// Prepares the state.
     pub(crate) fn set_up(self, client: &mut Client) -> Result<()> {
         match self {
-            Self::Counter | Self::Hot => {}
-            Self::Hotel => {
-                for n in 0..HOTELS {
-                    client.call("/Hotel/add", format!(r#"["h{n}",{PLACES}]"#))?;
-                    client.call("/Flight/add", format!(r#"["f{n}",{PLACES}]"#))?;
-                }
-            }
-            Self::Bank => {
+            Self::Transfer => {
                 for n in 0..ACCOUNTS {
                     client.call(&format!("/Account/a{n}/deposit"), format!("[{FUNDS}]"))?;
                 }
             }
-            Self::List10 | Self::List1000 | Self::List100000 | Self::List1000000 => {
+            Self::Book => {
+                for n in 0..PLACES {
+                    client.call(&format!("/Places/h{n}/add"), format!("[{FREE}]"))?;
+                    client.call(&format!("/Places/f{n}/add"), format!("[{FREE}]"))?;
+                }
+            }
+            _ => {
                 let count = self.elements().unwrap_or_default();
                 for first in (0..count).step_by(FILL as usize) {
                     client.call("/Series/one/fill", format!("[{first},{}]", FILL.min(count - first)))?;
@@ -120,8 +169,42 @@ impl Workload {
         Ok(())
     }
 
-    /// The request with this number of a client.
-    pub(crate) fn request(self, client: usize, number: u64) -> Request {
+    /// Checks that the state is what the answers say. All answers count, also those before the measured time.
+    pub(crate) fn verify(self, client: &mut Client, seen: &Seen) -> Result<()> {
+        match self {
+            Self::Hot => {
+                let count = client.call("/Tally/hot/get", "[]")?;
+                ensure!(count == seen.answers, "{} answers, {count} counted", seen.answers);
+            }
+            Self::Counter => {
+                let total = sum(client, "Tally", "t", TALLIES, "get")?;
+                ensure!(total == seen.answers, "{} answers, {total} counted", seen.answers);
+            }
+            Self::Transfer => {
+                let total = sum(client, "Account", "a", ACCOUNTS, "balance")?;
+                ensure!(total == ACCOUNTS * FUNDS, "{} went in, {total} is there", ACCOUNTS * FUNDS);
+            }
+            Self::Book => {
+                let orders = client.call("/Orders/count", "[]")?;
+                ensure!(orders == seen.answers, "{} booked, {orders} orders", seen.answers);
+                for prefix in ["h", "f"] {
+                    let taken = PLACES * FREE - sum(client, "Places", prefix, PLACES, "left")?;
+                    ensure!(taken == seen.answers, "{} booked, {taken} of {prefix} taken", seen.answers);
+                }
+            }
+            _ => {
+                if let Some(count) = self.elements() {
+                    let length = client.call("/Series/one/length", "[]")?;
+                    ensure!(length.as_u64() >= Some(count), "{count} elements at first, {length} at the end");
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Traffic for Workload {
+    fn request(&self, client: usize, number: u64) -> Request {
         let mut draw = Draw::new(client as u64, number);
         if let Some(count) = self.elements() {
             // Each client takes out only after it has put in, so the list never gets shorter than it began.
@@ -131,109 +214,91 @@ impl Workload {
                 2 => ("put", format!("[{},{number}]", draw.below(count))),
                 _ => ("pop", "[]".to_owned()),
             };
-            return Request { path: format!("/Series/one/{method}"), args };
+            return Request::new(format!("/Series/one/{method}"), args);
         }
-        let (path, args) = match self {
-            Self::List10 | Self::List1000 | Self::List100000 | Self::List1000000 => unreachable!("has elements"),
-            Self::Counter => ("/Counter/increment", format!(r#"["k{}"]"#, draw.below(COUNTER_KEYS))),
-            Self::Hot => ("/Counter/increment", r#"["hot"]"#.to_owned()),
-            Self::Hotel => {
-                let (hotel, flight) = (draw.below(HOTELS), draw.below(HOTELS));
-                ("/Frontend/book", format!(r#"["u{client}-{number}","h{hotel}","f{flight}"]"#))
-            }
-            Self::Bank => {
-                let source = draw.below(ACCOUNTS);
-                let target = (source + 1 + draw.below(ACCOUNTS - 1)) % ACCOUNTS;
-                ("/Bank/transfer", format!(r#"["a{source}","a{target}",{}]"#, 1 + draw.below(10)))
-            }
-        };
-        Request { path: path.to_owned(), args }
-    }
-
-    /// Checks that the state is what the answers say. All answers count, also those before the measured time.
-    pub(crate) fn verify(self, client: &mut Client, seen: &Seen) -> Result<()> {
         match self {
-            Self::Counter | Self::Hot => {
-                let total = client.call("/Counter/total", "[]".to_owned())?;
-                ensure!(total == seen.answers, "{} answers, {total} counted", seen.answers);
+            Self::Counter => Request::new(format!("/Tally/t{}/add", draw.below(TALLIES)), "[1]"),
+            Self::Hot => Request::new("/Tally/hot/add", "[1]"),
+            Self::Mixed if number.is_multiple_of(10) => {
+                Request::new(format!("/Tally/t{}/add", draw.below(TALLIES)), "[1]")
             }
-            Self::Hotel => {
-                let orders = client.call("/Orders/count", "[]".to_owned())?;
-                ensure!(orders == seen.answers_true, "{} booked, {orders} orders", seen.answers_true);
-                ensure!(seen.answers == seen.answers_true, "{} were refused", seen.answers - seen.answers_true);
-                verify_places(client, "Hotel", "h", seen)?;
-                verify_places(client, "Flight", "f", seen)?;
+            Self::Mixed => Request::new(format!("/Tally/t{}/get", draw.below(TALLIES)), "[]"),
+            Self::Transfer => {
+                let (source, target) = draw.two_accounts();
+                Request::new("/Bench/transfer", format!(r#"["a{source}","a{target}",1]"#))
             }
-            Self::Bank => {
-                let names: Vec<String> = (0..ACCOUNTS).map(|n| format!(r#""a{n}""#)).collect();
-                let sum = client.call("/Bank/audit", format!("[[{}]]", names.join(",")))?;
-                ensure!(sum == ACCOUNTS * FUNDS, "{} went in, {sum} is there", ACCOUNTS * FUNDS);
-                verify_balances(client)?;
+            Self::Book => {
+                let (hotel, flight) = (draw.below(PLACES), draw.below(PLACES));
+                Request::new("/Bench/book", format!(r#"["h{hotel}","f{flight}"]"#))
             }
-            Self::List10 | Self::List1000 | Self::List100000 | Self::List1000000 => {
-                let (count, length) = (self.elements(), client.call("/Series/one/length", "[]".to_owned())?.as_u64());
-                ensure!(length >= count, "{count:?} elements at first, {length:?} at the end");
-            }
+            Self::Chain => Request::new("/Bench/chain", format!("[{number}]")),
+            Self::Hello5 => Request::new("/Bench/hello5", "[]"),
+            Self::Fanout => Request::new("/Bench/fanout", "[]"),
+            _ => Request::new("/Bench/noop", "[]"),
         }
-        Ok(())
+    }
+
+    fn accepts(&self, _: usize, number: u64, body: &str) -> bool {
+        match self {
+            Self::Noop | Self::NoopKey => body == "null",
+            Self::Hello5 => body.contains("Lima"),
+            Self::Fanout => body == "4950",
+            Self::Chain => body == (number + 1).to_string(),
+            Self::Transfer | Self::Book => body == "true",
+            _ => true,
+        }
     }
 }
 
-fn verify_places(client: &mut Client, service: &str, prefix: &str, seen: &Seen) -> Result<()> {
-    let mut used = 0;
-    for n in 0..HOTELS {
-        let free = client.call(&format!("/{service}/capacity"), format!(r#"["{prefix}{n}"]"#))?;
-        used += PLACES - free.as_u64().unwrap_or(PLACES);
+/// What a method of entities gives, summed.
+fn sum(client: &mut Client, entity: &str, prefix: &str, count: u64, method: &str) -> Result<u64> {
+    let mut sum = 0;
+    for n in 0..count {
+        sum += client.call(&format!("/{entity}/{prefix}{n}/{method}"), "[]")?.as_u64().unwrap_or(0);
     }
-    ensure!(used == seen.answers_true, "{service}: {} booked, {used} places used", seen.answers_true);
-    Ok(())
-}
-
-fn verify_balances(client: &mut Client) -> Result<()> {
-    let mut balances = BTreeMap::new();
-    for n in 0..ACCOUNTS {
-        let balance = client.call(&format!("/Account/a{n}/balance"), "[]".to_owned())?;
-        balances.insert(n, balance.as_u64().unwrap_or(0));
-    }
-    let sum: u64 = balances.values().sum();
-    ensure!(sum == ACCOUNTS * FUNDS, "{} went in, the balances add up to {sum}", ACCOUNTS * FUNDS);
-    Ok(())
+    Ok(sum)
 }
 
 /// Numbers that look random and are the same in each run (splitmix64).
-struct Draw(u64);
+pub(crate) struct Draw(u64);
 
 impl Draw {
-    fn new(client: u64, number: u64) -> Self {
+    pub(crate) fn new(client: u64, number: u64) -> Self {
         Self((client << 40) ^ number)
     }
 
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         (z ^ (z >> 31)) % bound
     }
+
+    /// Two that are not the same.
+    pub(crate) fn two_accounts(&mut self) -> (u64, u64) {
+        let source = self.below(ACCOUNTS);
+        (source, (source + 1 + self.below(ACCOUNTS - 1)) % ACCOUNTS)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::{ACCOUNTS, Draw, Workload};
+    use crate::load::Traffic as _;
 
     #[test]
     fn requests_are_the_same_in_each_run_and_differ() {
-        let args = |n| Workload::Counter.request(3, n).args;
-        assert_eq!(args(7), args(7));
-        assert_ne!(args(7), args(8));
+        let path = |n| Workload::Counter.request(3, n).path;
+        assert_eq!(path(7), path(7));
+        assert_ne!(path(7), path(8));
     }
 
     #[test]
     fn transfers_are_between_two_accounts() {
         for n in 0..1000 {
-            let args = Workload::Bank.request(1, n).args;
-            let names: Vec<&str> = args.split('"').filter(|part| part.starts_with('a')).collect();
-            assert_ne!(names[0], names[1]);
+            let (source, target) = Draw::new(1, n).two_accounts();
+            assert_ne!(source, target);
         }
     }
 

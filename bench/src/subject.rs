@@ -1,0 +1,142 @@
+//! Whom a workload is run on: our server with services in Python or in Rust, or a peer.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Result, ensure};
+
+use crate::{
+    http::Client,
+    load::{Seen, Traffic},
+    metrics::{self, Counters},
+    peer::Restate,
+    process::{Folder, Process, free_address},
+    workload::{Language, Workload},
+};
+
+/// Where programs and applications are, and where data goes.
+pub(crate) struct Places {
+    /// The server.
+    pub(crate) binary: PathBuf,
+    /// The program with services in Rust.
+    pub(crate) services: PathBuf,
+    /// The applications in Python.
+    pub(crate) apps: PathBuf,
+    /// What was installed of the peers.
+    pub(crate) peers: PathBuf,
+    pub(crate) data: PathBuf,
+    pub(crate) workers: usize,
+}
+
+/// Whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Subject {
+    Ours(Language),
+    Restate(Language),
+}
+
+impl Subject {
+    pub(crate) fn name(self) -> String {
+        match self {
+            Self::Ours(language) => language.name().to_owned(),
+            Self::Restate(language) => format!("restate-{}", language.name()),
+        }
+    }
+
+    /// Starts it on an empty data directory and waits until it answers.
+    pub(crate) fn start(self, places: &Places, workload: Workload) -> Result<Box<dyn Running>> {
+        Ok(match self {
+            Self::Ours(language) => Box::new(Ours::start(places, language, workload)?),
+            Self::Restate(language) => Box::new(Restate::start(places, language)?),
+        })
+    }
+}
+
+/// A subject that runs.
+pub(crate) trait Running {
+    /// Where requests go.
+    fn address(&self) -> SocketAddr;
+    /// Its processes; their children count, too.
+    fn processes(&self) -> Vec<u32>;
+    /// The counters that it has.
+    fn counters(&self) -> Result<Counters>;
+    /// Prepares the state of a workload.
+    fn set_up(&self, workload: Workload) -> Result<()>;
+    /// The workload's requests as this subject understands them.
+    fn traffic(&self, workload: Workload) -> Box<dyn Traffic>;
+    /// Checks the state that the workload left.
+    fn verify(&self, workload: Workload, seen: &Seen) -> Result<()>;
+    /// `kill -9` and a start on the same data, until it answers a request again.
+    fn restart(&mut self) -> Result<()>;
+}
+
+/// Our server.
+struct Ours {
+    process: Process,
+    address: SocketAddr,
+    program: Vec<String>,
+    folder: Folder,
+}
+
+impl Ours {
+    fn start(places: &Places, language: Language, workload: Workload) -> Result<Self> {
+        let folder = Folder::make(&places.data)?;
+        let address = free_address()?;
+        let text = |path: &Path| path.to_string_lossy().into_owned();
+        let mut program = match language {
+            Language::Python => {
+                vec![text(&places.binary), "run".to_owned(), text(&places.apps.join(workload.folder()))]
+            }
+            Language::Rust => vec![text(&places.services)],
+        };
+        program.extend(["--listen".to_owned(), address.to_string()]);
+        program.extend(["--workers".to_owned(), places.workers.to_string()]);
+        program.extend(["--data".to_owned(), text(&folder.path().join("data"))]);
+        let process = launch(&program, &folder, address)?;
+        Ok(Self { process, address, program, folder })
+    }
+}
+
+fn launch(program: &[String], folder: &Folder, address: SocketAddr) -> Result<Process> {
+    let mut command = Command::new(&program[0]);
+    let mut process = Process::start(command.args(&program[1..]), folder.path().join("server.log"))?;
+    process.wait_healthy(address, "/_/health")?;
+    Ok(process)
+}
+
+impl Running for Ours {
+    fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    fn processes(&self) -> Vec<u32> {
+        vec![self.process.id()]
+    }
+
+    fn counters(&self) -> Result<Counters> {
+        let answer = Client::connect(self.address)?.get("/_/metrics")?;
+        ensure!(answer.status == 200, "no metrics: {}", answer.status);
+        Ok(metrics::parse(&answer.body))
+    }
+
+    fn set_up(&self, workload: Workload) -> Result<()> {
+        workload.set_up(&mut Client::connect(self.address)?)
+    }
+
+    fn traffic(&self, workload: Workload) -> Box<dyn Traffic> {
+        Box::new(workload)
+    }
+
+    fn verify(&self, workload: Workload, seen: &Seen) -> Result<()> {
+        workload.verify(&mut Client::connect(self.address)?, seen)
+    }
+
+    fn restart(&mut self) -> Result<()> {
+        self.process.kill()?;
+        self.process = launch(&self.program, &self.folder, self.address)?;
+        Ok(())
+    }
+}
