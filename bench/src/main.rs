@@ -181,7 +181,9 @@ fn load(options: &Options) -> Result<()> {
                             .with_context(told)
                     });
                     report.add(figures);
-                    half.transpose()?.map(|figures| report.add(figures));
+                    if let Some(figures) = half.transpose()? {
+                        report.add(figures);
+                    }
                 }
             }
         }
