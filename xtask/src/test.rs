@@ -108,7 +108,7 @@ fn run_stage(stage: &str, limit: Duration) -> Result<(Outcome, Vec<String>)> {
         "clippy" => shell::cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
         // One profile and always the whole workspace, so that a fresh machine compiles each dependency once: a package
         // alone would want other features of them.
-        "unit" => shell::cargo(&["test", "--release", "--workspace"]),
+        "unit" => shell::cargo(&["test", "--release", "--workspace", "--no-fail-fast"]),
         "build" => shell::cargo(&BUILD),
         "fault" => shell::cargo(&[&BUILD[..], &["--features", "sostenuto/fault-points"]].concat()),
         "python" => python(&["-m", "unittest", "discover", "-s", "python/tests"]),
