@@ -13,13 +13,11 @@ use crate::{
     metrics::Counters,
     process::{Folder, Process, free_address},
     subject::{Places, Running},
-    workload::{Draw, Language, Workload},
+    workload::{ACCOUNTS, Draw, Language, TALLIES, Workload},
 };
 
 /// Balances begin here.
 const FUNDS: i64 = 1000;
-const TALLIES: u64 = 1000;
-const ACCOUNTS: u64 = 1000;
 
 /// Is there such a workload? The Rust SDK cannot await many runs at once, so its fan-out calls another handler.
 pub(crate) fn has(workload: Workload) -> bool {

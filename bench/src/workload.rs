@@ -9,10 +9,10 @@ use crate::{
     load::{Seen, Traffic},
 };
 
-const TALLIES: u64 = 1000;
+pub(crate) const TALLIES: u64 = 1000;
 const PLACES: u64 = 100;
 const FREE: u64 = 1_000_000;
-const ACCOUNTS: u64 = 1000;
+pub(crate) const ACCOUNTS: u64 = 1000;
 const FUNDS: u64 = 1_000_000;
 /// Elements that one call adds while a list is filled: what one step may write.
 const FILL: u64 = 20_000;
