@@ -4,8 +4,6 @@ import dataclasses
 import enum
 from dataclasses import dataclass, field
 
-from sostenuto.worker import codec
-
 #: Fields that hold what was drawn: all ways but plain Python draw the same.
 DRAWN = "._drawn"
 #: Fields that hold a clock's reading.
@@ -79,14 +77,10 @@ def form(value):
 
 
 def failure(error):
-    """An exception as text; an argument that cannot be stored as its `repr`, which is what comes over a call."""
-    args = tuple(part if _is_storable(part) else repr(part) for part in error.args)
+    """An exception as text; an argument with classes, which cannot be stored, as its `repr`: so it comes over a call."""
+    args = tuple(repr(part) if _has_class(part) else part for part in error.args)
     return f"raise {type(error).__module__}.{type(error).__qualname__} {form(args)}"
 
 
-def _is_storable(value):
-    try:
-        codec.encode(value)
-    except codec.Unstorable:
-        return False
-    return True
+def _has_class(value):
+    return isinstance(value, type) or (isinstance(value, (list, tuple)) and any(map(_has_class, value)))

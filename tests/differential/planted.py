@@ -1,7 +1,9 @@
 """Mistakes made on purpose, in the lowered text or in the worker, to show that the differential test finds such."""
 
 import contextlib
+import functools
 import hashlib
+import multiprocessing
 import re
 
 from differential import campaign
@@ -246,3 +248,14 @@ def found_within(plant, seed, batch=10):
                 raise AssertionError(f"the plant itself is wrong: {shown}")
             return failure.program.number + 1, failure
     return plant.programs_max, None
+
+
+def find_all(seed, jobs):
+    """What `found_within` gives for each plant by name; each is planted in a process of its own."""
+    with multiprocessing.get_context("fork").Pool(jobs, maxtasksperchild=1) as pool:
+        found = pool.map(functools.partial(_find, seed), PLANTS, chunksize=1)
+    return dict(zip(PLANTS, found, strict=True))
+
+
+def _find(seed, name):
+    return found_within(PLANTS[name], seed)
