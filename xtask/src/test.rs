@@ -21,7 +21,7 @@ const STAGES: &[(&str, u64)] = &[
     ("interleave", 900),
     ("sim", 900),
     ("python", 600),
-    ("e2e", 1500),
+    ("e2e", 2400),
 ];
 
 /// Builds what is run: the binary, the simulator, and the examples in Rust.
