@@ -159,9 +159,9 @@ def _batch(work):
 # Smaller programs.
 
 
-def shrink(failure, plant=None):
+def shrink(failure, plant=None, rounds=ROUNDS_MAX):
     """The smallest program found that still behaves differently in the same way."""
-    for _ in range(ROUNDS_MAX):
+    for _ in range(rounds):
         smaller = _smaller(failure, plant)
         if smaller is None:
             return failure

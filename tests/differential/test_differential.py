@@ -63,7 +63,7 @@ class Differential(unittest.TestCase):
     def test_a_failure_is_made_smaller(self):
         plant = planted.PLANTS["an alias is a copy"]
         _, failure = planted.found_within(plant, PLANTED_SEED)
-        small = campaign.shrink(failure, plant)
+        small = campaign.shrink(failure, plant, rounds=3)
         self.assertLess(len(campaign.shown(small.program)), len(campaign.shown(failure.program)))
         self.assertEqual(small.way, failure.way)
 
