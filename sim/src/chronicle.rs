@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use protocol::cell::CellKey;
 use protocol::ids::{AttemptId, PartitionId};
 use protocol::record::{self, Body, CellWrite, Record};
 use store::file_log::FileLog;
@@ -40,6 +41,8 @@ pub struct Chronicle {
     decided: HashMap<AttemptId, Lsn>,
     /// Every version that was ever logged, also what a crash has taken.
     ever: HashSet<i64>,
+    /// Cells whose deletion a crash has taken. What is not there has no version.
+    lost_deletions: HashSet<CellKey>,
     /// Records that were ever logged.
     pub records: u64,
     /// The present, in microseconds of the simulation.
@@ -75,6 +78,11 @@ impl Chronicle {
     /// Was this version ever logged here?
     pub fn ever(&self, version: i64) -> bool {
         self.ever.contains(&version)
+    }
+
+    /// Cells that user code may have seen absent because of a deletion that a crash has taken.
+    pub fn lost_deletions(&self) -> impl Iterator<Item = &CellKey> {
+        self.lost_deletions.iter()
     }
 
     /// Position of the decision to commit an attempt.
@@ -135,7 +143,15 @@ impl Chronicle {
                 return Err(format!("record {position} is not the one that was appended"));
             }
         }
-        self.entries.truncate(tail as usize);
+        for entry in self.entries.drain(tail as usize..) {
+            let writes = match &entry.record.body {
+                Body::Step(step) => &step.writes[..],
+                Body::Prepared(row) => &row.writes,
+                _ => &[],
+            };
+            let deleted = writes.iter().filter(|write| write.put.is_none());
+            self.lost_deletions.extend(deleted.map(|write| write.cell.clone()));
+        }
         self.announced = tail;
         self.stands.clear();
         self.decided.clear();

@@ -6,7 +6,7 @@
 //! writes in any log takes part with its reads alone, so that user code must never have seen a state that no order
 //! explains, even where nobody would ever know.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use protocol::ids::{AttemptId, PartitionId};
 use protocol::record::{Body, CellWrite};
@@ -24,6 +24,8 @@ struct Judge<'a> {
     world: &'a World,
     recorder: &'a Recorder,
     order: Order,
+    /// Cells whose deletion was logged and then lost with a crash.
+    lost_deletions: HashSet<CellId>,
     /// Where a version stands in its cell's order.
     place: HashMap<i64, usize>,
     graph: Graph,
@@ -34,13 +36,14 @@ struct Judge<'a> {
 
 pub fn check(world: &World) -> Result<(), String> {
     let recorder = world.recorder.borrow();
-    let order = order(world, &recorder);
+    let (order, lost_deletions) = order(world, &recorder);
     let place = order.values().flat_map(|versions| versions.iter().enumerate().map(|(at, version)| (*version, at)));
     let mut judge = Judge {
         world,
         recorder: &recorder,
         place: place.filter(|(version, _)| *version > 0).collect(),
         order,
+        lost_deletions,
         graph: Graph::default(),
         nodes: BTreeMap::new(),
         ghosts: Vec::new(),
@@ -61,8 +64,9 @@ pub fn check(world: &World) -> Result<(), String> {
     }
 }
 
-/// The order in which the logs commit versions. Each cell belongs to one partition, so to one log.
-fn order(world: &World, recorder: &Recorder) -> Order {
+/// The order in which the logs commit versions, and the cells whose deletion a log has lost. Each cell belongs to one
+/// partition, so to one log.
+fn order(world: &World, recorder: &Recorder) -> (Order, HashSet<CellId>) {
     let mut order = Order::new();
     let mut cells = HashMap::new();
     for machine in &world.machines {
@@ -92,7 +96,12 @@ fn order(world: &World, recorder: &Recorder) -> Order {
             }
         }
     }
-    order
+    let mut lost = HashSet::new();
+    for machine in &world.machines {
+        let chronicle = chronicle::lock(&machine.chronicle);
+        lost.extend(chronicle.lost_deletions().filter_map(|cell| cells.get(cell)));
+    }
+    (order, lost)
 }
 
 impl Judge<'_> {
@@ -157,6 +166,7 @@ impl Judge<'_> {
         };
         let next = match read.version {
             ABSENT if versions.contains(&ABSENT) || self.wrote(record, read.cell) => return Ok(()),
+            ABSENT if self.lost_deletions.contains(&read.cell) && !self.kept(record) => return Ok(()),
             ABSENT | INITIAL => 0,
             version => match self.place.get(&version).copied() {
                 Some(at) => {
@@ -179,15 +189,19 @@ impl Judge<'_> {
         record.wrote.iter().any(|version| self.recorder.version(*version).is_some_and(|known| known.cell == cell))
     }
 
+    /// Has it left something?
+    fn kept(&self, record: &UnitRecord) -> bool {
+        record.wrote.iter().any(|version| self.place.contains_key(version))
+    }
+
     /// A version was read that no log has. Its own unit may; a unit that is itself lost may have read what was lost with
     /// it, if that was ever logged.
     fn unknown(&self, unit: Unit, record: &UnitRecord, read: Read, name: &str) -> Result<(), String> {
         if read.version <= 0 || self.writer(read.version) == Some(unit) {
             return Ok(());
         }
-        let kept = record.wrote.iter().any(|version| self.place.contains_key(version));
         let logged = self.world.machines.iter().any(|machine| chronicle::lock(&machine.chronicle).ever(read.version));
-        if logged && !kept {
+        if logged && !self.kept(record) {
             return Ok(());
         }
         let by = self.writer(read.version).map(|writer| self.recorder.unit_text(writer)).unwrap_or_default();
@@ -195,16 +209,18 @@ impl Judge<'_> {
         Err(format!("{who} read version {} of {name}, by {by}, which was never committed", read.version))
     }
 
-    /// A step that has left something comes before the later ones of its invocation.
+    /// A step that has left something comes before the later ones of its invocation that ran after it. Others ran after
+    /// an earlier run of this step, which a crash has taken, and belong to a past that is no more.
     fn steps(&mut self) {
-        let kept = |record: &UnitRecord| record.wrote.iter().any(|version| self.place.contains_key(version));
         let mut by_invocation: BTreeMap<_, Vec<(u64, Unit, bool)>> = BTreeMap::new();
         for (unit, record) in self.recorder.units().filter(|(_, record)| !record.is_transaction) {
-            by_invocation.entry(record.invocation).or_default().push((record.step, unit, kept(record)));
+            by_invocation.entry(record.invocation).or_default().push((record.step, unit, self.kept(record)));
         }
         for units in by_invocation.into_values() {
             for (step, unit, _) in units.iter().filter(|(.., kept)| *kept) {
-                for (_, later, _) in units.iter().filter(|(other, ..)| other > step) {
+                let done = self.recorder.unit(*unit).touched;
+                let began_since = |other: Unit| self.recorder.unit(other).runs.iter().any(|run| run.first >= done);
+                for (_, later, _) in units.iter().filter(|(other, later, _)| other > step && began_since(*later)) {
                     self.edge(*unit, *later, || "then".to_owned());
                 }
             }
