@@ -5,6 +5,9 @@ use std::process::ExitCode;
 use serde::{Deserialize, Serialize};
 use sostenuto::prelude::*;
 
+#[global_allocator]
+static ALLOCATOR: sostenuto::Allocator = sostenuto::Allocator;
+
 /// One counter.
 #[entity(key = String)]
 pub struct Tally {

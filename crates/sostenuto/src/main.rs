@@ -2,6 +2,9 @@
 
 use std::process::ExitCode;
 
+#[global_allocator]
+static ALLOCATOR: sostenuto::Allocator = sostenuto::Allocator;
+
 fn main() -> ExitCode {
     sostenuto::command_line()
 }
