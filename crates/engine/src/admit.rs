@@ -203,7 +203,7 @@ impl Partition {
     }
 
     /// `None` if the deployment has no such method.
-    fn new_live(&self, row: InvocationRow, turn: &Turn) -> Option<Live> {
+    fn new_live(&self, row: InvocationRow, turn: &Turn) -> Option<Box<Live>> {
         let call = &row.call;
         let (service, method) = self.deployment.method(&call.service, &call.method)?;
         let cells = Cells::new(&service.name, call.key.as_deref()).ok()?;
@@ -212,7 +212,7 @@ impl Partition {
             let field = self.numbers.number(&service.name, "")?;
             turn_state = TurnState::Wanted(CellKey { slot: *slot, field, entity: Some(key.clone()), key: None });
         }
-        Some(Live { row: Arc::new(row), cells, turn: turn_state, since: turn.now, ..Live::default() })
+        Some(Box::new(Live { row: Arc::new(row), cells, turn: turn_state, since: turn.now, ..Live::default() }))
     }
 
     /// After a restart: all unfinished invocations stand where their last record left them. Turns of operations that
@@ -239,7 +239,7 @@ impl Partition {
         let Some(mut live) = self.new_live((*stored.row).clone(), turn) else {
             let call = &stored.row.call;
             let reason = format!("{}.{} does not exist in this deployment", call.service, call.method);
-            let mut live = Live { row: stored.row.clone(), logged: true, since: turn.now, ..Live::default() };
+            let mut live = Box::new(Live { row: stored.row.clone(), logged: true, since: turn.now, ..Live::default() });
             live.journal = stored.journal;
             live.journal_logged = live.journal.len();
             self.live.insert(id, live);
@@ -338,10 +338,10 @@ fn revive_pending(
         };
         pending.push((op.position.clone(), waits));
     }
-    let last = live.journal.last();
-    live.wait_all = last.is_some_and(|step| step.wait_all);
-    live.waits = last.map(|step| step.waits.clone()).unwrap_or_default();
-    live.clock = last.map_or(0, |step| step.clock);
+    if let Some(last) = live.journal.last().cloned() {
+        live.await_what(&last);
+        live.clock = last.clock;
+    }
     live.pending.extend(pending);
     live.ready = ready;
 }

@@ -118,13 +118,13 @@ impl Partition {
         let Some(live) = self.live.get_mut(&id) else { return };
         live.clock = turn.now.max(live.clock + 1_000);
         live.attempts += 1;
-        let mut context = StepContext {
+        let mut context = Box::new(StepContext {
             attempt,
             clock: live.clock,
             delivered: std::mem::take(&mut live.ready),
             keys: wants.clone(),
             ..StepContext::default()
-        };
+        });
         for ((partition, cell), want) in wants {
             context.wants.entry(partition).or_default().insert(cell, want);
         }

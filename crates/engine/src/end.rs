@@ -287,7 +287,7 @@ impl Partition {
         }
     }
 
-    fn take_end(&mut self, id: InvocationId) -> Option<(StepContext, StepEnd)> {
+    fn take_end(&mut self, id: InvocationId) -> Option<(Box<StepContext>, StepEnd)> {
         let live = self.live.get_mut(&id)?;
         let mut context = live.step.take()?;
         let end = *context.end.take()?;
@@ -313,7 +313,7 @@ impl Partition {
     fn suspend(
         &mut self,
         id: InvocationId,
-        context: StepContext,
+        context: Box<StepContext>,
         asked: Asked,
         writes: Vec<CellWrite>,
         commit: Option<Commit>,
@@ -336,8 +336,7 @@ impl Partition {
         let Some(live) = self.live.get_mut(&id) else { return };
         let mut row = context.journal.as_deref().cloned().unwrap_or_default();
         row.ops = ops;
-        live.wait_all = row.wait_all;
-        live.waits = row.waits.clone();
+        live.await_what(&row);
         live.journal.push(Arc::new(row));
     }
 

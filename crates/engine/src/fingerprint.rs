@@ -101,7 +101,8 @@ fn durable_part(state: &State, out: &mut Canonical) -> fmt::Result {
 
 /// Without what is there for people, and without names of runs.
 fn plain(live: &Live) -> Live {
-    let step = live.step.as_ref().map(|step| StepContext { run: step.run.map(|_| RunNumber(0)), ..step.clone() });
+    let step = live.step.as_deref().cloned();
+    let step = step.map(|step| Box::new(StepContext { run: step.run.map(|_| RunNumber(0)), ..step }));
     Live { since: 0, attempts: 0, note: None, step, ..live.clone() }
 }
 

@@ -8,7 +8,7 @@ use protocol::cell::{CellKey, CellRow};
 use protocol::ids::{AttemptId, InvocationId, Micros, PartitionId, Position, RunNumber};
 use protocol::message::LockMode;
 use protocol::record::{Accepted, CellWrite, InvocationRow, JournalRow, Parked};
-use protocol::worker::{Delivered, StepEnd, TaskCall};
+use protocol::worker::{Delivered, Outcome, StepEnd, TaskCall};
 
 use crate::deployment::Cells;
 use crate::io::Token;
@@ -37,7 +37,7 @@ pub(crate) struct Live {
     pub(crate) consumed: Vec<Accepted>,
     /// Calls whose results were consumed but not yet logged.
     pub(crate) answered: Vec<InvocationId>,
-    /// Of the last suspension.
+    /// Of the last suspension; the positions in ascending order, each once.
     pub(crate) wait_all: bool,
     pub(crate) waits: Vec<String>,
     /// A worker holds its coroutine.
@@ -47,7 +47,7 @@ pub(crate) struct Live {
     pub(crate) since: Micros,
     /// The transaction that it runs.
     pub(crate) transaction: Option<Transaction>,
-    pub(crate) step: Option<StepContext>,
+    pub(crate) step: Option<Box<StepContext>>,
     /// Cells that a run needed though they were not foreseen; for the next run of the same step.
     pub(crate) learned: BTreeMap<(PartitionId, CellKey), Want>,
     /// Clients that wait for the result.
@@ -67,6 +67,35 @@ pub(crate) struct Live {
     pub(crate) doom: Option<Vec<u8>>,
     /// Partitions on which its calls inside the transaction hold cells.
     pub(crate) participants: BTreeSet<PartitionId>,
+}
+
+impl Live {
+    /// Waits for what this step waits for.
+    pub(crate) fn await_what(&mut self, step: &JournalRow) {
+        self.wait_all = step.wait_all;
+        self.waits.clone_from(&step.waits);
+        self.waits.sort_unstable();
+        self.waits.dedup();
+    }
+
+    /// Is there what the coroutine waits for? Asked at each result, so it must not look at all of many: only when
+    /// there are as many results as it waits for can they be all.
+    pub(crate) fn has_enough(&self) -> bool {
+        let is_awaited = |ready: &&Ready| self.waits.binary_search(&ready.delivered.position).is_ok();
+        let raised = |ready: &&Ready| matches!(ready.delivered.result, Outcome::Exception(_));
+        if !self.wait_all {
+            return self.ready.iter().any(|ready| is_awaited(&ready));
+        }
+        if self.ready.iter().filter(raised).any(|ready| is_awaited(&ready)) {
+            return true;
+        }
+        if self.ready.len() < self.waits.len() {
+            return false;
+        }
+        let answered: BTreeSet<&str> =
+            self.ready.iter().filter(is_awaited).map(|ready| ready.delivered.position.as_str()).collect();
+        answered.len() == self.waits.len()
+    }
 }
 
 /// Membership in a caller's transaction.

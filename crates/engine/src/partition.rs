@@ -30,7 +30,7 @@ pub struct Partition {
     pub(crate) deployment: Arc<Deployment>,
     pub(crate) numbers: Numbers,
     pub(crate) state: State,
-    pub(crate) live: BTreeMap<InvocationId, Live>,
+    pub(crate) live: BTreeMap<InvocationId, Box<Live>>,
     pub(crate) locks: LockTable,
     pub(crate) turns: Turns,
     pub(crate) cells: crate::cells::CellCache,

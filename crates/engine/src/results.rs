@@ -1,8 +1,6 @@
 //! Results on their way to a coroutine: of calls, of calls inside transactions, of sleeps; and their delivery, all that
 //! are ready together in one step.
 
-use std::collections::BTreeSet;
-
 use protocol::ids::{InvocationId, Position};
 use protocol::message::{CallResult, Exception, InnerResult, Message};
 use protocol::record::Accepted;
@@ -129,14 +127,7 @@ impl Partition {
             let cancelled = decided("", Some(Exception::encode("asyncio.exceptions.CancelledError", message)));
             live.ready.insert(0, cancelled);
         }
-        let waits: BTreeSet<&str> = live.waits.iter().map(String::as_str).collect();
-        let answers = || live.ready.iter().filter(|ready| waits.contains(ready.delivered.position.as_str()));
-        let raises = answers().any(|ready| matches!(ready.delivered.result, Outcome::Exception(_)));
-        let enough = match live.wait_all {
-            true => raises || answers().map(|r| r.delivered.position.as_str()).collect::<BTreeSet<_>>() == waits,
-            false => answers().next().is_some(),
-        };
-        if enough || cancels {
+        if live.has_enough() || cancels {
             live.phase = Phase::Idle;
             live.since = turn.now;
             self.begin_step(id, turn);

@@ -35,6 +35,8 @@ pub(crate) struct TaskPool {
     workers: BTreeMap<WorkerId, Worker>,
     runs: BTreeMap<u64, Run>,
     by_number: HashMap<(PartitionId, RunNumber), u64>,
+    /// When processes are ended because of a run, see [`Run::deadline`].
+    deadlines: BTreeSet<(Instant, u64)>,
     /// Runs that wait for a worker, in order.
     queue: VecDeque<u64>,
     /// Runs that wait for a worker of their own.
@@ -68,6 +70,16 @@ struct Run {
     deaths: u32,
 }
 
+impl Run {
+    /// Sets when its process is ended, here and in the list of all.
+    fn set_deadline(&mut self, own: u64, deadline: Option<Instant>, all: &mut BTreeSet<(Instant, u64)>) {
+        if let Some(before) = std::mem::replace(&mut self.deadline, deadline) {
+            all.remove(&(before, own));
+        }
+        all.extend(deadline.map(|deadline| (deadline, own)));
+    }
+}
+
 struct Worker {
     link: Box<dyn Link>,
     is_ready: bool,
@@ -85,6 +97,7 @@ impl TaskPool {
             workers: BTreeMap::new(),
             runs: BTreeMap::new(),
             by_number: HashMap::new(),
+            deadlines: BTreeSet::new(),
             queue: VecDeque::new(),
             queue_alone: VecDeque::new(),
             reserved: None,
@@ -135,7 +148,8 @@ impl TaskPool {
             return;
         };
         let limit = now + limits::TASK_STOP_WAIT;
-        run.deadline = Some(run.deadline.map_or(limit, |deadline| deadline.min(limit)));
+        let limit = run.deadline.map_or(limit, |deadline| deadline.min(limit));
+        run.set_deadline(own, Some(limit), &mut self.deadlines);
         if let Some(worker) = self.workers.get_mut(&id) {
             worker.outgoing.push(ToWorker::StopTask(RunNumber(own)));
         }
@@ -185,7 +199,8 @@ impl TaskPool {
     }
 
     fn ended(&mut self, own: u64, outcome: Outcome, is_final: bool, owed: &mut Vec<Owed>) {
-        let Some(run) = self.runs.remove(&own) else { return };
+        let Some(mut run) = self.runs.remove(&own) else { return };
+        run.set_deadline(own, None, &mut self.deadlines);
         self.by_number.remove(&(run.partition, run.number));
         if run.is_wanted {
             owed.push((run.partition, Input::TaskEnded { run: run.number, outcome, is_final }));
@@ -219,7 +234,7 @@ impl TaskPool {
         let Some(run) = self.runs.get_mut(&own) else { return };
         let name = run.call.name().to_owned();
         run.worker = None;
-        run.deadline = None;
+        run.set_deadline(own, None, &mut self.deadlines);
         if !run.is_wanted {
             return drop(self.runs.remove(&own));
         }
@@ -291,7 +306,7 @@ impl TaskPool {
         run.worker = Some(id);
         // An `async def` is ended by its worker, which takes a moment.
         let grace = if call.is_async { limits::TASK_GRACE } else { Duration::ZERO };
-        run.deadline = call.timeout.map(|micros| now + Duration::from_micros(micros) + grace);
+        let deadline = call.timeout.map(|micros| now + Duration::from_micros(micros) + grace);
         worker.runs.insert(own);
         let task = TaskRun {
             run: RunNumber(own),
@@ -301,6 +316,7 @@ impl TaskPool {
             is_async: call.is_async,
         };
         worker.outgoing.push(ToWorker::Task(Box::new(task)));
+        run.set_deadline(own, deadline, &mut self.deadlines);
         owed.push((run.partition, Input::TaskStarted { run: run.number }));
     }
 
@@ -313,12 +329,12 @@ impl TaskPool {
             let outgoing = Vec::new();
             self.workers.insert(id, Worker { link, is_ready: false, runs, is_alone: false, outgoing, since: now });
         }
-        for run in self.runs.values_mut() {
-            let Some(id) = run.worker.filter(|_| run.deadline.is_some_and(|deadline| deadline <= now)) else {
-                continue;
-            };
-            run.is_late = true;
+        while let Some(&(deadline, own)) = self.deadlines.first().filter(|(deadline, _)| *deadline <= now) {
+            self.deadlines.remove(&(deadline, own));
+            let Some(run) = self.runs.get_mut(&own) else { continue };
             run.deadline = None;
+            let Some(id) = run.worker else { continue };
+            run.is_late = true;
             let name = run.call.name();
             let reason = match run.is_wanted {
                 true => format!("was ended, because the task {name} took too long; what else it ran is run again"),
@@ -350,9 +366,9 @@ impl TaskPool {
     pub(crate) fn next_wake(&self) -> Option<Instant> {
         let missing = !self.draining && self.workers.len() < self.wanted();
         let launch = missing.then_some(self.launch_at);
-        let deadlines = self.runs.values().filter_map(|run| run.deadline);
+        let deadline = self.deadlines.first().map(|(deadline, _)| *deadline);
         let check = (!self.runs.is_empty() && !self.workers.is_empty()).then_some(self.check_at);
-        deadlines.chain(launch).chain(check).min()
+        deadline.into_iter().chain(launch).chain(check).min()
     }
 
     /// Begins no task any more.
