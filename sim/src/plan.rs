@@ -53,6 +53,8 @@ pub struct Plan {
     pub workers: usize,
     pub task_workers: usize,
     pub round_inputs_max: usize,
+    /// How long durable rows may wait to be written to the state together.
+    pub state_delay: u64,
     /// Small, so that segments change often, and large enough for the workload's records.
     pub segment_bytes: u64,
     /// Time between two checkpoints, each with a trim.
@@ -100,6 +102,7 @@ impl Plan {
             workers: rng.range(1, 4) as usize,
             task_workers: rng.range(1, 3) as usize,
             round_inputs_max: *rng.pick(&[1, 2, 5, 20, 64]),
+            state_delay: 0,
             segment_bytes: 128 * 1024,
             maintenance: *rng.pick(&[20_000, 300_000, 10_000_000]),
             evict: rng.once_in(4),
@@ -125,6 +128,7 @@ impl Plan {
         // A record takes a fourth of a segment at most.
         plan.segment_bytes = plan.segment_bytes.max(4 * plan.workload.record_bytes_max());
         plan.faults = plan.draw_faults(&mut rng);
+        plan.state_delay = *rng.pick(&[0, 2_000, 100_000]);
         plan
     }
 

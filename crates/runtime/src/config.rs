@@ -31,6 +31,8 @@ pub struct NodeConfig {
     pub invocations_max: usize,
     /// Inputs that are handled before their records are appended: a larger number costs waiting, a smaller one syncs.
     pub round_inputs_max: usize,
+    /// How long durable rows may wait to be written to the state together.
+    pub state_delay: Duration,
     /// Where output of user code and notices go.
     pub sink: Arc<dyn Sink>,
 }
@@ -49,6 +51,7 @@ impl Default for NodeConfig {
             step_timeout: Duration::from_secs(10),
             invocations_max: 100_000,
             round_inputs_max: limits::ROUND_INPUTS_MAX,
+            state_delay: limits::STATE_DELAY,
             sink: Arc::new(NoSink),
         }
     }

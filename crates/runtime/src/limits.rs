@@ -72,6 +72,13 @@ pub const PAGE_ROWS_MAX: usize = 1000;
 /// Rows of finished invocations that one page may look at; beyond, the page ends early with a cursor.
 pub const PAGE_SCAN_ROWS_MAX: usize = 20_000;
 
+/// Durable rows wait so long to be written to the state together: of a row that changes often only its newest version is
+/// written, and of what comes and goes with an invocation only that it is gone. Recovery reads that much more of the log.
+pub const STATE_DELAY: Duration = Duration::from_millis(100);
+
+/// Bytes of durable rows that end this wait early.
+pub const STATE_DELAY_BYTES: usize = 8 * 1024 * 1024;
+
 /// Writes of one batch while recovery writes replayed rows to the state.
 pub const REPLAY_BATCH_WRITES: usize = 4096;
 

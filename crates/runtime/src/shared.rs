@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
 
 use protocol::manifest::Manifest;
 use store::Log;
@@ -23,6 +24,8 @@ pub(crate) struct Shared {
     pub(crate) counters: Counters,
     /// Inputs that the driver handles before it appends their records.
     pub(crate) round_inputs_max: usize,
+    /// How long durable rows may wait to be written to the state together.
+    pub(crate) state_delay: Duration,
     /// Requests on their way to the driver.
     pub(crate) requests_queued: AtomicUsize,
     /// The state is too far behind.
@@ -78,6 +81,7 @@ impl Shared {
             entropy: Mutex::new(entropy),
             counters: Counters::default(),
             round_inputs_max: config.round_inputs_max,
+            state_delay: config.state_delay,
             requests_queued: AtomicUsize::new(0),
             overloaded: AtomicBool::new(false),
             data_dir: config.data_dir.clone(),

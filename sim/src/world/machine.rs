@@ -127,6 +127,7 @@ impl Machine {
             retention: std::time::Duration::from_micros(plan.retention),
             invocations_max: plan.invocations_max,
             round_inputs_max: plan.round_inputs_max,
+            state_delay: std::time::Duration::from_micros(plan.state_delay),
             ..NodeConfig::default()
         };
         let parts = Parts {

@@ -3,12 +3,14 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use protocol::Position;
 use store::{Log, LogError};
 
 use super::{Driver, Event};
 use crate::error::NodeError;
+use crate::limits;
 use crate::planted::{self, Bug};
 use crate::rows::writer::Batch;
 use crate::shared::{Phase, add, set};
@@ -111,12 +113,25 @@ impl Driver {
         self.durable = durable;
         settle(&mut self.in_log, &mut self.in_log_bytes, durable);
         self.release();
-        let ahead = if planted::is(Bug::StateAhead) { Position(self.next.0 - 1) } else { durable };
-        let rows = self.overlay.take(ahead);
-        if !rows.is_empty() {
-            self.parts.writer.write(Batch { durable: ahead, rows, advance: false });
-        }
         Ok(())
+    }
+
+    /// Hands durable rows to the state's writer, many at once.
+    pub(super) fn write_rows(&mut self) {
+        let Some(due) = self.rows_due() else { return };
+        let now = self.steady();
+        if now < due && self.overlay.queued_bytes() < limits::STATE_DELAY_BYTES {
+            return;
+        }
+        self.rows_written = now;
+        let durable = if planted::is(Bug::StateAhead) { Position(self.next.0 - 1) } else { self.durable };
+        let rows = self.overlay.take(durable);
+        self.parts.writer.write(Batch { durable, rows, advance: false });
+    }
+
+    /// When durable rows are handed over at the latest, if there are any.
+    pub(super) fn rows_due(&self) -> Option<Instant> {
+        self.overlay.has(self.durable).then(|| self.rows_written + self.parts.shared.state_delay)
     }
 
     pub(super) fn release(&mut self) {

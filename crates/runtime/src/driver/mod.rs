@@ -116,6 +116,8 @@ pub(crate) struct Driver {
     /// Appended and not durable: last position and bytes of each append.
     in_log: VecDeque<(Position, usize)>,
     in_log_bytes: usize,
+    /// When rows were last handed to the state's writer.
+    rows_written: Instant,
     /// The log had no room for the batch; it is tried again before anything else is handled.
     stalled: bool,
     next: Position,
@@ -154,6 +156,7 @@ impl Driver {
             batch_bytes: 0,
             in_log: VecDeque::new(),
             in_log_bytes: 0,
+            rows_written: parts.clock.steady(),
             stalled: false,
             next: Position(tail.0 + 1),
             durable: tail,
@@ -241,6 +244,7 @@ impl Driver {
         self.failure.take().map_or(Ok(()), Err)?;
         self.append()?;
         self.follow()?;
+        self.write_rows();
         self.parts.pool.flush();
         let mut owed = Vec::new();
         self.parts.tasks.flush(began, &mut owed);
@@ -461,8 +465,10 @@ impl Driver {
         let now = self.steady();
         let pool = self.parts.pool.next_wake().map(|wake| wake.saturating_duration_since(now));
         let tasks = self.parts.tasks.next_wake().map(|wake| wake.saturating_duration_since(now));
+        let rows = self.rows_due().map(|due| due.saturating_duration_since(now));
         let closing = self.closing.map(|deadline| deadline.saturating_duration_since(now));
-        let wait = engine.into_iter().chain(pool).chain(tasks).chain(closing).min().unwrap_or(limits::IDLE_WAIT);
+        let wakes = engine.into_iter().chain(pool).chain(tasks).chain(rows).chain(closing);
+        let wait = wakes.min().unwrap_or(limits::IDLE_WAIT);
         // A timer that was just served must not make the loop spin.
         wait.clamp(Duration::from_millis(1), limits::IDLE_WAIT)
     }
@@ -496,7 +502,9 @@ impl Driver {
         self.maintained = Maintained { at: now, position: self.durable, bytes };
         match &self.parts.maintenance {
             Some(maintenance) => {
-                self.parts.writer.write(Batch { durable: self.durable, rows: Vec::new(), advance: true });
+                // Nobody may come to a position whose rows are still here.
+                let rows = self.overlay.take(self.durable);
+                self.parts.writer.write(Batch { durable: self.durable, rows, advance: true });
                 maintenance.ask();
             }
             // In memory nothing is ever read from the log again; failing to trim it costs only room.

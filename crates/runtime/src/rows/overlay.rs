@@ -36,11 +36,18 @@ pub(crate) struct Overlay {
     queue: VecDeque<Row>,
     /// Of the queue and of what the writer has.
     bytes: usize,
+    /// Of the queue.
+    queued_bytes: usize,
 }
 
 impl Overlay {
     pub(crate) fn new(partitions: u16) -> Self {
-        Self { parts: (0..partitions).map(|_| Part::new()).collect(), queue: VecDeque::new(), bytes: 0 }
+        Self {
+            parts: (0..partitions).map(|_| Part::new()).collect(),
+            queue: VecDeque::new(),
+            bytes: 0,
+            queued_bytes: 0,
+        }
     }
 
     pub(crate) fn part(&self, partition: PartitionId) -> &Part {
@@ -57,10 +64,21 @@ impl Overlay {
         self.queue.len()
     }
 
+    /// Bytes that have not been handed to the state's writer.
+    pub(crate) fn queued_bytes(&self) -> usize {
+        self.queued_bytes
+    }
+
+    /// Is there a row for the state's writer?
+    pub(crate) fn has(&self, durable: Position) -> bool {
+        self.queue.front().is_some_and(|row| row.position <= durable)
+    }
+
     /// Positions come in ascending order.
     pub(crate) fn put(&mut self, row: Row) {
         debug_assert!(self.queue.back().is_none_or(|last| last.position <= row.position));
         self.bytes += bytes(&row);
+        self.queued_bytes += bytes(&row);
         let newest = Newest { position: row.position, value: row.value.clone() };
         self.parts[usize::from(row.partition.0)].insert(row.key.clone(), newest);
         self.queue.push_back(row);
@@ -69,7 +87,9 @@ impl Overlay {
     /// Takes the rows up to `durable` to hand them to the state's writer. They stay visible until [`Self::applied`].
     pub(crate) fn take(&mut self, durable: Position) -> Vec<Row> {
         let count = self.queue.partition_point(|row| row.position <= durable);
-        self.queue.drain(..count).collect()
+        let rows: Vec<Row> = self.queue.drain(..count).collect();
+        self.queued_bytes -= rows.iter().map(bytes).sum::<usize>();
+        rows
     }
 
     /// The state has these rows.
