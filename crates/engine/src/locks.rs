@@ -46,11 +46,24 @@ pub(crate) struct LockTable {
     /// Tickets of each attempt that waits.
     queued: BTreeMap<AttemptId, BTreeSet<Ticket>>,
     held: BTreeMap<AttemptId, BTreeSet<CellKey>>,
-    dirty: BTreeSet<CellKey>,
+    /// Cells where something has changed since the last [`LockTable::settle`].
+    dirty: BTreeMap<CellKey, Change>,
     watchers: Vec<(AttemptId, BTreeSet<AttemptId>)>,
     /// A planted mistake: who waits is never told to die later.
     #[cfg(test)]
     arrival_only: bool,
+    /// Requests that were judged, and waiters that were looked at for it.
+    #[cfg(test)]
+    work: std::cell::Cell<u64>,
+}
+
+/// What may have changed for those who wait for a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Change {
+    /// Somebody more holds it or waits for it: who holds something may have to die.
+    More,
+    /// Somebody less: anybody may be granted it.
+    Less,
 }
 
 #[derive(Clone, Debug)]
@@ -63,8 +76,11 @@ struct Pending {
 
 #[derive(Clone, Debug, Default)]
 struct Entry {
-    holders: Vec<Holder>,
-    waiters: BTreeSet<Ticket>,
+    holders: BTreeMap<AttemptId, Holder>,
+    /// How many hold it in each mode.
+    modes: Modes,
+    /// Who waits, by what is wanted: compatible requests, however many, need not look at each other.
+    lines: BTreeMap<LockMode, BTreeSet<Ticket>>,
     /// Those of the waiters whose attempts (or call chains) hold something: they may have to die.
     uneasy: BTreeSet<Ticket>,
     /// Those of the waiters that are judged again when the cell changes: all but those that watch another one.
@@ -74,10 +90,86 @@ struct Entry {
 impl Entry {
     /// Who holds the cell alone, in the mode that goes with no other.
     fn sole_holder(&self) -> Option<AttemptId> {
-        match self.holders.as_slice() {
-            [holder] if holder.mode() == Some(LockMode::Exclusive) => Some(holder.attempt),
-            _ => None,
+        let alone = self.modes.of(LockMode::Exclusive) == 1 && self.holders.len() == 1;
+        self.holders.keys().next().copied().filter(|_| alone)
+    }
+
+    fn waiters(&self) -> impl Iterator<Item = &Ticket> {
+        self.lines.values().flatten()
+    }
+
+    fn waits(&self, ticket: &Ticket) -> bool {
+        self.lines.values().any(|line| line.contains(ticket))
+    }
+
+    fn line_up(&mut self, ticket: Ticket, mode: LockMode) {
+        let before = self.leave_line(&ticket);
+        self.lines.entry(before.map_or(mode, |before| join(before, mode))).or_default().insert(ticket);
+    }
+
+    /// The mode for which it waited.
+    fn leave_line(&mut self, ticket: &Ticket) -> Option<LockMode> {
+        let mode = self.lines.iter_mut().find_map(|(mode, line)| line.remove(ticket).then_some(*mode))?;
+        if self.lines.get(&mode).is_some_and(BTreeSet::is_empty) {
+            self.lines.remove(&mode);
         }
+        Some(mode)
+    }
+
+    /// Changes what an attempt holds; it is no holder any more when it has neither retained the cell nor steps.
+    fn change(&mut self, attempt: AttemptId, change: impl FnOnce(&mut Holder)) {
+        let Some(holder) = self.holders.get_mut(&attempt) else { return };
+        let before = holder.mode();
+        change(holder);
+        let after = holder.mode();
+        if before != after {
+            self.modes.count(before, after);
+        }
+        if after.is_none() {
+            self.holders.remove(&attempt);
+        }
+    }
+
+    /// Does a holder of another attempt stand in the way of a request for this mode?
+    fn is_held_against(&self, request: &LockRequest, mode: LockMode) -> bool {
+        if LockTable::ignores(mode) {
+            return false;
+        }
+        let own = self.holders.get(&request.attempt).and_then(Holder::mode);
+        let own = usize::from(own.is_some_and(|own| !compatible(own, mode)));
+        self.modes.against(mode) > own
+    }
+
+    /// Nobody holds it or waits for it.
+    fn is_idle(&self) -> bool {
+        self.holders.is_empty() && self.lines.is_empty()
+    }
+}
+
+const MODES: [LockMode; 4] =
+    [LockMode::IntentionShared, LockMode::IntentionExclusive, LockMode::Shared, LockMode::Exclusive];
+
+/// Holders counted by mode.
+#[derive(Clone, Copy, Debug, Default)]
+struct Modes([usize; MODES.len()]);
+
+impl Modes {
+    fn of(&self, mode: LockMode) -> usize {
+        self.0[mode as usize]
+    }
+
+    fn count(&mut self, before: Option<LockMode>, after: Option<LockMode>) {
+        if let Some(mode) = before {
+            self.0[mode as usize] -= 1;
+        }
+        if let Some(mode) = after {
+            self.0[mode as usize] += 1;
+        }
+    }
+
+    /// How many hold it in a mode that does not go with this one.
+    fn against(&self, wanted: LockMode) -> usize {
+        MODES.into_iter().filter(|held| !compatible(*held, wanted)).map(|held| self.of(held)).sum()
     }
 }
 
@@ -136,6 +228,20 @@ struct Obstacles {
     attempts: BTreeSet<AttemptId>,
 }
 
+impl Obstacles {
+    /// Who holds the cell against a request that may have to die of it.
+    fn take_holders(&mut self, entry: &Entry, request: &LockRequest, mode: LockMode) {
+        let own = priority(request);
+        for holder in entry.holders.values() {
+            let against = holder.mode().is_some_and(|held| !compatible(held, mode));
+            if against && holder.attempt != request.attempt {
+                self.elders_hold |= holder.outside || holder.priority < own;
+                self.attempts.insert(holder.attempt);
+            }
+        }
+    }
+}
+
 impl LockTable {
     /// Ask for cells. Waits in line unless granted or told to die.
     pub(crate) fn request(&mut self, mut request: LockRequest, outside: bool) -> Verdict {
@@ -147,18 +253,19 @@ impl LockTable {
             }
             Verdict::Waiting => {
                 let ticket = (priority(&request), request.attempt, request.step);
-                for (cell, _) in &request.wants {
+                for (cell, mode) in &request.wants {
                     let entry = self.entries.entry(cell.clone()).or_default();
-                    entry.waiters.insert(ticket);
+                    entry.line_up(ticket, *mode);
                     entry.watchers.insert(ticket);
                     if request.holds {
                         entry.uneasy.insert(ticket);
                     }
                     // A new waiter may be the elder for whom a younger attempt that holds something must die.
-                    self.dirty.insert(cell.clone());
+                    note(&mut self.dirty, cell, Change::More);
                 }
                 self.queued.entry(request.attempt).or_default().insert(ticket);
                 self.waiting.insert(ticket, Pending { request, outside, watched: None });
+                self.watch_holder(ticket);
                 Verdict::Waiting
             }
             Verdict::Died(blockers) => Verdict::Died(blockers),
@@ -183,9 +290,9 @@ impl LockTable {
     /// Judge again all waiting requests that a change may concern, until nothing changes. Returns what was decided.
     pub(crate) fn settle(&mut self) -> Vec<(LockRequest, bool, Verdict)> {
         let mut decided = Vec::new();
-        while let Some(cell) = self.dirty.pop_first() {
+        while let Some((cell, change)) = self.dirty.pop_first() {
             let mut last = None;
-            while let Some(ticket) = self.concerned(&cell, last) {
+            while let Some(ticket) = self.concerned(&cell, change, last) {
                 last = Some(ticket);
                 let Some(pending) = self.waiting.get(&ticket) else { continue };
                 let verdict = self.judge(&pending.request, pending.outside);
@@ -204,7 +311,7 @@ impl LockTable {
                 }
                 decided.push((pending.request, pending.outside, verdict));
             }
-            if self.entries.get(&cell).is_some_and(|entry| entry.holders.is_empty() && entry.waiters.is_empty()) {
+            if self.entries.get(&cell).is_some_and(Entry::is_idle) {
                 self.entries.remove(&cell);
             }
         }
@@ -215,13 +322,15 @@ impl LockTable {
     ///
     /// Where one attempt holds the cell alone, all others conflict with it, and who holds nothing waits; so on a hot cell
     /// a change costs what the few others cost, however many stand in line.
-    fn concerned(&self, cell: &CellKey, after: Option<Ticket>) -> Option<Ticket> {
+    fn concerned(&self, cell: &CellKey, change: Change, after: Option<Ticket>) -> Option<Ticket> {
         let entry = self.entries.get(cell)?;
         let range = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
-        let Some(holder) = entry.sole_holder() else { return entry.watchers.range(range).next().copied() };
         let uneasy = entry.uneasy.range(range).next();
-        let siblings =
-            self.queued.get(&holder).and_then(|own| own.range(range).find(|own| entry.waiters.contains(own)));
+        if change == Change::More {
+            return uneasy.copied();
+        }
+        let Some(holder) = entry.sole_holder() else { return entry.watchers.range(range).next().copied() };
+        let siblings = self.queued.get(&holder).and_then(|own| own.range(range).find(|own| entry.waits(own)));
         uneasy.into_iter().chain(siblings).min().copied()
     }
 
@@ -230,8 +339,7 @@ impl LockTable {
     fn watch_holder(&mut self, ticket: Ticket) {
         let Some(pending) = self.waiting.get(&ticket) else { return };
         let blocked = |(cell, mode): &&(CellKey, LockMode)| {
-            let holders = self.entries.get(cell).into_iter().flat_map(|entry| &entry.holders);
-            holders.into_iter().any(|holder| Self::conflicts(holder, &pending.request, *mode))
+            self.entries.get(cell).is_some_and(|entry| entry.is_held_against(&pending.request, *mode))
         };
         let found = pending.request.wants.iter().find(blocked).map(|(cell, _)| cell.clone());
         let watched = found.filter(|_| !pending.request.holds);
@@ -284,17 +392,19 @@ impl LockTable {
         let cells: Vec<CellKey> = cells.iter().filter(|cell| Some(*cell) != except).cloned().collect();
         for cell in cells {
             let Some(entry) = self.entries.get_mut(&cell) else { continue };
-            let Some(holder) = entry.holders.iter_mut().find(|holder| holder.attempt == attempt) else { continue };
+            let Some(holder) = entry.holders.get(&attempt) else { continue };
             let mode = holder.steps.iter().filter(|(id, _)| *id == step).map(|(_, mode)| *mode).reduce(join);
             let Some(mode) = mode else { continue };
-            holder.steps.retain(|(id, _)| *id != step);
-            if retain {
-                holder.retained = Some(holder.retained.map_or(mode, |kept| join(kept, mode)));
+            entry.change(attempt, |holder| {
+                holder.steps.retain(|(id, _)| *id != step);
+                if retain {
+                    holder.retained = Some(holder.retained.map_or(mode, |kept| join(kept, mode)));
+                }
+            });
+            if !entry.holders.contains_key(&attempt) {
+                self.forget_held(&cell, attempt);
             }
-            if holder.mode().is_none() {
-                self.drop_holder(&cell, attempt);
-            }
-            self.dirty.insert(cell);
+            note(&mut self.dirty, &cell, Change::Less);
         }
     }
 
@@ -303,9 +413,12 @@ impl LockTable {
         self.unqueue_attempt(attempt);
         for cell in self.held.remove(&attempt).unwrap_or_default() {
             if let Some(entry) = self.entries.get_mut(&cell) {
-                entry.holders.retain(|holder| holder.attempt != attempt);
+                entry.change(attempt, |holder| {
+                    holder.retained = None;
+                    holder.steps.clear();
+                });
             }
-            self.dirty.insert(cell);
+            note(&mut self.dirty, &cell, Change::Less);
         }
     }
 
@@ -329,12 +442,20 @@ impl LockTable {
 
     /// The operation outside transactions that holds this turn.
     pub(crate) fn outside_holder(&self, turn: &CellKey) -> Option<InvocationId> {
-        self.entries.get(turn)?.holders.iter().find(|holder| holder.outside).map(|holder| holder.attempt.owner)
+        self.entries.get(turn)?.holders.values().find(|holder| holder.outside).map(|holder| holder.attempt.owner)
     }
 
     /// Who holds a cell, for people: owner and whether it is a transaction's step.
     pub(crate) fn holders(&self, cell: &CellKey) -> Vec<InvocationId> {
-        self.entries.get(cell).map(|entry| entry.holders.iter().map(|h| h.attempt.owner).collect()).unwrap_or_default()
+        self.entries
+            .get(cell)
+            .map(|entry| entry.holders.keys().map(|holder| holder.owner).collect())
+            .unwrap_or_default()
+    }
+
+    /// Does anybody hold this cell?
+    pub(crate) fn is_held(&self, cell: &CellKey) -> bool {
+        self.entries.get(cell).is_some_and(|entry| !entry.holders.is_empty())
     }
 
     /// Operations that wait for a turn as outside owners while their call chains hold other turns.
@@ -352,7 +473,7 @@ impl LockTable {
         let waits = self.waiting.iter().filter(|(ticket, pending)| ticket.2 == step && !pending.outside);
         for (_, Pending { request, .. }) in waits {
             for (cell, _) in request.wants.iter().filter(|(cell, _)| is_turn(cell)) {
-                for holder in self.entries.get(cell).into_iter().flat_map(|entry| &entry.holders) {
+                for holder in self.entries.get(cell).into_iter().flat_map(|entry| entry.holders.values()) {
                     if holder.outside {
                         found.insert(holder.attempt.owner);
                     } else if holder.attempt == request.attempt {
@@ -390,6 +511,8 @@ impl LockTable {
     }
 
     fn judge(&self, request: &LockRequest, outside: bool) -> Verdict {
+        #[cfg(test)]
+        self.work.set(self.work.get() + 1);
         let obstacles = self.obstacles(request);
         let free = !obstacles.held && !obstacles.elders_wait;
         if free && !obstacles.siblings {
@@ -403,10 +526,17 @@ impl LockTable {
 
     fn obstacles(&self, request: &LockRequest) -> Obstacles {
         let mut found = Obstacles::default();
-        let own = priority(request);
         for (cell, mode) in &request.wants {
-            for holder in self.entries.get(cell).into_iter().flat_map(|entry| &entry.holders) {
-                Self::holder_obstacle(holder, request, *mode, own, &mut found);
+            let Some(entry) = self.entries.get(cell) else { continue };
+            if let Some(own) = entry.holders.get(&request.attempt) {
+                let used = own.steps.iter().any(|(step, held)| *step != request.step && !compatible(*held, *mode));
+                found.siblings |= used && !planted::is(Bug::Siblings);
+            }
+            if entry.is_held_against(request, *mode) {
+                found.held = true;
+                if request.holds {
+                    found.take_holders(entry, request, *mode);
+                }
             }
         }
         if found.held && !request.holds {
@@ -414,49 +544,43 @@ impl LockTable {
             return found;
         }
         for (cell, mode) in &request.wants {
-            for ticket in self.entries.get(cell).into_iter().flat_map(|entry| &entry.waiters) {
-                if ticket.0 >= own {
-                    break;
-                }
-                let waiting = &self.waiting[ticket].request;
-                let wants = waiting.wants.iter().filter(|(c, _)| c == cell).map(|(_, m)| *m).reduce(join);
-                let conflicts = ticket.1 != request.attempt && wants.is_some_and(|wanted| !compatible(wanted, *mode));
-                if conflicts && !self.waits_for_turn(waiting) {
-                    found.elders_wait = true;
-                    found.attempts.insert(ticket.1);
-                    if !request.holds {
-                        return found;
-                    }
+            let lines = self.entries.get(cell).into_iter().flat_map(|entry| &entry.lines);
+            for (_, line) in lines.filter(|(wanted, _)| !compatible(**wanted, *mode)) {
+                if self.has_elders(line, request, &mut found) && !request.holds {
+                    return found;
                 }
             }
         }
         found
     }
 
+    /// Do older attempts wait in this line, so that the request must not overtake them? One is enough to know for a
+    /// request that holds nothing.
+    fn has_elders(&self, line: &BTreeSet<Ticket>, request: &LockRequest, found: &mut Obstacles) -> bool {
+        let own = priority(request);
+        for ticket in line.iter().take_while(|ticket| ticket.0 < own) {
+            #[cfg(test)]
+            self.work.set(self.work.get() + 1);
+            if ticket.1 != request.attempt && !self.waits_for_turn(&self.waiting[ticket].request) {
+                found.elders_wait = true;
+                found.attempts.insert(ticket.1);
+                if !request.holds {
+                    break;
+                }
+            }
+        }
+        found.elders_wait
+    }
+
     /// Does it wait for the turn of an operation outside transactions? Until that has ended it holds nobody up: the
     /// operation may need the other cells that it waits for.
     fn waits_for_turn(&self, request: &LockRequest) -> bool {
         request.wants.iter().any(|(cell, _)| {
-            let holders = self.entries.get(cell).into_iter().flat_map(|entry| &entry.holders);
-            holders.into_iter().any(|holder| holder.outside && holder.attempt != request.attempt)
+            // A turn has one holder, so others that are no turns are not searched.
+            let turn = self.entries.get(cell).filter(|entry| entry.sole_holder().is_some());
+            let mut holders = turn.into_iter().flat_map(|entry| entry.holders.values());
+            holders.any(|holder| holder.outside && holder.attempt != request.attempt)
         })
-    }
-
-    fn holder_obstacle(holder: &Holder, request: &LockRequest, mode: LockMode, own: Priority, found: &mut Obstacles) {
-        if holder.attempt == request.attempt {
-            let used = holder.steps.iter().any(|(step, held)| *step != request.step && !compatible(*held, mode));
-            found.siblings |= used && !planted::is(Bug::Siblings);
-        } else if Self::conflicts(holder, request, mode) {
-            found.held = true;
-            found.elders_hold |= holder.outside || holder.priority < own;
-            found.attempts.insert(holder.attempt);
-        }
-    }
-
-    /// Does a holder of another attempt stand in the way of a request for this mode?
-    fn conflicts(holder: &Holder, request: &LockRequest, mode: LockMode) -> bool {
-        let other = holder.attempt != request.attempt;
-        other && holder.mode().is_some_and(|held| !compatible(held, mode)) && !Self::ignores(mode)
     }
 
     fn ignores(mode: LockMode) -> bool {
@@ -466,24 +590,22 @@ impl LockTable {
     fn grant(&mut self, request: &LockRequest, outside: bool) {
         for (cell, mode) in &request.wants {
             let entry = self.entries.entry(cell.clone()).or_default();
-            let step = (request.step, *mode);
-            match entry.holders.iter_mut().find(|holder| holder.attempt == request.attempt) {
-                Some(holder) => holder.steps.push(step),
-                None => entry.holders.push(Holder {
-                    attempt: request.attempt,
-                    priority: priority(request),
-                    outside,
-                    retained: None,
-                    steps: vec![step],
-                }),
-            }
+            entry.holders.entry(request.attempt).or_insert_with(|| Holder {
+                attempt: request.attempt,
+                priority: priority(request),
+                outside,
+                retained: None,
+                steps: Vec::new(),
+            });
+            entry.change(request.attempt, |holder| holder.steps.push((request.step, *mode)));
             self.held.entry(request.attempt).or_default().insert(cell.clone());
-            self.dirty.insert(cell.clone());
+            note(&mut self.dirty, cell, Change::More);
             if outside {
                 // Those who wait for this turn hold up nobody from now on.
-                let waiters = entry.waiters.iter().filter_map(|ticket| self.waiting.get(ticket));
-                let cells = waiters.flat_map(|pending| &pending.request.wants).map(|(cell, _)| cell.clone());
-                self.dirty.extend(cells);
+                let waiters = entry.waiters().filter_map(|ticket| self.waiting.get(ticket));
+                for (cell, _) in waiters.flat_map(|pending| &pending.request.wants) {
+                    note(&mut self.dirty, cell, Change::Less);
+                }
             }
         }
     }
@@ -498,24 +620,30 @@ impl LockTable {
         }
         for (cell, _) in &pending.request.wants {
             if let Some(entry) = self.entries.get_mut(cell) {
-                entry.waiters.remove(&ticket);
+                entry.leave_line(&ticket);
                 entry.uneasy.remove(&ticket);
                 entry.watchers.remove(&ticket);
             }
-            self.dirty.insert(cell.clone());
+            note(&mut self.dirty, cell, Change::Less);
         }
         Some(pending)
     }
 
-    fn drop_holder(&mut self, cell: &CellKey, attempt: AttemptId) {
-        if let Some(entry) = self.entries.get_mut(cell) {
-            entry.holders.retain(|holder| holder.attempt != attempt);
-        }
+    fn forget_held(&mut self, cell: &CellKey, attempt: AttemptId) {
         if let Some(cells) = self.held.get_mut(&attempt) {
             cells.remove(cell);
             if cells.is_empty() {
                 self.held.remove(&attempt);
             }
+        }
+    }
+}
+
+fn note(dirty: &mut BTreeMap<CellKey, Change>, cell: &CellKey, change: Change) {
+    match dirty.get_mut(cell) {
+        Some(noted) => *noted = (*noted).max(change),
+        None => {
+            dirty.insert(cell.clone(), change);
         }
     }
 }

@@ -50,10 +50,15 @@ impl Random {
 impl LockTable {
     fn check(&self) {
         for entry in self.entries.values() {
-            for (index, a) in entry.holders.iter().enumerate() {
-                for b in &entry.holders[index + 1..] {
+            let holders: Vec<&Holder> = entry.holders.values().collect();
+            for (index, a) in holders.iter().enumerate() {
+                for b in &holders[index + 1..] {
                     assert!(compatible(a.mode().unwrap(), b.mode().unwrap()), "{a:?} with {b:?}");
                 }
+            }
+            for mode in MODES {
+                let counted = holders.iter().filter(|holder| holder.mode() == Some(mode)).count();
+                assert_eq!(entry.modes.of(mode), counted, "{mode:?}");
             }
         }
         for pending in self.waiting.values() {
@@ -326,4 +331,62 @@ fn a_membership_goes_with_entries_but_not_with_scans() {
     assert_eq!(table.request(plain(3, 3, &[(1, LockMode::IntentionShared)]), false), Verdict::Granted);
     assert_eq!(table.request(plain(4, 4, &[(1, LockMode::Shared)]), false), Verdict::Waiting);
     assert_eq!(join(LockMode::IntentionExclusive, LockMode::Shared), LockMode::Exclusive);
+}
+
+/// Requests that were judged and waiters that were looked at while `count` writers of a field's entries, all with an
+/// entry each that somebody holds, come, wait and go on.
+fn work_of_writers(count: u32) -> u64 {
+    let membership = (0, LockMode::IntentionExclusive);
+    let mut table = LockTable::default();
+    let numbered = |number: u32, counter| AttemptId { owner: wide(number), epoch: 1, counter };
+    let ask = |number: u32, counter, age: u64| LockRequest {
+        step: wide(number),
+        ..request(numbered(number, counter), age, 0, false, &[membership, (number + 1, LockMode::Exclusive)])
+    };
+    for number in 0..count {
+        assert_eq!(table.request(ask(number, 1, 1), false), Verdict::Granted);
+        assert_eq!(table.request(ask(number, 2, 2), false), Verdict::Waiting);
+        assert!(table.settle().is_empty());
+    }
+    for number in 0..count {
+        table.release(numbered(number, 1));
+        assert_eq!(table.settle().len(), 1);
+        table.release(numbered(number, 2));
+        assert!(table.settle().is_empty());
+    }
+    assert!(table.is_empty());
+    table.work.get()
+}
+
+fn wide(number: u32) -> InvocationId {
+    let mut id = [0; 16];
+    id[..4].copy_from_slice(&number.to_be_bytes());
+    InvocationId(id)
+}
+
+#[test]
+fn writers_of_a_field_do_not_look_at_each_other() {
+    let (few, many) = (work_of_writers(100), work_of_writers(1_000));
+    assert!(many <= 11 * few, "{few} for 100, {many} for 1,000");
+}
+
+/// Writers that come while a scan of the field waits or runs.
+#[test]
+fn writers_behind_a_scan_do_not_look_at_each_other() {
+    let work = |count: u32| {
+        let mut table = LockTable::default();
+        assert_eq!(table.request(plain(1, 1, &[(0, LockMode::Shared)]), false), Verdict::Granted);
+        for number in 0..count {
+            let attempt = AttemptId { owner: wide(number), epoch: 2, counter: 1 };
+            let wants = [(0, LockMode::IntentionExclusive), (number + 1, LockMode::Exclusive)];
+            let asked = LockRequest { step: wide(number), ..request(attempt, 2, 0, false, &wants) };
+            assert_eq!(table.request(asked, false), Verdict::Waiting);
+            assert!(table.settle().is_empty());
+        }
+        table.release(attempt(1, 1));
+        assert_eq!(table.settle().len(), count as usize);
+        table.work.get()
+    };
+    let (few, many) = (work(100), work(1_000));
+    assert!(many <= 11 * few, "{few} for 100, {many} for 1,000");
 }
