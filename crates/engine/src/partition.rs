@@ -202,7 +202,7 @@ impl Partition {
             self.log(Body::Nothing, Vec::new(), turn);
         }
         let locks = &self.locks;
-        self.cells.trim(|cell| !locks.holders(cell).is_empty());
+        self.cells.trim(|cell| locks.is_held(cell));
     }
 
     /// When the partition wants a [`Input::Tick`] at the latest.
