@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::{
-    load::{Load, Pace},
+    load::{Load, Pace, Seen, Traffic},
     metrics::{self, Counters},
     process::Usage,
     report::{Costs, Figures},
-    subject::{Places, Subject},
+    subject::{Places, Running, Subject},
     workload::Workload,
 };
 
@@ -26,25 +26,31 @@ struct Sample {
 pub(crate) fn measure(places: &Places, subject: Subject, workload: Workload, load: Load) -> Result<Figures> {
     let running = subject.start(places, workload)?;
     running.set_up(workload)?;
+    let load = Load { keys: load.keys || workload.has_keys(), ..load };
+    let (seen, costs) = measured(running.as_ref(), load, running.traffic(workload).as_ref())?;
+    running.verify(workload, &seen)?;
+    let mut figures = Figures::of_seen(workload.name(), &load.shown(&subject.name()), load.clients, &seen);
+    figures.costs = Some(costs);
+    Ok(figures)
+}
+
+/// What a load sees, and what its measured time costs the server.
+pub(crate) fn measured(running: &dyn Running, load: Load, traffic: &dyn Traffic) -> Result<(Seen, Costs)> {
     let processes = running.processes();
     let mut samples = Vec::new();
-    let load = Load { keys: load.keys || workload.has_keys(), ..load };
-    let seen = load.run(running.address(), running.traffic(workload).as_ref(), || {
+    let seen = load.run(running.address(), traffic, || {
         samples.push(Sample { counters: running.counters()?, usage: Usage::of(&processes)? });
         Ok(())
     })?;
-    running.verify(workload, &seen)?;
-    let mut figures = Figures::of_seen(workload.name(), &load.shown(&subject.name()), load.clients, &seen);
-    if let [before, after] = samples.as_slice() {
-        figures.costs = Some(Costs {
-            syncs: metrics::growth(&before.counters, &after.counters, metrics::SYNCS),
-            log_bytes: metrics::growth(&before.counters, &after.counters, metrics::LOG_BYTES),
-            disk_bytes: (after.usage.disk_bytes - before.usage.disk_bytes) as f64,
-            cpu_seconds: after.usage.cpu_seconds - before.usage.cpu_seconds,
-            memory_bytes: after.usage.memory_bytes,
-        });
-    }
-    Ok(figures)
+    let [before, after] = samples.as_slice() else { bail!("a load has a beginning and an end") };
+    let costs = Costs {
+        syncs: metrics::growth(&before.counters, &after.counters, metrics::SYNCS),
+        log_bytes: metrics::growth(&before.counters, &after.counters, metrics::LOG_BYTES),
+        disk_bytes: (after.usage.disk_bytes - before.usage.disk_bytes) as f64,
+        cpu_seconds: after.usage.cpu_seconds - before.usage.cpu_seconds,
+        memory_bytes: after.usage.memory_bytes,
+    };
+    Ok((seen, costs))
 }
 
 /// Measures with requests that come at half the rate of a measurement before, whether or not others are answered.

@@ -96,6 +96,12 @@ impl Client {
         Ok(Self { stream, out: Vec::new(), input: Vec::new() })
     }
 
+    /// Waits for each answer at most this long.
+    pub(crate) fn patient(self, time_max: Duration) -> Result<Self> {
+        self.stream.set_read_timeout(Some(time_max))?;
+        Ok(self)
+    }
+
     /// POSTs a request.
     pub(crate) fn post(&mut self, request: &Request) -> Result<Answer> {
         self.out.clear();

@@ -49,6 +49,8 @@ pub(crate) struct Load {
     pub(crate) measured: Duration,
     /// Each request gets an `Idempotency-Key` of its own.
     pub(crate) keys: bool,
+    /// No connection sends more than this; when all have, the measured time ends.
+    pub(crate) each_max: Option<u64>,
 }
 
 /// What a load saw.
@@ -75,6 +77,8 @@ struct Run<'a> {
     epoll: OwnedFd,
     connections: Vec<Connection>,
     free: VecDeque<usize>,
+    /// Connections that have sent all that they may.
+    ended: usize,
     /// When requests were due that no connection has sent yet (open loop).
     due: VecDeque<Instant>,
     next_due: Instant,
@@ -86,6 +90,13 @@ struct Run<'a> {
 }
 
 impl Load {
+    /// A closed loop, without warming up, in which each client sends as many requests as are given; at most until the
+    /// time is over.
+    pub(crate) fn counted(clients: usize, each: u64, time_max: Duration) -> Self {
+        let pace = Pace::Closed;
+        Self { clients, pace, warm: Duration::ZERO, measured: time_max, keys: false, each_max: Some(each) }
+    }
+
     /// Its subject in the report.
     pub(crate) fn shown(&self, subject: &str) -> String {
         match self.pace {
@@ -134,6 +145,7 @@ impl<'a> Run<'a> {
             load,
             epoll,
             free: (0..connections.len()).collect(),
+            ended: 0,
             connections,
             due: VecDeque::new(),
             next_due: now,
@@ -149,7 +161,7 @@ impl<'a> Run<'a> {
     fn until(&mut self, moment: Instant) -> Result<()> {
         loop {
             let now = Instant::now();
-            if now >= moment {
+            if now >= moment || self.is_spent() {
                 return Ok(());
             }
             let wake = match self.load.pace {
@@ -186,6 +198,11 @@ impl<'a> Run<'a> {
             self.send(number, since)?;
         }
         Ok(())
+    }
+
+    /// Has each connection sent all that it may, and got its answers?
+    fn is_spent(&self) -> bool {
+        self.load.each_max.is_some() && self.free.is_empty() && self.ended == self.connections.len()
     }
 
     fn send(&mut self, number: usize, since: Instant) -> Result<()> {
@@ -230,7 +247,10 @@ impl<'a> Run<'a> {
             let Request { path, body: sent } = self.traffic.request(number, last);
             bail!("{path} {sent}: {} {body}", answer.status);
         }
-        self.free.push_back(number);
+        match self.load.each_max {
+            Some(max) if self.connections[number].sent >= max => self.ended += 1,
+            _ => self.free.push_back(number),
+        }
         self.seen.answers += 1;
         let now = Instant::now();
         if now >= self.begin && now < self.end {
@@ -242,7 +262,7 @@ impl<'a> Run<'a> {
     /// Waits for the answers that are missing, so that what was answered is all that was done.
     fn drain(&mut self) -> Result<()> {
         let deadline = Instant::now() + ANSWER_TIME_MAX;
-        while self.free.len() < self.connections.len() {
+        while self.free.len() + self.ended < self.connections.len() {
             ensure!(Instant::now() < deadline, "no answer within {} s", ANSWER_TIME_MAX.as_secs());
             self.receive(deadline)?;
         }
@@ -258,7 +278,7 @@ mod tests {
     fn seen(pace: Pace) -> Seen {
         let address = echo::serve_in_background().expect("listens");
         let (warm, measured) = (Duration::from_millis(10), Duration::from_millis(200));
-        let load = Load { clients: 4, pace, warm, measured, keys: true };
+        let load = Load { clients: 4, pace, warm, measured, keys: true, each_max: None };
         let mut marks = 0;
         let mark = || {
             marks += 1;
@@ -274,6 +294,15 @@ mod tests {
     #[test]
     fn a_closed_loop_measures_what_ends_in_its_time() {
         assert!(!seen(Pace::Closed).latencies.is_empty());
+    }
+
+    #[test]
+    fn a_counted_load_sends_its_number_and_ends() {
+        let address = echo::serve_in_background().expect("listens");
+        let load = Load::counted(3, 7, Duration::from_secs(30));
+        let seen = load.run(address, &echo::Echoes, || Ok(())).expect("all answered");
+        assert_eq!((seen.answers, seen.latencies.len()), (21, 21));
+        assert!(seen.measured < Duration::from_secs(30));
     }
 
     #[test]

@@ -9,6 +9,7 @@
 mod cell;
 mod compile;
 mod echo;
+mod growth;
 mod http;
 mod load;
 mod metrics;
@@ -25,11 +26,15 @@ use anyhow::{Context as _, Result, ensure};
 use clap::{Parser, ValueEnum};
 
 use crate::{
+    growth::{Curve, Growth},
     load::{Load, Pace},
     report::Report,
     subject::{Places, Subject},
     workload::{Language, Workload},
 };
+
+/// Clients while something grows: enough for batches, few enough that latencies say something.
+const GROWTH_CLIENTS_MAX: usize = 64;
 
 /// Measures requests per second, latency, syncs, bytes, CPU and memory of the canonical workloads.
 #[derive(Parser)]
@@ -85,6 +90,12 @@ struct Options {
     /// Folder for data directories; on the disk to be measured.
     #[arg(long)]
     data: Option<PathBuf>,
+    /// Curves of `growth`.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Curve::ALL)]
+    curves: Vec<Curve>,
+    /// Sizes to measure instead of each curve's own.
+    #[arg(long, value_delimiter = ',')]
+    sizes: Vec<u64>,
     /// Also write the figures as JSON.
     #[arg(long)]
     out: Option<PathBuf>,
@@ -101,6 +112,8 @@ enum What {
     Compile,
     /// Loading an application into a worker, with and without kept code.
     Start,
+    /// What changes when there is more: cells, sleepers, steps, bytes, services, partitions.
+    Growth,
     /// Not a measurement: be the server that does nothing.
     #[value(hide = true)]
     Echo,
@@ -125,6 +138,7 @@ fn main() -> Result<()> {
             What::Restart => restart(&options)?,
             What::Compile => compile::measure(&options.binary, &options.scratch())?,
             What::Start => start::measure(&options.binary, &options.scratch(), &options.library)?,
+            What::Growth => growth::measure(&options.growth(), &options.curves)?,
             What::Echo => {}
         }
     }
@@ -149,7 +163,12 @@ impl Options {
 
     fn load(&self, clients: usize) -> Load {
         let (warm, measured) = (Duration::from_secs(self.warm), Duration::from_secs(self.seconds));
-        Load { clients, pace: Pace::Closed, warm, measured, keys: self.keys }
+        Load { clients, pace: Pace::Closed, warm, measured, keys: self.keys, each_max: None }
+    }
+
+    fn growth(&self) -> Growth {
+        let clients = self.clients.iter().copied().max().unwrap_or(1).min(GROWTH_CLIENTS_MAX);
+        Growth { places: self.places(), load: self.load(clients), sizes: self.sizes.clone() }
     }
 
     /// Whose turn it is, one after another.

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeSet,
     fs,
     net::{SocketAddr, TcpListener},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU64, Ordering},
@@ -37,6 +38,22 @@ impl Folder {
     pub(crate) fn path(&self) -> &Path {
         &self.0
     }
+
+    /// Bytes of the files in it, at any depth, as the disk counts them.
+    pub(crate) fn bytes(&self) -> u64 {
+        allocated(&self.0)
+    }
+}
+
+/// What goes away while we look counts as nothing.
+fn allocated(folder: &Path) -> u64 {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let bytes = entries.map(|entry| match entry.metadata() {
+        Ok(data) if data.is_dir() => allocated(&entry.path()),
+        Ok(data) => data.blocks() * SECTOR_BYTES,
+        Err(_) => 0,
+    });
+    bytes.sum()
 }
 
 impl Drop for Folder {

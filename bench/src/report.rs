@@ -56,13 +56,12 @@ impl Figures {
     }
 
     fn line(&self) -> String {
-        let ms = |us: u32| format!("{:.2}", f64::from(us) / 1000.0);
         let [mut syncs, mut bytes, mut disk, mut cpu, mut memory] = std::array::from_fn(|_| "–".to_owned());
         if let Some(costs) = &self.costs {
             syncs = costs.syncs.map_or(syncs, |count| format!("{:.3}", self.per_request(count)));
             bytes = costs.log_bytes.map_or(bytes, |count| format!("{:.0}", self.per_request(count)));
             disk = format!("{:.0}", self.per_request(costs.disk_bytes));
-            memory = format!("{:.0}", costs.memory_bytes as f64 / f64::from(1 << 20));
+            memory = mib(costs.memory_bytes);
             cpu = format!("{:.0}", self.per_request(costs.cpu_seconds) * 1e6);
         }
         format!(
@@ -96,8 +95,35 @@ impl Figures {
     }
 }
 
+/// A table of named columns, printed line by line.
+pub(crate) struct Table(usize);
+
+impl Table {
+    /// Prints a title and the head.
+    pub(crate) fn begin(title: &str, columns: &[&str]) -> Self {
+        println!("\n{title}\n\n| {} |\n|{}", columns.join(" | "), "---|".repeat(columns.len()));
+        Self(columns.len())
+    }
+
+    /// Prints a line.
+    pub(crate) fn line(&self, values: &[String]) {
+        assert_eq!(values.len(), self.0, "a value for each column");
+        println!("| {} |", values.join(" | "));
+    }
+}
+
+/// Microseconds as milliseconds.
+pub(crate) fn ms(us: u32) -> String {
+    format!("{:.2}", f64::from(us) / 1000.0)
+}
+
+/// Mebibytes.
+pub(crate) fn mib(bytes: u64) -> String {
+    format!("{:.0}", bytes as f64 / f64::from(1 << 20))
+}
+
 /// The value below which this share of the ascending values lies.
-fn quantile(ascending: &[u32], share: f64) -> u32 {
+pub(crate) fn quantile(ascending: &[u32], share: f64) -> u32 {
     let last = ascending.len().saturating_sub(1);
     ascending.get((last as f64 * share).round() as usize).copied().unwrap_or(0)
 }
@@ -173,7 +199,7 @@ pub(crate) fn begin_restarts() {
 /// Prints a line of it.
 pub(crate) fn add_restart(subject: &str, (restart, first, memory): (Duration, Duration, u64)) {
     let (restart, first) = (restart.as_secs_f64() * 1e3, first.as_secs_f64() * 1e3);
-    println!("| {subject} | {first:.0} | {:.0} | {restart:.0} |", memory as f64 / f64::from(1 << 20));
+    println!("| {subject} | {first:.0} | {} | {restart:.0} |", mib(memory));
 }
 
 #[cfg(test)]

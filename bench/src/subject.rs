@@ -49,7 +49,7 @@ impl Subject {
     /// Starts it on an empty data directory and waits until it answers.
     pub(crate) fn start(self, places: &Places, workload: Workload) -> Result<Box<dyn Running>> {
         Ok(match self {
-            Self::Ours(language) => Box::new(Ours::start(places, language, workload)?),
+            Self::Ours(language) => Box::new(Ours::of_workload(places, language, workload)?),
             Self::Restate(language) => Box::new(Restate::start(places, language)?),
         })
     }
@@ -74,7 +74,7 @@ pub(crate) trait Running {
 }
 
 /// Our server.
-struct Ours {
+pub(crate) struct Ours {
     process: Process,
     address: SocketAddr,
     program: Vec<String>,
@@ -82,22 +82,46 @@ struct Ours {
 }
 
 impl Ours {
-    fn start(places: &Places, language: Language, workload: Workload) -> Result<Self> {
+    fn of_workload(places: &Places, language: Language, workload: Workload) -> Result<Self> {
+        match language {
+            Language::Python => Self::python(places, &places.apps.join(workload.folder()), &[]),
+            Language::Rust => Self::rust(places, &[]),
+        }
+    }
+
+    /// Runs an application in Python.
+    pub(crate) fn python(places: &Places, app: &Path, options: &[String]) -> Result<Self> {
+        Self::start(places, vec![text(&places.binary), "run".to_owned(), text(app)], options)
+    }
+
+    /// Runs the services in Rust.
+    pub(crate) fn rust(places: &Places, options: &[String]) -> Result<Self> {
+        Self::start(places, vec![text(&places.services)], options)
+    }
+
+    fn start(places: &Places, mut program: Vec<String>, options: &[String]) -> Result<Self> {
         let folder = Folder::make(&places.data)?;
         let address = free_address()?;
-        let text = |path: &Path| path.to_string_lossy().into_owned();
-        let mut program = match language {
-            Language::Python => {
-                vec![text(&places.binary), "run".to_owned(), text(&places.apps.join(workload.folder()))]
-            }
-            Language::Rust => vec![text(&places.services)],
-        };
         program.extend(["--listen".to_owned(), address.to_string()]);
         program.extend(["--workers".to_owned(), places.workers.to_string()]);
         program.extend(["--data".to_owned(), text(&folder.path().join("data"))]);
+        program.extend_from_slice(options);
         let process = launch(&program, &folder, address)?;
         Ok(Self { process, address, program, folder })
     }
+
+    /// Bytes of the data directory.
+    pub(crate) fn stored_bytes(&self) -> u64 {
+        self.folder.bytes()
+    }
+
+    pub(crate) fn client(&self) -> Result<Client> {
+        Client::connect(self.address)
+    }
+}
+
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
 }
 
 fn launch(program: &[String], folder: &Folder, address: SocketAddr) -> Result<Process> {
