@@ -1,19 +1,27 @@
-"""List fields on the real server: nothing is lost or doubled, at any length, also after `kill -9`."""
+"""List fields on the real server: nothing is lost or doubled, at any length, also after `kill -9`. Of Python services, and of
+Rust services with the same methods."""
 
 import collections
 import random
 import unittest
 
-from harness import APPS, EndToEnd, in_parallel
+from harness import APPS, EndToEnd, in_parallel, rust_example
 
 CLIENTS = 16
 
 
 class Lists(EndToEnd):
+    def new_server(self):
+        return self.server(APPS / "lists")
+
     def start(self):
-        server = self.server(APPS / "lists")
+        server = self.new_server()
         server.start()
         return server, server.client()
+
+
+class Elements(Lists):
+    """What both languages have."""
 
     def test_appends_of_many_clients_are_all_there_after_a_kill(self):
         server, _ = self.start()
@@ -51,7 +59,7 @@ class Lists(EndToEnd):
         model = [str(n) for n in range(1000)]
         client.call("/Work/fill", [1000])
         for index in (0, 1, 63, 64, 500, 999, -1, -1000):
-            self.assertEqual(client.call("/Work/at", [index]), model[index])
+            self.assertEqual(client.call("/Work/item", [index]), model[index])
             client.call("/Work/replace", [index, f"r{index}"])
             model[index] = f"r{index}"
         for index in (0, 10, 500, 990, -1):
@@ -78,8 +86,27 @@ class Lists(EndToEnd):
         self.assertEqual(client.field("Work/items"), ["a", "b"])
         client.call("/Work/clear")
         self.assertEqual(client.field("Work/items"), [])
-        reply = client.post("/Work/at", [3])
+        reply = client.post("/Work/item", [3])
         self.assert_problem(reply, "exception", 500, "list index out of range", source="invocation")
+
+    def test_initial_elements_documents_and_entities(self):
+        _, client = self.start()
+        self.assertEqual(client.field("Work/numbers"), [7, 8, 9])
+        self.assertEqual(client.call("/Work/more_numbers"), [7, 8, 9, 3])
+        self.assertEqual(client.field("Work/numbers"), [7, 8, 9, 3])
+        for n in range(150):
+            self.assertEqual(client.call("/Work/document", [1000]), n + 1)
+        self.assertEqual([client.call("/Work/read", [70]) for _ in range(3)], [1, 2, 3])
+        self.assertEqual(client.field("Work/documents/70")["read"], 3)
+        for name in ("ann", "bob"):
+            for n in range(70):
+                client.call(f"/Feed/{name}/post", [f"{name} {n}"])
+        self.assertEqual(client.call("/Feed/bob/latest", [2]), ["bob 68", "bob 69"])
+        self.assertEqual(client.field("Feed/ann/posts"), [f"ann {n}" for n in range(70)])
+
+
+class Held(Lists):
+    """What only Python has: elements that a method holds while it waits."""
 
     def test_held_elements_are_the_same_wherever_others_move_them(self):
         server, client = self.start()
@@ -102,20 +129,39 @@ class Lists(EndToEnd):
         self.assertEqual(read, {number: 3 * count for number, count in lingered.items()})
         self.assertEqual(lingered.total(), CLIENTS // 2 * 8)
 
-    def test_initial_elements_documents_and_entities(self):
-        _, client = self.start()
-        self.assertEqual(client.field("Work/numbers"), [7, 8, 9])
-        self.assertEqual(client.call("/Work/more_numbers"), [7, 8, 9, 3])
-        self.assertEqual(client.field("Work/numbers"), [7, 8, 9, 3])
-        for n in range(150):
-            self.assertEqual(client.call("/Work/document", [1000]), n + 1)
-        self.assertEqual([client.call("/Work/read", [70]) for _ in range(3)], [1, 2, 3])
-        self.assertEqual(client.field("Work/documents/70")["read"], 3)
-        for name in ("ann", "bob"):
-            for n in range(70):
-                client.call(f"/Feed/{name}/post", [f"{name} {n}"])
-        self.assertEqual(client.call("/Feed/bob/latest", [2]), ["bob 68", "bob 69"])
-        self.assertEqual(client.field("Feed/ann/posts"), [f"ann {n}" for n in range(70)])
+
+class ElementsInRust(Elements):
+    def new_server(self):
+        return self.server(None, native=rust_example("native"))
+
+    def test_the_borders_of_chunks_over_kills(self):
+        server, client = self.start()
+        chunk, model = 64, []
+        for length in (chunk - 1, chunk, chunk + 1, 2 * chunk, 2 * chunk + 1):
+            while len(model) < length:
+                model.append(f"p{len(model)}")
+                self.assertEqual(client.call("/Work/push", [model[-1]]), len(model))
+            server.kill()
+            server.start()
+            client = server.client()
+            self.assertEqual(client.call("/Work/length"), length)
+            self.assertEqual(client.call("/Work/all"), model)
+            for index in {0, chunk - 1, chunk, 2 * chunk - 1, 2 * chunk, length - 1} & set(range(length)):
+                self.assertEqual(client.call("/Work/item", [index]), model[index])
+        # Back over the same borders, from both ends.
+        for keep in (2 * chunk, chunk + 1, chunk, chunk - 1, 1, 0):
+            while len(model) > keep:
+                first = len(model) % 3 == 0
+                self.assertEqual(client.call("/Work/shift" if first else "/Work/pop"), model.pop(0 if first else -1))
+            server.kill()
+            server.start()
+            client = server.client()
+            self.assertEqual((client.call("/Work/all"), client.field("Work/items")), (model, model))
+        self.assertEqual(client.call("/Work/fill", [3 * chunk]), 3 * chunk)
+        for keep in (2 * chunk + 1, 2 * chunk, chunk, 5):
+            self.assertEqual(client.call("/Work/cut", [keep]), keep)
+            self.assertEqual(client.call("/Work/all"), [str(n) for n in range(keep)])
+
 
 
 if __name__ == "__main__":

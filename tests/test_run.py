@@ -11,7 +11,7 @@ import unittest
 import unittest.mock
 from pathlib import Path
 
-from harness import EXAMPLES, Client, EndToEnd, alive, driver, until
+from harness import EXAMPLES, Client, EndToEnd, alive, driver, rust_example, until
 
 
 def printed_curl(server) -> str:
@@ -95,8 +95,9 @@ class WithOutside(EndToEnd):
 class Examples(WithOutside):
     """Every example: its first curl line works, and its driver finds nothing wrong."""
 
-    def example(self, name: str, app: str | None = None, options: tuple[str, ...] = ()):
-        server = self.server(EXAMPLES / (app or name)).start()
+    def example(self, name: str, app: str | None = None, options: tuple[str, ...] = (), native: bool = False):
+        server = self.server(None, native=rust_example(name)) if native else self.server(EXAMPLES / (app or name))
+        server.start()
         if curl := re.search(r"^\s*(curl .*)$", server.tail(), re.MULTILINE):
             paste(curl[1])
         program = [sys.executable, str(EXAMPLES / name / "driver.py"), "--server", server.address, *options]
@@ -121,6 +122,10 @@ class Examples(WithOutside):
     def test_orders(self):
         with self.outside():
             self.example("orders", options=("--clients", "8", "--requests", "3"))
+
+    def test_orders_in_rust(self):
+        with self.outside():
+            self.example("orders", options=("--clients", "8", "--requests", "3"), native=True)
 
 
 class Readmes(WithOutside):

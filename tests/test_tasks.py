@@ -1,4 +1,5 @@
-"""Tasks: at least once, their result once, by their policy, and never in the way of steps; and races against time."""
+"""Tasks: at least once, their result once, by their policy, and never in the way of steps; and races against time. Of
+Python services, and of Rust services with the same methods."""
 
 import contextlib
 import os
@@ -6,7 +7,7 @@ import signal
 import unittest
 from pathlib import Path
 
-from harness import APPS, EndToEnd, alive, in_parallel, until
+from harness import APPS, EndToEnd, alive, in_parallel, rust_example, until
 
 ERRANDS = APPS / "errands" / "app.py"
 #: What the server gives one process to run at once; it starts as many processes as there are cores.
@@ -18,8 +19,11 @@ class Errands(EndToEnd):
         super().setUp()
         self.marks = self.folder / "marks"
         self.marks.mkdir()
-        self.node = self.server(ERRANDS).start()
+        self.node = self.new_server().start()
         self.client = self.node.client()
+
+    def new_server(self):
+        return self.server(ERRANDS)
 
     def restart(self):
         self.node.kill()
@@ -37,15 +41,6 @@ class Errands(EndToEnd):
     def at(self, *args) -> list:
         return [str(self.marks), *args]
 
-    def task_workers(self) -> list[int]:
-        """Processes that run tasks: those that hold no strike file open."""
-        found = []
-        for pid in self.node.worker_pids():
-            with contextlib.suppress(OSError):
-                if "/strike/worker" not in Path(f"/proc/{pid}/maps").read_text():
-                    found.append(pid)
-        return found
-
     def waits(self, invocation: str, text: str) -> dict:
         """Once an invocation waits for a task, it says so."""
 
@@ -59,7 +54,17 @@ class Errands(EndToEnd):
         return found
 
 
+class InRust(Errands):
+    """The same errands as tasks of Rust services, in threads of the server."""
+
+    def new_server(self):
+        return self.server(None, native=rust_example("native"))
+
+
 class Results(Errands):
+    #: What a task prints.
+    told = ("on it", "WARNING:root:nearly done")
+
     def test_a_task_runs_once_and_its_result_comes_back(self):
         self.assertEqual(self.client.call("/Desk/effect", self.at("a")), 1)
         self.assertEqual(self.client.call("/Desk/all_done"), ["a"])
@@ -76,8 +81,8 @@ class Results(Errands):
 
     def test_output_is_shown_at_once_and_marked(self):
         self.client.call("/Desk/talks")
-        until("output", lambda: "task talks: on it" in self.node.tail())
-        until("logging", lambda: "task talks: WARNING:root:nearly done" in self.node.tail())
+        for text in self.told:
+            until(text, lambda: f"task talks: {text}" in self.node.tail())  # noqa: B023
 
     def test_many_at_once(self):
         names = [f"n{n}" for n in range(40)]
@@ -97,6 +102,9 @@ class Results(Errands):
 
 
 class Policies(Errands):
+    #: What an exception tells of where it came from.
+    place = "in flaky"
+
     def test_it_is_tried_again_until_it_succeeds(self):
         self.assertEqual(self.client.call("/Desk/flaky", self.at(2)), 3)
 
@@ -104,7 +112,7 @@ class Policies(Errands):
         self.assertEqual(self.client.call("/Desk/flaky", self.at(99)), -4)
         reply = self.client.post("/Desk/uncaught", self.at())
         problem = self.assert_problem(reply, "exception", 500, "OutOfStock", "try 8", source="invocation")
-        self.assertIn("in flaky", str(problem))
+        self.assertIn(self.place, str(problem))
 
     def test_what_it_waits_for_is_shown(self):
         invocation = self.client.send("/Desk/hopeless", self.at())
@@ -126,17 +134,6 @@ class Policies(Errands):
         self.assertEqual(self.count("hangs"), 1)
         self.assertIn("because the task hangs took too long", self.node.tail())
 
-    def test_what_else_ran_with_one_that_hangs_runs_again(self):
-        # So many that each process has one of them: wherever the one that hangs begins, it is not alone.
-        names = [f"other{n}" for n in range(TASKS_PER_PROCESS_MAX * (len(os.sched_getaffinity(0)) - 1) + 1)]
-        others = [self.client.send("/Desk/gated", self.at(name)) for name in names]
-        until("others run", lambda: all(self.count(name) == 1 for name in names))
-        self.assertIn("hangs took longer", self.client.call("/Desk/hangs", self.at(False)))
-        until("some run again", lambda: any(self.count(name) == 2 for name in names))
-        for name in names:
-            self.go(name)
-        self.assertEqual([self.client.result(other).json for other in others], [f"{name} went" for name in names])
-
     def test_a_coroutine_that_hangs_is_ended_alone(self):
         other = self.client.send("/Desk/gated", self.at("other"))
         until("the other runs", lambda: self.count("other") == 1)
@@ -145,12 +142,6 @@ class Policies(Errands):
         self.assertEqual((self.count("hangs_async"), self.count("other")), (2, 1))
         self.go("other")
         self.assertEqual(self.client.result(other).json, "other went")
-
-    def test_a_task_that_ends_its_process_fails_in_the_end(self):
-        told = "TaskLost: the task dies ended its process 3 times; it exited with status 7"
-        self.assertEqual(self.client.call("/Desk/dies", self.at()), told)
-        self.assertEqual(self.client.call("/Desk/effect", self.at("after")), 1)
-
 
 class Crashes(Errands):
     def test_a_task_runs_again_after_the_server_was_killed(self):
@@ -180,25 +171,6 @@ class Crashes(Errands):
         """Positions of tasks that have no result."""
         described = self.client.describe(invocation)
         return described.get("tasks", [])
-
-    def test_a_task_runs_again_after_its_process_was_killed(self):
-        invocation = self.client.send("/Desk/gated", self.at("a"))
-        until("it runs", lambda: self.count("a") == 1)
-        for pid in self.task_workers():
-            os.kill(pid, signal.SIGKILL)
-        until("it runs again", lambda: self.count("a") == 2)
-        self.go("a")
-        self.assertEqual(self.client.result(invocation).json, "a went")
-        self.assertEqual(self.client.call("/Desk/all_done"), ["a went"])
-
-    def test_task_workers_end_with_a_killed_server(self):
-        self.client.send("/Desk/gated", self.at("a"))
-        until("it runs", lambda: self.count("a") == 1)
-        workers = self.task_workers()
-        self.assertTrue(workers)
-        self.node.kill()
-        until("they ended", lambda: not any(alive(pid) for pid in workers))
-
 
 class Cancelling(Errands):
     def test_cancel_is_delivered_at_the_await_and_ends_the_task(self):
@@ -250,6 +222,93 @@ class Races(Errands):
         self.assertEqual(self.client.result(lost).json, ["late", "then went"])
         self.assertEqual(self.client.call("/Till/won/seen"), [1, 0])
         self.assertEqual(self.client.call("/Till/lost/seen"), [0, 1])
+
+
+class Processes(Errands):
+    """What only Python's tasks have: processes, which run many of them."""
+
+    def task_workers(self) -> list[int]:
+        """Processes that run tasks: those that hold no strike file open."""
+        found = []
+        for pid in self.node.worker_pids():
+            with contextlib.suppress(OSError):
+                if "/strike/worker" not in Path(f"/proc/{pid}/maps").read_text():
+                    found.append(pid)
+        return found
+
+    def test_what_else_ran_with_one_that_hangs_runs_again(self):
+        # So many that each process has one of them: wherever the one that hangs begins, it is not alone.
+        names = [f"other{n}" for n in range(TASKS_PER_PROCESS_MAX * (len(os.sched_getaffinity(0)) - 1) + 1)]
+        others = [self.client.send("/Desk/gated", self.at(name)) for name in names]
+        until("others run", lambda: all(self.count(name) == 1 for name in names))
+        self.assertIn("hangs took longer", self.client.call("/Desk/hangs", self.at(False)))
+        until("some run again", lambda: any(self.count(name) == 2 for name in names))
+        for name in names:
+            self.go(name)
+        self.assertEqual([self.client.result(other).json for other in others], [f"{name} went" for name in names])
+
+    def test_a_task_that_ends_its_process_fails_in_the_end(self):
+        told = "TaskLost: the task dies ended its process 3 times; it exited with status 7"
+        self.assertEqual(self.client.call("/Desk/dies", self.at()), told)
+        self.assertEqual(self.client.call("/Desk/effect", self.at("after")), 1)
+
+    def test_a_task_runs_again_after_its_process_was_killed(self):
+        invocation = self.client.send("/Desk/gated", self.at("a"))
+        until("it runs", lambda: self.count("a") == 1)
+        for pid in self.task_workers():
+            os.kill(pid, signal.SIGKILL)
+        until("it runs again", lambda: self.count("a") == 2)
+        self.go("a")
+        self.assertEqual(self.client.result(invocation).json, "a went")
+        self.assertEqual(self.client.call("/Desk/all_done"), ["a went"])
+
+    def test_task_workers_end_with_a_killed_server(self):
+        self.client.send("/Desk/gated", self.at("a"))
+        until("it runs", lambda: self.count("a") == 1)
+        workers = self.task_workers()
+        self.assertTrue(workers)
+        self.node.kill()
+        until("they ended", lambda: not any(alive(pid) for pid in workers))
+
+
+class ResultsInRust(InRust, Results):
+    told = ("on it", "nearly done")
+
+    def test_hundreds_side_by_side(self):
+        self.assertEqual(self.client.call("/Desk/fan_out", [300]), sum(2 * n for n in range(300)))
+
+
+class PoliciesInRust(InRust, Policies):
+    place = "native.OutOfStock"
+
+    def test_a_panic_is_a_failed_try_and_nothing_else(self):
+        reply = self.client.post("/Desk/panics", self.at())
+        problem = self.assert_problem(reply, "exception", 500, "Panic", "try 2", source="invocation")
+        self.assertIn("native.rs:", str(problem), "the place of the panic")
+        self.assertEqual(self.count("panics"), 2)
+        self.assertEqual(self.client.call("/Desk/effect", self.at("after")), 1)
+
+
+class CrashesInRust(InRust, Crashes):
+    def test_a_task_that_the_new_program_does_not_have(self):
+        invocation = self.client.send("/Desk/gated", self.at("a"))
+        until("it runs", lambda: self.count("a") == 1)
+        self.node.kill()
+        self.node.env["WITHOUT_GATED"] = "1"
+        self.node.start()
+        self.client = self.node.client()
+        told = self.client.result(invocation)
+        self.assert_problem(told, "exception", 500, "this program has no task native.gated", source="invocation")
+        self.assertIn("add `.task::<gated>()`", str(told.json))
+        self.assertEqual((self.count("a"), self.client.call("/Desk/all_done")), (1, []))
+
+
+class CancellingInRust(InRust, Cancelling):
+    pass
+
+
+class RacesInRust(InRust, Races):
+    pass
 
 
 if __name__ == "__main__":

@@ -8,6 +8,21 @@ use sostenuto::prelude::*;
 #[global_allocator]
 static ALLOCATOR: sostenuto::Allocator = sostenuto::Allocator;
 
+const CITIES: [&str; 5] = ["Tokyo", "Seattle", "London", "Amsterdam", "Lima"];
+const FAN: i64 = 100;
+
+/// One of five.
+#[task]
+pub async fn hello(city: String) -> String {
+    format!("Hello {city}! ")
+}
+
+/// One of a hundred.
+#[task]
+pub async fn same(number: i64) -> i64 {
+    number
+}
+
 /// One counter.
 #[entity(key = String)]
 pub struct Tally {
@@ -150,6 +165,20 @@ impl Bench {
     /// Nothing.
     pub fn noop(&self) {}
 
+    /// Five tasks in sequence.
+    pub async fn hello5(&self) -> Result<String> {
+        let mut text = String::new();
+        for city in CITIES {
+            text += &hello(city).await?;
+        }
+        Ok(text)
+    }
+
+    /// A hundred tasks side by side, summed.
+    pub async fn fanout(&self) -> Result<i64> {
+        join_all((0..FAN).map(same)).await.into_iter().sum()
+    }
+
     /// Three services deep.
     pub async fn chain(&self, number: u64) -> Result<u64> {
         self.middle.answer(number).await
@@ -191,5 +220,5 @@ fn or_false<T>(done: Result<T>) -> Result<bool> {
 fn main() -> ExitCode {
     let application = Application::new().service::<Tally>().service::<Account>().service::<Places>();
     let application = application.service::<Orders>().service::<Back>().service::<Middle>().service::<Bench>();
-    sostenuto::main(application)
+    sostenuto::main(application.task::<hello>().task::<same>())
 }

@@ -131,8 +131,7 @@ impl Workload {
 
     /// Are there services for it in this language?
     pub(crate) fn is_in(self, language: Language) -> bool {
-        let needs_python = self.elements().is_some() || matches!(self, Self::Hello5 | Self::Fanout);
-        language == Language::Python || !needs_python
+        language == Language::Python || self.elements().is_none()
     }
 
     /// Folder of the Python application, among those of the benchmark.

@@ -447,10 +447,13 @@ impl OpKind {
     }
 }
 
+/// What the names of tasks in Rust begin with; all others are Python's.
+pub const RUST_TASK: &str = "rust:";
+
 /// A task that is asked for, with its policy. Times are microseconds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct TaskCall {
-    /// `module.function`.
+    /// `module.function`; in Rust `rust:crate::module.function`.
     #[n(0)]
     pub function: String,
     /// A tuple `([positional…], {name: value})`.

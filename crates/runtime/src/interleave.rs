@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use engine::Reply;
 use protocol::manifest::{Field, FieldKind, Foreseen, ForeseenCells, Language, Manifest, Method, Mode, Service};
 use protocol::problem::Code;
-use protocol::worker::{FetchWhat, FromWorker, Outcome, Start, StepEnd, StepStatus, StepWrite, ToWorker};
+use protocol::worker::{FetchWhat, FromWorker, Outcome, Start, StepEnd, StepStatus, StepWrite, TaskRun, ToWorker};
 use protocol::{DeploymentId, Value, msgpack};
 use shuttle::future::block_on;
 use shuttle::thread;
@@ -24,7 +24,7 @@ use crate::backends::Backends;
 use crate::driver::Event;
 use crate::limits::REQUESTS_QUEUED_MAX;
 use crate::node::Launchers;
-use crate::worker::native::{Fetch, Native, NativeWorker, Threads};
+use crate::worker::native::{Fetch, Native, NativeWorker, TaskTies, Threads};
 use crate::worker::process::Report;
 use crate::worker::{Launch, Link, WorkerId};
 use crate::{Node, NodeConfig};
@@ -39,6 +39,10 @@ struct Counting(Fetch);
 impl Native for Counter {
     fn worker(&self, fetch: Fetch) -> Box<dyn NativeWorker> {
         Box::new(Counting(fetch))
+    }
+
+    fn task(&self, _: &TaskRun, _: TaskTies) -> (Outcome, bool) {
+        unreachable!("nobody asks for a task")
     }
 }
 
@@ -118,7 +122,7 @@ fn node() -> Node {
     let launch = Box::new(|events: crate::sync::mpsc::Sender<Event>| {
         let report: Report = Arc::new(move |event| drop(events.send(Event::Worker(event))));
         let steps: Box<dyn Launch> = Box::new(Threads { native: Arc::new(Counter), report, lost: Arc::default() });
-        Ok(Launchers { steps: vec![(Language::Rust, steps)], tasks: Box::new(NoTasks) })
+        Ok(Launchers { steps: vec![(Language::Rust, steps)], tasks: vec![(Language::Python, Box::new(NoTasks))] })
     });
     let config = NodeConfig { partitions: PARTITIONS, workers: 1, task_workers: 1, ..NodeConfig::default() };
     Node::start_with(config, Arc::new(manifest()), backends, launch).expect("a node in memory starts")

@@ -52,4 +52,4 @@ pub use metrics::{Health, Metric};
 pub use network::Network;
 pub use node::Node;
 pub use sink::{NoSink, Sink, WriteSink};
-pub use worker::native::{Fetch, Native, NativeWorker};
+pub use worker::native::{Fetch, Native, NativeWorker, TaskTies};

@@ -22,6 +22,19 @@ pub const RUNS_IN_FLIGHT_MAX: usize = 64;
 /// Tasks that a task worker runs at once; further ones wait in the driver, in order.
 pub const TASKS_PER_WORKER_MAX: usize = 32;
 
+/// Threads that run tasks of Rust services, one at a time each; further tasks wait in the driver, in order.
+pub const TASK_THREADS_MAX: usize = 64;
+
+/// Threads in tasks of Rust services that were given up and have not returned; with so many no further one is started,
+/// so tasks may have to wait until some have returned.
+pub const TASK_THREADS_LOST_MAX: usize = 64;
+
+/// Bytes of what one try of a task in Rust prints that are shown.
+pub const TASK_OUTPUT_BYTES_MAX: u64 = 64 * 1024;
+
+/// Pause before a task worker is started again after one could not be started.
+pub const TASK_LAUNCH_WAIT: Duration = Duration::from_secs(1);
+
 /// A cancelled task that has not ended by then is ended with its process.
 pub const TASK_STOP_WAIT: Duration = Duration::from_secs(5);
 

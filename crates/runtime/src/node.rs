@@ -25,11 +25,13 @@ use crate::sync::mpsc::{Receiver, Sender, channel};
 use crate::sync::thread::{Builder, JoinHandle};
 use crate::worker::Launch;
 use crate::worker::native::Threads;
+use crate::worker::native_tasks::TaskThreads;
 use crate::worker::package::WorkerDir;
 use crate::worker::pool::{Pool, PoolConfig};
 use crate::worker::pools::Pools;
 use crate::worker::process::{Purpose, Python, Report, init_frame};
-use crate::worker::tasks::TaskPool;
+use crate::worker::task_pools::TaskPools;
+use crate::worker::tasks::{TaskPool, TaskPoolConfig};
 use engine::{Config, Deployment};
 
 /// A running node. Dropping it shuts it down and waits for that.
@@ -38,10 +40,10 @@ pub struct Node {
     driver: Option<JoinHandle<()>>,
 }
 
-/// The launchers of a node's workers, by language, and of its task workers.
+/// The launchers of a node's workers and of its task workers, by language.
 pub(crate) struct Launchers {
     pub(crate) steps: Vec<(Language, Box<dyn Launch>)>,
-    pub(crate) tasks: Box<dyn Launch>,
+    pub(crate) tasks: Vec<(Language, Box<dyn Launch>)>,
 }
 
 /// Makes them; what they report goes to the given sender.
@@ -67,7 +69,8 @@ impl Node {
             let dir = Arc::new(dir);
             let python = Python { purpose: Purpose::Steps, interpreter, dir, manifest, sink, report: report.clone() };
             let of_tasks: Report = Arc::new(move |event| drop(of_tasks.send(Event::TaskWorker(event))));
-            let tasks = Python { purpose: Purpose::Tasks, report: of_tasks, ..python.clone() };
+            let of_python = Python { purpose: Purpose::Tasks, report: Arc::clone(&of_tasks), ..python.clone() };
+            let mut tasks: Vec<(Language, Box<dyn Launch>)> = vec![(Language::Python, Box::new(of_python))];
             let mut steps: Vec<(Language, Box<dyn Launch>)> = Vec::new();
             if with_python {
                 steps.push((Language::Python, Box::new(python)));
@@ -75,9 +78,12 @@ impl Node {
             if with_rust {
                 let native =
                     native.ok_or(StartError::Config("the Rust services of the manifest are not in this program"))?;
+                let tasks_native = Arc::clone(&native);
+                let threads = TaskThreads { native: tasks_native, report: of_tasks, lost: Arc::default() };
+                tasks.push((Language::Rust, Box::new(threads)));
                 steps.push((Language::Rust, Box::new(Threads { native, report, lost: Arc::default() })));
             }
-            Ok(Launchers { steps, tasks: Box::new(tasks) })
+            Ok(Launchers { steps, tasks })
         });
         Self::start_with(config, manifest, backends, launch)
     }
@@ -159,7 +165,14 @@ fn assemble(
         (language, Pool::new(workers, launch, now))
     });
     let mut pool = Pools::new(Arc::clone(&manifest), pools.collect());
-    let tasks = TaskPool::new(config.task_workers, tasks, now);
+    let tasks = tasks.into_iter().map(|(language, launch)| {
+        let of_language = match language {
+            Language::Python => TaskPoolConfig::processes(config.task_workers),
+            Language::Rust => TaskPoolConfig::threads(),
+        };
+        (language, TaskPool::new(of_language, launch, now))
+    });
+    let tasks = TaskPools::new(tasks.collect());
     pool.check(now).map_err(StartError::io("starting", &config.python))?;
     let faults = Faults::from_environment();
     let of_partitions = Config {

@@ -36,7 +36,8 @@ use crate::shared::Shared;
 use crate::sync::mpsc::{Receiver, Sender, channel};
 use crate::worker::pool::{Pool, PoolConfig};
 use crate::worker::pools::Pools;
-use crate::worker::tasks::TaskPool;
+use crate::worker::task_pools::TaskPools;
+use crate::worker::tasks::{TaskPool, TaskPoolConfig};
 
 /// What a node is made of and what it reaches.
 pub struct World {
@@ -100,9 +101,10 @@ impl SteppedNode {
         let workers = PoolConfig { workers: config.workers, spare: true, step_timeout: config.step_timeout };
         // Whatever its language, the owner runs it.
         let pool = Pool::new(workers, launch.0, now);
+        let tasks = TaskPool::new(TaskPoolConfig::processes(config.task_workers), launch.1, now);
         let driver = Driver::new(Parts {
             pool: Pools::new(manifest, vec![(Language::Python, pool)]),
-            tasks: TaskPool::new(config.task_workers, launch.1, now),
+            tasks: TaskPools::new(vec![(Language::Python, tasks)]),
             shared,
             backends,
             partitions,

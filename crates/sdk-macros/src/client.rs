@@ -111,25 +111,23 @@ pub(crate) fn method(vis: &Visibility, signature: &Signature) -> TokenStream {
         let ty = parameter_type(ty);
         quote!(#name: #ty)
     });
-    let converted = parameters.iter().map(|(name, ty)| {
-        let convert = conversion(ty, name);
-        quote!(let #name: #ty = #convert;)
-    });
-    let encoded = parameters.iter().map(|(name, _)| {
-        let what = format!("argument {name}");
-        quote!(::sostenuto::macros::argument(#what, &#name))
-    });
+    let taken = parameters.iter().map(|(name, ty)| taken(name, ty));
     let returns = returned(signature);
     let doc = format!("Calls `{name}`, when it is awaited.");
     quote! {
         #[doc = #doc]
         #[allow(dead_code)]
         #vis fn #ident(&self, #(#declared),*) -> ::sostenuto::Call<#returns> {
-            #(#converted)*
-            let arguments = ::std::vec![#(#encoded),*];
+            let arguments = ::std::vec![#(#taken),*];
             ::sostenuto::Call::new(Self::SERVICE, self.key.clone(), #name, arguments)
         }
     }
+}
+
+/// The stored value of an argument as it was given.
+pub(crate) fn taken(name: &Ident, ty: &Type) -> TokenStream {
+    let (what, convert) = (format!("argument {name}"), conversion(ty, name));
+    quote!(::sostenuto::macros::argument::<#ty>(#what, &#convert))
 }
 
 /// Names and types of the parameters behind `self`.
@@ -163,7 +161,7 @@ pub(crate) fn returned(signature: &Signature) -> Type {
 }
 
 /// Texts are taken in any form.
-fn parameter_type(ty: &Type) -> TokenStream {
+pub(crate) fn parameter_type(ty: &Type) -> TokenStream {
     if types::is_named(ty, "String") { quote!(impl ::core::convert::Into<::std::string::String>) } else { quote!(#ty) }
 }
 

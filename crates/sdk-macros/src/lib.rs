@@ -3,11 +3,13 @@
 //!
 //! - [`state`]: `#[service]` and `#[entity]` on a struct. [`methods`](mod@methods): `#[methods]` on its `impl` block.
 //! - [`client`](mod@client): `#[client]` on a trait, for services that are written elsewhere.
+//! - [`task`](mod@task): `#[task]` on a function with outside effects.
 //! - [`uses`] reads method bodies; [`types`] maps types.
 
 mod client;
 mod methods;
 mod state;
+mod task;
 mod types;
 mod uses;
 
@@ -40,6 +42,15 @@ pub fn methods(arguments: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn client(arguments: TokenStream, item: TokenStream) -> TokenStream {
     finish(client::client(arguments.into(), item.into()))
+}
+
+/// Makes a function a task: `#[task(retries = 3, timeout = 10, backoff = 0.5, backoff_max = 60, pure)]`, each of which may
+/// be left out. Times are numbers of seconds or `Duration`s; `timeout = None` is no limit. The function may do anything
+/// that has an effect outside. A method that awaits it gets its result, which is recorded once; the application has to
+/// know it: `.task::<charge>()`.
+#[proc_macro_attribute]
+pub fn task(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    finish(task::task(arguments.into(), item.into()))
 }
 
 fn finish(made: syn::Result<proc_macro2::TokenStream>) -> TokenStream {

@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use crate::{client, methods, state};
+use crate::{client, methods, state, task};
 
 fn refused(made: syn::Result<TokenStream>) -> String {
     made.expect_err("this is refused").to_string()
@@ -170,4 +170,92 @@ fn initial_values_are_told_apart_from_other_attributes() {
         ),
     );
     assert!(refused(entity).contains("the map of an entity begins empty"));
+}
+
+#[test]
+fn tasks_are_functions_of_a_module() {
+    let of = |arguments, item| refused(task::task(arguments, item));
+    let plain = |item| of(TokenStream::new(), item);
+    assert!(
+        plain(quote!(
+            fn pay(&self) {}
+        ))
+        .contains("a task is a function of a module")
+    );
+    assert!(
+        plain(quote!(
+            fn pay<T>(of: T) {}
+        ))
+        .contains("no generics")
+    );
+    assert!(
+        plain(quote!(
+            unsafe fn pay() {}
+        ))
+        .contains("not unsafe")
+    );
+    assert!(
+        plain(quote!(
+            fn pay(card: &str) {}
+        ))
+        .contains("take an owned value")
+    );
+    assert!(
+        plain(quote!(
+            fn pay(card: impl Copy) {}
+        ))
+        .contains("types that are known")
+    );
+    assert!(
+        plain(quote!(
+            fn pay() -> &'static str {
+                ""
+            }
+        ))
+        .contains("return an owned value")
+    );
+    assert!(
+        plain(quote!(
+            fn pay();
+        ))
+        .contains("with its body")
+    );
+    assert!(
+        plain(quote!(
+            struct Pay;
+        ))
+        .contains("stands on a function")
+    );
+    assert!(
+        task::task(
+            quote!(),
+            quote!(
+                async fn pay(card: String) -> Result<u8> {
+                    Ok(1)
+                }
+            )
+        )
+        .is_ok()
+    );
+}
+
+#[test]
+fn options_of_tasks_are_checked() {
+    let pay = || {
+        quote!(
+            fn pay() {}
+        )
+    };
+    let of = |arguments| refused(task::task(arguments, pay()));
+    assert!(of(quote!(retry = 3)).contains("a task has `retries`, `timeout`, `backoff`, `backoff_max` and `pure`"));
+    assert!(of(quote!(retries = 3, retries = 4)).contains("`retries` is there twice"));
+    assert!(of(quote!(timeout)).contains("`timeout` needs a value"));
+    assert!(of(quote!(timeout = 0)).contains("a time limit is more than 0"));
+    assert!(of(quote!(timeout = "5s")).contains("a number of seconds, or a `Duration`"));
+    assert!(of(quote!(backoff = 1e300)).contains("at most"));
+    let made = |arguments| task::task(arguments, pay()).expect("this is accepted").to_string();
+    let all = made(quote!(retries = 3, timeout = 0.5, backoff = LATER, pure));
+    assert!(all.contains("retries : 3") && all.contains("from_secs_f64 (0.5f64)"), "{all}");
+    assert!(all.contains("backoff : LATER") && all.contains("pure : true"), "{all}");
+    assert!(made(quote!(timeout = None)).contains("timeout : :: core :: option :: Option :: None"));
 }

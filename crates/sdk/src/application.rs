@@ -6,12 +6,15 @@ use std::sync::Arc;
 use protocol::manifest::Service as ManifestService;
 
 use crate::describe::Described;
+use crate::error::Result;
 use crate::service::{Args, Invoked, Service, describe};
+use crate::task::{TaskFunction, Work};
 
-/// All Rust services of an application.
+/// All Rust services and tasks of an application.
 #[derive(Clone, Default)]
 pub struct Application {
     services: BTreeMap<&'static str, Arc<Registered>>,
+    pub(crate) tasks: BTreeMap<&'static str, fn(Args) -> Result<Work>>,
 }
 
 /// A service that can be run.
@@ -47,12 +50,20 @@ impl Application {
         self
     }
 
+    /// With this task too: `.task::<charge>()` for `#[task] fn charge`. What methods have asked for before a restart
+    /// runs before any method does, so the program has to know its tasks beforehand.
+    #[must_use]
+    pub fn task<F: TaskFunction>(mut self) -> Self {
+        self.tasks.insert(F::NAME, F::begin);
+        self
+    }
+
     /// The services, sorted by name, as the manifest tells the rest of the system.
     pub fn services(&self) -> Vec<ManifestService> {
         self.services.values().map(|registered| registered.manifest.clone()).collect()
     }
 
-    /// True without services.
+    /// True without services, whatever tasks there are.
     pub fn is_empty(&self) -> bool {
         self.services.is_empty()
     }

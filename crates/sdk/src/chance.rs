@@ -1,18 +1,29 @@
-//! Time and chance as a replay sees them again: the step's recorded clock, and draws from the invocation's seed.
+//! Time and chance as a replay sees them again: the step's recorded clock, and draws from the invocation's seed. In a
+//! task, which nobody replays, those of the machine.
 
+use std::fs::File;
+use std::io::Read;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::run;
 use crate::value::Uuid;
+use crate::{run, task};
 
-/// The time of the step, each reading one microsecond later than the last.
+/// The time of the step, each reading one microsecond later than the last; in a task the clock's.
 pub fn now() -> SystemTime {
+    if task::is_running() {
+        return SystemTime::now();
+    }
     UNIX_EPOCH + Duration::from_micros(run::with("now()", run::Run::now))
 }
 
-/// Random bytes. Seeds any generator: `StdRng::from_seed(random_bytes())`.
+/// Random bytes, in a task those of the operating system. Seeds any generator: `StdRng::from_seed(random_bytes())`.
 pub fn random_bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
+    if task::is_running() {
+        let mut source = File::open("/dev/urandom").expect("every Unix has /dev/urandom");
+        source.read_exact(&mut bytes).expect("it never ends");
+        return bytes;
+    }
     run::with("random_bytes()", |run| run.draw(&mut bytes));
     bytes
 }

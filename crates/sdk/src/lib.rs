@@ -26,6 +26,7 @@
 //! calls, sleeps or runs a transaction is an `async fn`; other methods are plain functions, whose fields are there.
 //!
 //! - [`fields`]: what persists. [`Call`], [`transaction`], [`sleep`], [`join`], [`timeout`]: what a method waits for.
+//! - [`task`](macro@task): functions with outside effects, whose results are recorded.
 //! - [`now`], [`uuid4`], [`random_bytes`]: time and chance, the same on every replay.
 //! - [`Application`] collects services; [`Worker`] runs them, driven by a server or a simulator.
 //!
@@ -47,6 +48,7 @@ mod operation;
 pub mod output;
 mod run;
 mod service;
+mod task;
 mod transaction;
 pub mod value;
 mod worker;
@@ -57,8 +59,9 @@ pub use combine::{Join, join, join_all, timeout};
 pub use error::{Error, Result};
 pub use operation::{Call, sleep};
 pub use run::Host;
-pub use sdk_macros::{client, entity, methods, service};
+pub use sdk_macros::{client, entity, methods, service, task};
 pub use service::{Service, State};
+pub use task::{Ended, Interrupted, Policy, Task, TaskFunction, TaskOutput, Work, WorkFuture};
 pub use transaction::{abort, transaction};
 pub use worker::Worker;
 
@@ -68,7 +71,7 @@ pub mod prelude {
     pub use crate::value::{Any, Bytes, Date, DateTime, Decimal, Set, Uuid};
     pub use crate::{
         Application, Error, Result, abort, client, entity, join, join_all, methods, now, random_bytes, random_f64,
-        random_u64, service, sleep, timeout, transaction, uuid4,
+        random_u64, service, sleep, task, timeout, transaction, uuid4,
     };
 }
 
@@ -80,4 +83,5 @@ pub mod macros {
     pub use crate::describe::{KeyFact, Member, MethodFacts, Use};
     pub use crate::fields::{Initial, Part};
     pub use crate::service::{Args, IntoResult, Invoked, argument, entity_key, key_argument};
+    pub use crate::task::{Policy, TaskFunction, Work};
 }

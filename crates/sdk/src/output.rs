@@ -1,8 +1,8 @@
-//! Output of methods: kept with the step and shown once, when the step is durable.
+//! Output of methods: kept with the step and shown once, when the step is durable. That of tasks is shown at once.
 
 use std::fmt::Arguments;
 
-use crate::run;
+use crate::{run, task};
 
 /// Bytes of one step's output that are kept.
 const OUTPUT_BYTES_MAX: usize = 64 * 1024;
@@ -12,6 +12,7 @@ const OUTPUT_BYTES_MAX: usize = 64 * 1024;
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "outside of a method it is the ordinary thing")]
 pub fn write(stream: u8, text: Arguments<'_>) {
     let text = format!("{text}\n");
+    let Some(text) = task::print(stream, text) else { return };
     let taken = run::try_with(|run| {
         let kept: usize = run.output.iter().map(|(_, text)| text.len()).sum();
         if kept < OUTPUT_BYTES_MAX {

@@ -17,6 +17,7 @@ use protocol::{InvocationId, Micros, RunNumber};
 use crate::cells::{Cells, FieldIndex};
 use crate::describe::Described;
 use crate::error::{Error, TRANSACTION};
+use crate::task;
 
 /// Gets cells that were not shipped. Implemented by whoever runs a [`crate::Worker`].
 pub trait Host {
@@ -295,7 +296,8 @@ pub(crate) fn leave() -> Option<Box<Run>> {
 
 /// Whether this thread executes an invocation.
 pub(crate) fn is_running() -> bool {
-    CURRENT.with_borrow(Option::is_some)
+    // Borrowed for a change: there is one to be changed.
+    CURRENT.with(|current| current.try_borrow().map_or(true, |current| current.is_some()))
 }
 
 /// Whether this thread executes an invocation that is to go on.
@@ -309,10 +311,15 @@ pub(crate) fn is_alive() -> bool {
 ///
 /// Outside of an invocation's method.
 pub(crate) fn with<T>(what: &str, act: impl FnOnce(&mut Run) -> T) -> T {
-    CURRENT.with_borrow_mut(|current| match current {
-        Some(run) => act(run),
+    match try_with(act) {
+        Some(done) => done,
+        // Not while the place is borrowed: whoever is told of the panic looks there.
+        None if task::is_running() => panic!(
+            "{what} in a task: a task cannot use fields, make calls, sleep durably or run transactions; do it in the \
+             method that runs it"
+        ),
         None => panic!("{what} outside of a method: nothing runs that it could belong to"),
-    })
+    }
 }
 
 /// The same, if there is a run.

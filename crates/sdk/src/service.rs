@@ -78,34 +78,45 @@ fn encode_result<T: Serialize>(value: &T) -> Result<Vec<u8>> {
 pub struct Args {
     positional: std::vec::IntoIter<Value>,
     named: Vec<(String, Value)>,
+    /// Name of the task whose they are; without it they are the running method's.
+    task: Option<String>,
 }
 
 impl Args {
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
         let (positional, named) = msgpack::decode_args(bytes)?;
-        Ok(Self { positional: positional.into_iter(), named })
+        Ok(Self { positional: positional.into_iter(), named, task: None })
+    }
+
+    pub(crate) fn of_task(name: &str, bytes: &[u8]) -> Result<Self> {
+        Ok(Self { task: Some(format!("task {name}")), ..Self::decode(bytes)? })
+    }
+
+    fn wrong(&self, text: &str) -> Error {
+        let target = self.task.clone().unwrap_or_else(|| run::with("an argument", |run| run.target.clone()));
+        Error::new(TYPE_ERROR, format!("{target}() {text}"))
     }
 
     /// The next parameter's argument.
     pub fn take<T: DeserializeOwned>(&mut self, name: &str, default: bool) -> Result<T> {
         let named = self.named.iter().position(|(given, _)| given == name);
         let argument = match (self.positional.next(), named) {
-            (Some(_), Some(_)) => return Err(wrong(&format!("got multiple values for argument '{name}'"))),
+            (Some(_), Some(_)) => return Err(self.wrong(&format!("got multiple values for argument '{name}'"))),
             (Some(value), None) => value,
             (None, Some(index)) => self.named.swap_remove(index).1,
             (None, None) if default => Value::None,
-            (None, None) => return Err(wrong(&format!("missing 1 required argument: '{name}'"))),
+            (None, None) => return Err(self.wrong(&format!("missing 1 required argument: '{name}'"))),
         };
-        value::from_value(argument).map_err(|mismatch| wrong(&format!("argument '{name}': {mismatch}")))
+        value::from_value(argument).map_err(|mismatch| self.wrong(&format!("argument '{name}': {mismatch}")))
     }
 
     /// Nothing may be left.
     pub fn finish(mut self) -> Result<()> {
         if let Some((name, _)) = self.named.first() {
-            return Err(wrong(&format!("got an unexpected argument '{name}'")));
+            return Err(self.wrong(&format!("got an unexpected argument '{name}'")));
         }
         match self.positional.next() {
-            Some(_) => Err(wrong("got too many arguments")),
+            Some(_) => Err(self.wrong("got too many arguments")),
             None => Ok(()),
         }
     }
@@ -121,11 +132,6 @@ impl<T, E: Into<Error>> IntoResult<T> for std::result::Result<T, E> {
     fn into_result(self) -> Result<T> {
         self.map_err(Into::into)
     }
-}
-
-fn wrong(text: &str) -> Error {
-    let target = run::with("an argument", |run| run.target.clone());
-    Error::new(TYPE_ERROR, format!("{target}() {text}"))
 }
 
 /// The key of the entity whose method runs.

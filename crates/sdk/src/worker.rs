@@ -25,6 +25,7 @@ use crate::error::{CANCELLED, Error, PANIC};
 use crate::operation::Operation;
 use crate::run::{self, Dead, Host, New, Run, Signal};
 use crate::service::{Args, Invoked};
+use crate::task;
 
 type Future = Pin<Box<dyn std::future::Future<Output = Result<Vec<u8>, Error>> + Send>>;
 
@@ -378,16 +379,19 @@ impl Wake for Flag {
 }
 
 thread_local! {
-    /// Message and place of the last panic of a method in this thread.
+    /// Message and place of the last panic of a method or task in this thread.
     static PANICKED: Cell<Option<(String, String)>> = const { Cell::new(None) };
 }
 
-/// Panics of methods are results; others are shown as ever.
-fn note_panics() {
+/// Panics of methods and tasks are results; others are shown as ever.
+pub(crate) fn note_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let shown = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| if run::is_running() { note(info) } else { shown(info) }));
+        let note_or_show = move |info: &PanicHookInfo<'_>| {
+            if run::is_running() || task::is_running() { note(info) } else { shown(info) }
+        };
+        std::panic::set_hook(Box::new(note_or_show));
     });
 }
 
@@ -399,7 +403,7 @@ fn note(info: &PanicHookInfo<'_>) {
     PANICKED.set(Some((text.unwrap_or_else(|| "a panic".to_owned()), place.unwrap_or_default())));
 }
 
-fn panic_error() -> Error {
+pub(crate) fn panic_error() -> Error {
     let (text, place) = PANICKED.take().unwrap_or_else(|| ("a panic".to_owned(), String::new()));
     let told = format!("panicked: {text}\n{place}");
     Error::new(PANIC, text).with_traceback(told)

@@ -5,17 +5,20 @@ mod stated;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::bail;
 use protocol::ids::digest;
 use protocol::manifest::Manifest;
-use protocol::worker::{FetchWhat, FromWorker, Slice, ToWorker};
+use protocol::worker::{FetchWhat, FromWorker, Outcome, Slice, TaskRun, ToWorker};
 use protocol::{DeploymentId, RunNumber};
-use runtime::{Fetch, Native, NativeWorker};
-use sdk::{Application, Host, Worker};
+use runtime::{Fetch, Native, NativeWorker, TaskTies};
+use sdk::{Application, Ended, Host, Interrupted, WorkFuture, Worker};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 
 /// The manifest with these services too.
-pub(crate) fn join(mut manifest: Manifest, application: &Application) -> Result<Manifest> {
+pub(crate) fn join(mut manifest: Manifest, application: &Application) -> anyhow::Result<Manifest> {
     if application.is_empty() {
         fitting(&manifest)?;
         return Ok(manifest);
@@ -44,26 +47,53 @@ pub(crate) fn join(mut manifest: Manifest, application: &Application) -> Result<
 }
 
 /// Whether what Python states of services elsewhere is so.
-fn fitting(manifest: &Manifest) -> Result<()> {
+fn fitting(manifest: &Manifest) -> anyhow::Result<()> {
     match stated::misfits(manifest).as_slice() {
         [] => Ok(()),
         misfits => bail!("a @client class does not fit its service\n  {}", misfits.join("\n  ")),
     }
 }
 
-/// What runs them; nothing without services.
-pub(crate) fn runner(application: Application) -> Option<Arc<dyn Native>> {
+/// What runs them, with this runtime under tasks that are an `async fn`; nothing without services.
+pub(crate) fn runner(application: Application, runtime: Handle) -> Option<Arc<dyn Native>> {
     if application.is_empty() {
         return None;
     }
-    Some(Arc::new(InProcess(application)))
+    Some(Arc::new(InProcess { application, runtime }))
 }
 
-struct InProcess(Application);
+struct InProcess {
+    application: Application,
+    runtime: Handle,
+}
 
 impl Native for InProcess {
     fn worker(&self, fetch: Fetch) -> Box<dyn NativeWorker> {
-        Box::new(InThread(Worker::new(self.0.clone(), Rc::new(RefCell::new(Fetching(fetch))))))
+        Box::new(InThread(Worker::new(self.application.clone(), Rc::new(RefCell::new(Fetching(fetch))))))
+    }
+
+    fn task(&self, task: &TaskRun, TaskTies { output, stopped }: TaskTies) -> (Outcome, bool) {
+        let limit = task.timeout.map(Duration::from_micros);
+        self.application.run_task(task, output, |future| self.runtime.block_on(within(limit, stopped, future)))
+    }
+}
+
+/// The future's result, if it is there in time and somebody wants it.
+async fn within(
+    limit: Option<Duration>,
+    stopped: oneshot::Receiver<()>,
+    future: WorkFuture,
+) -> Result<Ended, Interrupted> {
+    let timed = async {
+        match limit {
+            Some(limit) => tokio::time::timeout(limit, future).await.map_err(|_| Interrupted::Late),
+            None => Ok(future.await),
+        }
+    };
+    tokio::select! {
+        biased;
+        ended = timed => ended,
+        _ = stopped => Err(Interrupted::Stopped),
     }
 }
 

@@ -23,7 +23,7 @@ class Work:
         self.items.insert(0, item)
         return len(self.items)
 
-    def at(self, index: int) -> str:
+    def item(self, index: int) -> str:
         return self.items[index]
 
     def replace(self, index: int, item: str) -> None:

@@ -51,7 +51,8 @@ use crate::worker::WorkerEvent;
 use crate::worker::native::TooManyLost;
 use crate::worker::pool::{Change, Owed};
 use crate::worker::pools::Pools;
-use crate::worker::tasks::{TaskNews, TaskPool};
+use crate::worker::task_pools::TaskPools;
+use crate::worker::tasks::TaskNews;
 
 /// What the driver is told.
 pub(crate) enum Event {
@@ -88,7 +89,7 @@ pub(crate) struct Parts {
     /// Last position of the log.
     pub(crate) tail: Position,
     pub(crate) pool: Pools,
-    pub(crate) tasks: TaskPool,
+    pub(crate) tasks: TaskPools,
     pub(crate) writer: Writer,
     pub(crate) maintenance: Option<Maintenance>,
     pub(crate) sink: Arc<dyn Sink>,
@@ -486,7 +487,7 @@ impl Driver {
             self.parts.sink.notice(&format!("a worker process cannot be started: {error}"));
         }
         if let Err(error) = self.parts.tasks.check(now) {
-            self.parts.sink.notice(&format!("a task worker process cannot be started: {error}"));
+            self.parts.sink.notice(&format!("a task worker cannot be started: {error}"));
         }
     }
 

@@ -158,7 +158,10 @@ impl Fixture {
         let config = NodeConfig { partitions: PARTITIONS, sink: Arc::clone(&seen) as Arc<dyn Sink>, ..config };
         let launch = Box::new(|events| -> Result<Launchers, _> {
             let steps: Box<dyn Launch> = Box::new(Workers { script, events });
-            Ok(Launchers { steps: vec![(Language::Python, steps)], tasks: Box::new(NoTaskWorkers) })
+            Ok(Launchers {
+                steps: vec![(Language::Python, steps)],
+                tasks: vec![(Language::Python, Box::new(NoTaskWorkers))],
+            })
         });
         let node = Node::start_with(config, Arc::new(manifest()), backends, launch).unwrap();
         Self { handle: node.handle(), node, log, seen }

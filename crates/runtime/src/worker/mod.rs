@@ -4,18 +4,21 @@
 //! - [`process`] starts one process and speaks with it: a socket pair, a thread that reads, one that writes.
 //! - [`strike`] reads which run a dead worker was in.
 //! - [`tasks`] decides which task worker runs which task.
-//! - [`native`] runs services of this process in threads, [`pools`] is the pools of all languages.
+//! - [`native`] runs services of this process in threads, [`native_tasks`] its tasks; [`pools`] and [`task_pools`] are the
+//!   pools of all languages.
 //! - [`pool`] decides which worker runs what, and what a death means. It is the driver's and does no input or output
 //!   itself, except through [`Link`].
 //!
 //! Nothing here knows what a step does.
 
 pub(crate) mod native;
+pub(crate) mod native_tasks;
 pub(crate) mod package;
 pub(crate) mod pool;
 pub(crate) mod pools;
 pub(crate) mod process;
 pub(crate) mod strike;
+pub(crate) mod task_pools;
 pub(crate) mod tasks;
 
 use protocol::worker::{FromWorker, ToWorker};

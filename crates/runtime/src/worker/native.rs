@@ -12,7 +12,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
 
 use protocol::RunNumber;
-use protocol::worker::{FetchWhat, FromWorker, Slice, ToWorker};
+use protocol::worker::{FetchWhat, FromWorker, Outcome, Slice, TaskRun, ToWorker};
+use tokio::sync::oneshot;
 
 use super::process::Report;
 use super::{Death, Launch, Link, WorkerEvent, WorkerId};
@@ -23,10 +24,21 @@ use crate::sync::{AtomicBool, AtomicU64, Mutex, thread};
 /// Gets cells that were not shipped; `None`: not now.
 pub type Fetch = Box<dyn FnMut(RunNumber, &str, FetchWhat) -> Option<Slice>>;
 
-/// Services that run in this process.
+/// Services and tasks that run in this process.
 pub trait Native: Send + Sync {
-    /// What runs them in one thread; called there.
+    /// What runs services in one thread; called there.
     fn worker(&self, fetch: Fetch) -> Box<dyn NativeWorker>;
+
+    /// Runs one try of a task in this thread: what came of it, and whether another try is of no use.
+    fn task(&self, task: &TaskRun, ties: TaskTies) -> (Outcome, bool);
+}
+
+/// What a try of a task has of the server.
+pub struct TaskTies {
+    /// Takes what it prints: stream, text.
+    pub output: Box<dyn Fn(u8, String)>,
+    /// Resolves when nobody wants its result any more.
+    pub stopped: oneshot::Receiver<()>,
 }
 
 /// Runs steps, one at a time.
@@ -64,15 +76,7 @@ impl Launch for Threads {
             return Err(io::Error::other(TooManyLost));
         }
         let (outgoing, messages) = channel();
-        let shared = Arc::new(Shared {
-            worker,
-            word: AtomicU64::new(0),
-            gone: AtomicBool::new(false),
-            reason: Mutex::default(),
-            report: Arc::clone(&self.report),
-            lost: Arc::clone(&self.lost),
-            was_lost: AtomicBool::new(false),
-        });
+        let shared = Arc::new(Shared::new(worker, &self.report, &self.lost));
         let (native, of_thread) = (Arc::clone(&self.native), Arc::clone(&shared));
         thread::Builder::new().name(format!("native-{}", worker.0)).spawn(move || {
             // Also tells of a thread that ends by a panic.
@@ -89,7 +93,8 @@ struct Thread {
     outgoing: Sender<Vec<ToWorker>>,
 }
 
-struct Shared {
+/// What a thread and the driver's side of it have in common.
+pub(super) struct Shared {
     worker: WorkerId,
     /// The run that it is in.
     word: AtomicU64,
@@ -103,8 +108,36 @@ struct Shared {
 }
 
 impl Shared {
-    fn say(&self, messages: Vec<FromWorker>) {
-        if !messages.is_empty() && !self.gone.load(Ordering::Acquire) {
+    pub(super) fn new(worker: WorkerId, report: &Report, lost: &Arc<AtomicUsize>) -> Self {
+        Self {
+            worker,
+            word: AtomicU64::new(0),
+            gone: AtomicBool::new(false),
+            reason: Mutex::default(),
+            report: Arc::clone(report),
+            lost: Arc::clone(lost),
+            was_lost: AtomicBool::new(false),
+        }
+    }
+
+    /// Nobody listens to it any more.
+    pub(super) fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Acquire)
+    }
+
+    /// The thread goes on, but nobody hears of it any more.
+    pub(super) fn give_up(&self, reason: String) {
+        if self.is_gone() {
+            return;
+        }
+        *self.reason.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
+        self.lost.fetch_add(1, Ordering::AcqRel);
+        self.was_lost.store(true, Ordering::Release);
+        self.end();
+    }
+
+    pub(super) fn say(&self, messages: Vec<FromWorker>) {
+        if !messages.is_empty() && !self.is_gone() {
             (self.report)(WorkerEvent::Said(self.worker, messages));
         }
     }
@@ -130,20 +163,14 @@ impl Link for Thread {
     }
 
     fn kill(&self, reason: &str) {
-        if self.shared.gone.load(Ordering::Acquire) {
-            return;
-        }
-        let reason = format!("{reason}; its thread goes on until the method returns");
-        *self.shared.reason.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
-        self.shared.lost.fetch_add(1, Ordering::AcqRel);
-        self.shared.was_lost.store(true, Ordering::Release);
-        self.shared.end();
+        self.shared.give_up(format!("{reason}; its thread goes on until the method returns"));
     }
 
     fn check(&self) {}
 }
 
-struct Farewell(Arc<Shared>);
+/// In the thread: tells of its end, also by a panic.
+pub(super) struct Farewell(pub(super) Arc<Shared>);
 
 impl Drop for Farewell {
     fn drop(&mut self) {
@@ -210,7 +237,7 @@ fn serve(native: &dyn Native, shared: &Arc<Shared>, messages: Receiver<Vec<ToWor
         let next = mail.borrow_mut().waiting.pop_front();
         let Some(message) = next else {
             mail.borrow_mut().flush();
-            if shared.gone.load(Ordering::Acquire) || !mail.borrow_mut().read() {
+            if shared.is_gone() || !mail.borrow_mut().read() {
                 return;
             }
             continue;

@@ -1,10 +1,12 @@
-//! Task workers: processes that run tasks, apart from those that run steps, so that a task that hangs delays no step.
+//! Task workers: processes, or threads of this one, that run tasks, apart from those that run steps, so that a task that
+//! hangs delays no step.
 //! Belongs to the driver; speaks with processes only through [`Link`] and [`Launch`].
 //!
 //! Processes are started when tasks want them. Each runs many tasks at once; beyond the bound they wait here, in order.
 //! A thread cannot be ended, so a task that is over its time limit ends its process; what else ran there begins anew on
 //! another, which is no try of the task's policy. A process that dies by itself leaves suspects, which run alone from
-//! then on; a task that ends its process again and again while alone has failed.
+//! then on; a task that ends its process again and again while alone has failed. What is said here of processes holds for
+//! threads, which run one task each.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -28,9 +30,28 @@ pub(crate) enum TaskNews {
     Notice(String),
 }
 
-/// All task workers of a node.
+/// How many workers a pool has at most, and how many tasks each of them runs at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TaskPoolConfig {
+    pub(crate) workers_max: usize,
+    pub(crate) runs_max: usize,
+}
+
+impl TaskPoolConfig {
+    /// So many processes.
+    pub(crate) fn processes(workers_max: usize) -> Self {
+        Self { workers_max, runs_max: limits::TASKS_PER_WORKER_MAX }
+    }
+
+    /// Threads.
+    pub(crate) fn threads() -> Self {
+        Self { workers_max: limits::TASK_THREADS_MAX, runs_max: 1 }
+    }
+}
+
+/// All task workers of a node that are of one kind.
 pub(crate) struct TaskPool {
-    processes_max: usize,
+    config: TaskPoolConfig,
     launch: Box<dyn Launch>,
     workers: BTreeMap<WorkerId, Worker>,
     runs: BTreeMap<u64, Run>,
@@ -90,9 +111,9 @@ struct Worker {
 }
 
 impl TaskPool {
-    pub(crate) fn new(processes_max: usize, launch: Box<dyn Launch>, now: Instant) -> Self {
+    pub(crate) fn new(config: TaskPoolConfig, launch: Box<dyn Launch>, now: Instant) -> Self {
         Self {
-            processes_max,
+            config,
             launch,
             workers: BTreeMap::new(),
             runs: BTreeMap::new(),
@@ -108,6 +129,11 @@ impl TaskPool {
             check_at: now,
             draining: false,
         }
+    }
+
+    /// The same, with this as the number of its first worker.
+    pub(crate) fn numbered_from(self, next_worker: u64) -> Self {
+        Self { next_worker, ..self }
     }
 
     /// Tasks that workers have and have not ended.
@@ -277,7 +303,7 @@ impl TaskPool {
         while let Some(&own) = self.queue.front() {
             let reserved = self.reserved;
             let free = self.workers.iter().filter(|(id, worker)| {
-                let room = worker.runs.len() < limits::TASKS_PER_WORKER_MAX;
+                let room = worker.runs.len() < self.config.runs_max;
                 worker.is_ready && !worker.is_alone && room && reserved != Some(**id)
             });
             let Some((&id, _)) = free.min_by_key(|(_, worker)| worker.runs.len()) else { return };
@@ -325,7 +351,9 @@ impl TaskPool {
         while !self.draining && now >= self.launch_at && self.workers.len() < self.wanted() {
             let id = WorkerId(self.next_worker);
             self.next_worker += 1;
-            let (link, runs) = (self.launch.launch(id)?, BTreeSet::new());
+            // If that fails: what failed is told, and not at once again.
+            let link = self.launch.launch(id).inspect_err(|_| self.launch_at = now + limits::TASK_LAUNCH_WAIT)?;
+            let runs = BTreeSet::new();
             let outgoing = Vec::new();
             self.workers.insert(id, Worker { link, is_ready: false, runs, is_alone: false, outgoing, since: now });
         }
@@ -337,11 +365,11 @@ impl TaskPool {
             run.is_late = true;
             let name = run.call.name();
             let reason = match run.is_wanted {
-                true => format!("was ended, because the task {name} took too long; what else it ran is run again"),
-                false => {
-                    format!("was ended, because the cancelled task {name} did not end; what else it ran is run again")
-                }
+                true => format!("was ended, because the task {name} took too long"),
+                false => format!("was ended, because the cancelled task {name} did not end"),
             };
+            let others = if self.config.runs_max > 1 { "; what else it ran is run again" } else { "" };
+            let reason = reason + others;
             if let Some(worker) = self.workers.get(&id) {
                 worker.link.kill(&reason);
             }
@@ -359,7 +387,7 @@ impl TaskPool {
     }
 
     fn wanted(&self) -> usize {
-        self.runs.len().min(self.processes_max)
+        self.runs.len().min(self.config.workers_max)
     }
 
     /// When [`Self::check`] wants to be called.
@@ -376,10 +404,11 @@ impl TaskPool {
         self.draining = true;
     }
 
-    /// Closes all sockets. Returns how many processes there were.
+    /// Closes all connections. Returns how many workers end for that: a thread that is in a task does not.
     pub(crate) fn close(&mut self) -> usize {
         self.draining = true;
-        std::mem::take(&mut self.workers).len()
+        let ends = |worker: &Worker| self.config.runs_max > 1 || worker.runs.is_empty();
+        std::mem::take(&mut self.workers).into_values().filter(ends).count()
     }
 }
 

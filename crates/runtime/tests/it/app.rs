@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use protocol::manifest::{
@@ -80,20 +80,30 @@ pub(crate) struct Running {
 
 /// Remembers what people would see.
 #[derive(Default)]
-pub(crate) struct Seen(pub(crate) Mutex<Vec<String>>);
+pub(crate) struct Seen(pub(crate) Mutex<Vec<String>>, Condvar);
 
 impl Sink for Seen {
     fn output(&self, _: InvocationId, method: &str, lines: &[(u8, String)]) {
         let mut seen = self.0.lock().unwrap();
         seen.extend(lines.iter().map(|(_, text)| format!("{method}: {}", text.trim_end())));
+        self.1.notify_all();
     }
 
     fn notice(&self, text: &str) {
         self.0.lock().unwrap().push(format!("notice: {text}"));
+        self.1.notify_all();
     }
 }
 
 impl Seen {
+    /// Waits until there is a line with this text.
+    pub(crate) fn until(&self, containing: &str) {
+        let missing = |lines: &mut Vec<String>| !lines.iter().any(|line| line.contains(containing));
+        let limit = Duration::from_secs(120);
+        let (lines, waited) = self.1.wait_timeout_while(self.0.lock().unwrap(), limit, missing).unwrap();
+        assert!(!waited.timed_out(), "no {containing:?} in {lines:?}");
+    }
+
     pub(crate) fn lines(&self, containing: &str) -> Vec<String> {
         self.0.lock().unwrap().iter().filter(|line| line.contains(containing)).cloned().collect()
     }

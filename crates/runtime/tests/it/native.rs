@@ -1,4 +1,4 @@
-//! Services in threads of the node: steps that do not end.
+//! Services and tasks in threads of the node: what does not end.
 
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -6,14 +6,14 @@ use std::time::Duration;
 use engine::Reply;
 use protocol::manifest::{Language, Manifest, Method, Service};
 use protocol::problem::Code;
-use protocol::worker::{FromWorker, Outcome, StepEnd, StepStatus, ToWorker};
+use protocol::worker::{FromWorker, Op, OpKind, Outcome, RUST_TASK, StepEnd, StepStatus, TaskCall, TaskRun, ToWorker};
 use protocol::{DeploymentId, Value, msgpack};
-use runtime::limits::THREADS_LOST_MAX;
-use runtime::{Fetch, Native, NativeWorker, Node, NodeConfig, NodeError, Sink};
+use runtime::limits::{TASK_THREADS_LOST_MAX, THREADS_LOST_MAX};
+use runtime::{Fetch, Native, NativeWorker, Node, NodeConfig, NodeError, Sink, TaskTies};
 
 use crate::app::{Seen, block_on, call};
 
-/// Steps of `hang` wait here until the test lets them go.
+/// Steps and tasks of `hang` wait here until the test lets them go.
 #[derive(Default)]
 struct Gate {
     open: Mutex<bool>,
@@ -37,18 +37,45 @@ impl Native for Services {
     fn worker(&self, _: Fetch) -> Box<dyn NativeWorker> {
         Box::new(Worker(Arc::clone(&self.0)))
     }
+
+    fn task(&self, task: &TaskRun, ties: TaskTies) -> (Outcome, bool) {
+        if task.function.ends_with("hang") {
+            self.0.pass();
+        }
+        (ties.output)(0, format!("{} ran\n", task.function));
+        (Outcome::Value(msgpack::encode(&Value::Int(7)).unwrap()), false)
+    }
 }
 
 struct Worker(Arc<Gate>);
 
 impl NativeWorker for Worker {
     fn handle(&mut self, message: ToWorker) -> Option<FromWorker> {
-        let ToWorker::Start(start) = message else { return None };
-        if start.method == "hang" {
+        let (run, invocation, delivered, method) = match message {
+            ToWorker::Start(start) => (start.run, start.invocation, start.delivered, start.method),
+            ToWorker::Resume(resume) => (resume.run, resume.invocation, resume.delivered, String::new()),
+            _ => return None,
+        };
+        if method == "hang" {
             self.0.pass();
         }
-        let status = StepStatus::Returned(msgpack::encode(&Value::Int(1)).unwrap());
-        let end = StepEnd { run: start.run, invocation: start.invocation, status, ..StepEnd::default() };
+        let end = StepEnd { run, invocation, ..StepEnd::default() };
+        let end = match (delivered.first().map(|one| &one.result), method.strip_prefix("task_")) {
+            (Some(Outcome::Exception(bytes)), _) => StepEnd { status: StepStatus::Raised(bytes.clone()), ..end },
+            (None, Some(task)) => {
+                let kind = OpKind::Task(TaskCall {
+                    function: format!("{RUST_TASK}app.{task}"),
+                    args: msgpack::encode_args(&[], &[]).unwrap(),
+                    timeout: Some(if task == "hang" { 20_000 } else { 60_000_000 }),
+                    ..TaskCall::default()
+                });
+                StepEnd { ops: vec![Op { position: "0".into(), kind }], waits: vec!["0".into()], ..end }
+            }
+            (Some(Outcome::Value(_)) | None, _) => {
+                let status = StepStatus::Returned(msgpack::encode(&Value::Int(1)).unwrap());
+                StepEnd { status, ..end }
+            }
+        };
         Some(FromWorker::End(Box::new(end)))
     }
 }
@@ -57,7 +84,7 @@ fn manifest() -> Manifest {
     let method = |name: &str| Method { name: name.into(), public: true, ..Method::default() };
     let service = Service {
         name: "Counter".into(),
-        methods: vec![method("hang"), method("pass")],
+        methods: vec![method("hang"), method("pass"), method("task_hang"), method("task_pass")],
         language: Language::Rust,
         ..Service::default()
     };
@@ -122,4 +149,28 @@ fn too_many_threads_that_do_not_return_end_the_node() {
     };
     let Err(NodeError::Threads(text)) = ended else { panic!("{ended:?}") };
     assert!(text.starts_with(&format!("{THREADS_LOST_MAX} threads are in steps")), "{text}");
+}
+
+#[test]
+fn tasks_whose_threads_do_not_return_leave_room_for_others_until_there_are_too_many() {
+    let gate = Open(Arc::default());
+    let (node, seen) = start(&gate.0);
+    let value = |answer: &runtime::Answer| matches!(&answer.reply, Reply::Done { outcome: Outcome::Value(_), .. });
+    for lost in 0..TASK_THREADS_LOST_MAX {
+        let answer = block_on(node.handle().submit(call("task_hang", &[])));
+        let Reply::Done { outcome: Outcome::Exception(bytes), .. } = &answer.reply else { panic!("{lost} {answer:?}") };
+        let exception = protocol::message::Exception::from_value(bytes);
+        assert_eq!(exception.message, "the task hang took longer than its timeout of 0.02 s");
+        if lost == TASK_THREADS_LOST_MAX / 2 {
+            assert!(value(&block_on(node.handle().submit(call("task_pass", &[])))), "another thread runs it");
+        }
+    }
+    assert_eq!(seen.lines("because the task hang took too long; its thread goes on").len(), TASK_THREADS_LOST_MAX);
+    let waiting = node.handle();
+    let waiting = std::thread::spawn(move || block_on(waiting.submit(call("task_pass", &[]))));
+    seen.until("further tasks wait until some of them have returned");
+    gate.0.open();
+    assert!(value(&waiting.join().unwrap()), "it ran when threads had returned");
+    assert_eq!(seen.lines("app.pass ran").len(), 2);
+    assert!(seen.lines("app.hang ran").is_empty(), "nobody hears of what was given up");
 }

@@ -288,3 +288,12 @@ fn output_belongs_to_the_step_that_wrote_it() {
         assert_eq!(last.logs, [(1, "after 3\n".to_owned())]);
     });
 }
+
+#[test]
+fn time_outside_of_a_method_is_a_panic_that_is_told() {
+    // The worker has taken over what is done with panics.
+    let _server = bank(false);
+    let told = std::thread::spawn(now).join().unwrap_err();
+    let told = told.downcast_ref::<String>().map(String::as_str).unwrap_or_default();
+    assert!(told.starts_with("now() outside of a method"), "{told}");
+}

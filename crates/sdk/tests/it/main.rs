@@ -12,3 +12,4 @@ mod lists;
 mod manifest;
 mod replay;
 mod server;
+mod tasks;

@@ -16,6 +16,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sdk::Application;
 use store::OpenError;
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
@@ -57,7 +58,7 @@ async fn serve(
     let address = listener.local_addr()?;
     let data = data_dir(options.data.as_deref(), sources)?;
     let mut signals = Signals::new()?;
-    let config = NodeConfig { native: native::runner(native), ..config(options, data.clone()) };
+    let config = NodeConfig { native: native::runner(native, Handle::current()), ..config(options, data.clone()) };
     let starting = tokio::task::spawn_blocking({
         let manifest = manifest.clone();
         move || start(&config, &manifest)

@@ -51,7 +51,12 @@ struct World {
 impl World {
     fn new(processes: usize) -> Self {
         let (ear, now) = (Ear::default(), Instant::now());
-        Self { pool: TaskPool::new(processes, Box::new(Launcher(Arc::clone(&ear))), now), ear, now, owed: Vec::new() }
+        Self {
+            pool: TaskPool::new(TaskPoolConfig::processes(processes), Box::new(Launcher(Arc::clone(&ear))), now),
+            ear,
+            now,
+            owed: Vec::new(),
+        }
     }
 
     fn start(&mut self, run: u64, timeout_ms: Option<u64>) {
