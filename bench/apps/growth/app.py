@@ -96,6 +96,13 @@ class Long:
             total = await Tally(key).add(1)
         return total
 
+    async def iterate_rows(self, key: str) -> int:
+        """A call for each entry of a dict field."""
+        total = 0
+        for _ in self.rows:
+            total = await Tally(key).add(1)
+        return total
+
     def name(self, first: int, count: int) -> int:
         """More elements to iterate over."""
         self.names.extend(f"name {number}" for number in range(first, first + count))

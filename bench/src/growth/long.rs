@@ -29,6 +29,7 @@ pub(crate) enum Kind {
     Tasks,
     Fan,
     Iterate,
+    Rows,
     Touch,
     Count,
 }
@@ -40,6 +41,7 @@ impl Kind {
             Self::Tasks => "Journal: pure tasks in sequence of one invocation in Python",
             Self::Fan => "Pure tasks side by side of one invocation in Python",
             Self::Iterate => "Elements of a list, with a call in the middle of the iteration over them",
+            Self::Rows => "Entries of a dict field, with a call in the middle of the iteration over them",
             Self::Touch => "Cells that one step writes and nobody foresees",
             Self::Count => "`len` of a dict field with so many entries",
         }
@@ -47,7 +49,7 @@ impl Kind {
 
     fn sizes(self) -> &'static [u64] {
         match self {
-            Self::Iterate | Self::Touch | Self::Fan => &[10, 100, 1_000],
+            Self::Iterate | Self::Rows | Self::Touch | Self::Fan => &[10, 100, 1_000],
             Self::Calls | Self::Tasks | Self::Count => &SIZES,
         }
     }
@@ -61,7 +63,7 @@ impl Kind {
                     client.call("/Long/name", format!("[{first},{}]", ADD_MAX.min(size - first)))?;
                 }
             }
-            Self::Count => {
+            Self::Rows | Self::Count => {
                 client.call("/Long/touch", format!("[{size}]"))?;
             }
         }
@@ -76,6 +78,7 @@ impl Kind {
             Self::Tasks => (Request::new("/Long/tasks", format!("[{size}]")), triangle(size - 1)),
             Self::Fan => (Request::new("/Long/fan", format!("[{size}]")), triangle(size - 1)),
             Self::Iterate => (Request::new("/Long/iterate", r#"["j"]"#), size),
+            Self::Rows => (Request::new("/Long/iterate_rows", r#"["j"]"#), size),
             Self::Touch => (Request::new("/Long/touch", format!("[{size}]")), size),
             Self::Count => (Request::new("/Long/rows_count", "[]"), size),
         }
@@ -84,7 +87,7 @@ impl Kind {
     /// Checks what is stored then.
     fn verify(self, client: &mut Client, size: u64) -> Result<()> {
         match self {
-            Self::Calls | Self::Iterate => {
+            Self::Calls | Self::Iterate | Self::Rows => {
                 let count = client.call("/Tally/j/get", "[]")?;
                 ensure!(count == size, "{count} of {size} calls counted");
             }

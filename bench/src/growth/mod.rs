@@ -37,6 +37,8 @@ pub(crate) enum Curve {
     Fan,
     /// Elements of a list, with a call in the middle of the iteration over them.
     Iterate,
+    /// Entries of a dict field, the same.
+    Rows,
     /// Cells that one step writes and nobody foresees.
     Touch,
     /// Entries of a dict field of which the number is asked.
@@ -55,7 +57,7 @@ pub(crate) enum Curve {
 
 impl Curve {
     /// All of them, in the order of the report.
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::State,
         Self::Idle,
         Self::Journal,
@@ -63,6 +65,7 @@ impl Curve {
         Self::Tasks,
         Self::Fan,
         Self::Iterate,
+        Self::Rows,
         Self::Touch,
         Self::Count,
         Self::Values,
@@ -103,6 +106,7 @@ pub(crate) fn measure(growth: &Growth, curves: &[Curve]) -> Result<()> {
             Curve::Tasks => long::measure(growth, long::Kind::Tasks),
             Curve::Fan => long::measure(growth, long::Kind::Fan),
             Curve::Iterate => long::measure(growth, long::Kind::Iterate),
+            Curve::Rows => long::measure(growth, long::Kind::Rows),
             Curve::Touch => long::measure(growth, long::Kind::Touch),
             Curve::Count => long::measure(growth, long::Kind::Count),
             Curve::Values => values::measure(growth),
