@@ -48,6 +48,7 @@ pub(crate) fn measured(running: &dyn Running, load: Load, traffic: &dyn Traffic)
         log_bytes: metrics::growth(&before.counters, &after.counters, metrics::LOG_BYTES),
         disk_bytes: (after.usage.disk_bytes - before.usage.disk_bytes) as f64,
         cpu_seconds: after.usage.cpu_seconds - before.usage.cpu_seconds,
+        threads: metrics::all_growth(&before.usage.threads, &after.usage.threads),
         memory_bytes: after.usage.memory_bytes,
     };
     Ok((seen, costs))

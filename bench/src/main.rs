@@ -87,6 +87,9 @@ struct Options {
     /// Also measure with requests that come at half of each rate reached, answered or not.
     #[arg(long)]
     half: bool,
+    /// Also print which threads the CPU went to.
+    #[arg(long)]
+    threads: bool,
     /// Folder for data directories; on the disk to be measured.
     #[arg(long)]
     data: Option<PathBuf>,
@@ -210,6 +213,9 @@ fn load(options: &Options) -> Result<()> {
     let pairs =
         options.workloads.iter().filter_map(|workload| Some((workload.name(), workload.compared_with()?.name())));
     report.shares(&pairs.collect::<Vec<_>>());
+    if options.threads {
+        report.threads();
+    }
     if options.peer.is_some() {
         for &language in &options.languages {
             report.ratios(&Subject::Ours(language).name(), &Subject::Restate(language).name());

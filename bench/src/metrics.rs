@@ -27,6 +27,12 @@ pub(crate) fn growth(before: &Counters, after: &Counters, name: &str) -> Option<
     Some(after.get(name)? - before.get(name).copied().unwrap_or(0.0))
 }
 
+/// How much each of them grew, if it did.
+pub(crate) fn all_growth(before: &Counters, after: &Counters) -> Counters {
+    let grown = after.keys().filter_map(|name| Some((name.clone(), growth(before, after, name)?)));
+    grown.filter(|(_, growth)| *growth > 0.0).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::{growth, parse};

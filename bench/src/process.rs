@@ -1,7 +1,7 @@
 //! Measured processes, ended when dropped, and what they and their children use.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     net::{SocketAddr, TcpListener},
     os::unix::fs::MetadataExt as _,
@@ -133,9 +133,11 @@ impl Drop for Process {
 }
 
 /// What processes and their children have used so far, and hold now.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Usage {
     pub(crate) cpu_seconds: f64,
+    /// The same by the names of threads, without their numbers; threads that have ended are not in it.
+    pub(crate) threads: BTreeMap<String, f64>,
     /// Written to disks, by all processes of the machine: what the kernel counts for one process is whole pages of the
     /// page cache, up to a mebibyte for a record.
     pub(crate) disk_bytes: u64,
@@ -153,9 +155,19 @@ impl Usage {
             let Ok(stat) = fs::read_to_string(folder.join("stat")) else { continue };
             let ticks = parent_and_ticks(&stat).map_or(0, |(_, ticks)| ticks);
             usage.cpu_seconds += ticks as f64 / TICKS_PER_SECOND;
+            usage.add_threads(&folder.join("task"));
             usage.memory_bytes += number_of(&folder.join("smaps_rollup"), "Pss:") * 1024;
         }
         Ok(usage)
+    }
+
+    fn add_threads(&mut self, tasks: &Path) {
+        for thread in fs::read_dir(tasks).into_iter().flatten().flatten() {
+            let file = |name| fs::read_to_string(thread.path().join(name)).unwrap_or_default();
+            let Some((_, ticks)) = parent_and_ticks(&file("stat")) else { continue };
+            let name = file("comm").trim().trim_end_matches(|c: char| c.is_ascii_digit() || c == '-').to_owned();
+            *self.threads.entry(name).or_default() += ticks as f64 / TICKS_PER_SECOND;
+        }
     }
 }
 

@@ -1,7 +1,10 @@
 //! The figures and how they are printed: a Markdown table, a line as soon as it is known, and JSON at the end.
 #![expect(clippy::print_stdout, reason = "the report is what this program is for")]
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 
@@ -27,6 +30,8 @@ pub(crate) struct Costs {
     /// Written to disks, by the whole machine.
     pub(crate) disk_bytes: f64,
     pub(crate) cpu_seconds: f64,
+    /// The same by the names of threads.
+    pub(crate) threads: BTreeMap<String, f64>,
     /// Held at the end, not per request.
     pub(crate) memory_bytes: u64,
 }
@@ -90,6 +95,7 @@ impl Figures {
             "log_bytes": self.costs.as_ref().and_then(|costs| costs.log_bytes),
             "disk_bytes": self.costs.as_ref().map(|costs| costs.disk_bytes),
             "memory_bytes": self.costs.as_ref().map(|costs| costs.memory_bytes),
+            "cpu_seconds_by_thread": self.costs.as_ref().map(|costs| &costs.threads),
             "cpu_seconds": self.costs.as_ref().map(|costs| costs.cpu_seconds),
         })
     }
@@ -146,6 +152,18 @@ impl Report {
     pub(crate) fn add(&mut self, figures: Figures) {
         println!("{}", figures.line());
         self.0.push(figures);
+    }
+
+    /// Prints which threads the CPU of each cell went to.
+    pub(crate) fn threads(&self) {
+        for one in &self.0 {
+            let Some(costs) = &one.costs else { continue };
+            let mut threads: Vec<_> = costs.threads.iter().collect();
+            threads.sort_by(|a, b| b.1.total_cmp(a.1));
+            let shown = threads.iter().map(|(name, seconds)| format!("{name} {:.1}", one.per_request(**seconds) * 1e6));
+            let shown = shown.collect::<Vec<_>>().join(", ");
+            println!("{} of {}, {} clients, CPU µs/req: {shown}", one.name, one.subject, one.clients);
+        }
     }
 
     /// Prints how many requests each of these workloads answered for one of another, with as many clients.
