@@ -17,10 +17,12 @@ use protocol::worker::{
 use crate::deployment::{Numbered, has_entries, mode_of};
 use crate::io::{Effect, Query, Submit, Token, Turn};
 use crate::keys;
-use crate::live::{Phase, StepContext, TurnState, Want};
+use crate::limits::DELIVERED_BYTES_MAX;
+use crate::live::{Phase, Ready, StepContext, TurnState, Want};
 use crate::locks::Verdict;
 use crate::partition::Partition;
 use crate::planted::{self, Bug};
+use crate::sizes;
 
 /// Why rows are read.
 #[derive(Clone, Debug)]
@@ -121,7 +123,7 @@ impl Partition {
         let mut context = Box::new(StepContext {
             attempt,
             clock: live.clock,
-            delivered: std::mem::take(&mut live.ready),
+            delivered: take_results(&mut live.ready),
             keys: wants.clone(),
             ..StepContext::default()
         });
@@ -630,6 +632,18 @@ impl Partition {
         let slice = self.slice(id, |cell| asked.wants.iter().any(|(wanted, _)| wanted == cell));
         turn.effects.push(Effect::Fetched { run, slice: Some(slice) });
     }
+}
+
+/// Results for the next step, in order of arrival: as many as a record has room for.
+fn take_results(ready: &mut Vec<Ready>) -> Vec<Ready> {
+    let mut bytes = 0;
+    let fits = |result: &&Ready| {
+        bytes += sizes::ready(result);
+        bytes <= DELIVERED_BYTES_MAX
+    };
+    let count = ready.iter().take_while(fits).count().max(1);
+    let later = ready.split_off(count.min(ready.len()));
+    std::mem::replace(ready, later)
 }
 
 /// Entries of a dict field in Python's order: by insertion.

@@ -13,11 +13,12 @@ use protocol::worker::{Op, OpKind, Outcome, Slice, SliceCell, StepEnd, StepStatu
 
 use crate::begin::in_order;
 use crate::io::{Effect, Reply, Turn};
-use crate::limits::{JOURNAL_STEPS_MAX, OPS_PER_STEP_MAX};
+use crate::limits::{JOURNAL_STEPS_MAX, OPERATIONS_MAX, UNLOGGED_BYTES_SOON};
 use crate::live::{Cancel, Live, Pending, Phase, Ready, StepContext, TurnState};
 use crate::partition::Partition;
 use crate::planted::{self, Bug};
 use crate::routing;
+use crate::sizes::{self, CONTENT_BYTES_MAX};
 
 /// Writes of a step by the partition of their cells.
 type Writes = BTreeMap<PartitionId, Vec<CellWrite>>;
@@ -57,7 +58,9 @@ impl Partition {
             StepStatus::Suspended => self.journal_row(id, &end),
             StepStatus::Returned(_) | StepStatus::Raised(_) | StepStatus::NotStorable(_) => JournalRow::default(),
         };
-        if let Some(exception) = self.unlogged_too_large(id, &end, &journal).or_else(|| refusal(&end, &writes)) {
+        let refused = self.waits_for_too_much(id, &end).or_else(|| self.unlogged_too_large(id, &end, &journal));
+        let refused = refused.or_else(|| refusal(&end, &writes));
+        if let Some(exception) = refused.or_else(|| self.record_too_large(id, &end, &writes)) {
             return self.fail(id, &exception, turn);
         }
         let writes = if matches!(end.status, StepStatus::NotStorable(_)) { Writes::new() } else { writes };
@@ -70,14 +73,49 @@ impl Partition {
             return None;
         }
         let live = self.live.get_mut(&id)?;
-        live.unlogged_bytes += journal_bytes(journal);
-        let limit = RECORD_BYTES_MAX / 2;
+        live.unlogged_bytes += sizes::journal(journal) + end.ops.iter().map(sizes::operation).sum::<usize>();
+        let limit = CONTENT_BYTES_MAX;
         if live.unlogged_bytes <= limit {
             return None;
         }
         let message = format!(
-            "the steps since its last record read and received {} bytes; the limit is {limit}: read less before a call",
+            "the steps since its last record read, received and asked for {} bytes; the limit is {limit}: read less \
+             before a call, or call less at once",
             live.unlogged_bytes
+        );
+        Some(Exception::encode("sostenuto.NotStorable", &message))
+    }
+
+    /// What one invocation waits for at once has a limit.
+    fn waits_for_too_much(&self, id: InvocationId, end: &StepEnd) -> Option<Vec<u8>> {
+        let live = self.live.get(&id)?;
+        let waits = live.pending.len() + live.ready.len() + end.ops.len();
+        if waits <= OPERATIONS_MAX {
+            return None;
+        }
+        let message =
+            format!("it would wait for {waits} calls, tasks and sleeps at once; the limit is {OPERATIONS_MAX}");
+        Some(Exception::encode("sostenuto.NotStorable", &message))
+    }
+
+    /// A step outside of transactions leaves one record of all that it wrote and sent, with the journal until then.
+    fn record_too_large(&self, id: InvocationId, end: &StepEnd, writes: &Writes) -> Option<Vec<u8>> {
+        let live = self.live.get(&id)?;
+        if live.inner.is_some() || live.transaction.is_some() || planted::is(Bug::TooLarge) {
+            return None;
+        }
+        let chain = if end.ops.is_empty() { Vec::new() } else { self.chain_of(live, id) };
+        let messages: usize = end.ops.iter().map(|op| sizes::operation_message(op, &chain)).sum();
+        let written: usize = writes.values().flatten().map(sizes::write).sum();
+        let journal = if matches!(end.status, StepStatus::Suspended) { live.unlogged_bytes } else { 0 };
+        let bytes = journal + messages + written + sizes::status(&end.status);
+        if bytes <= CONTENT_BYTES_MAX {
+            return None;
+        }
+        let (calls, cells) = (end.ops.len(), writes.values().map(Vec::len).sum::<usize>());
+        let message = format!(
+            "one step with {calls} calls, tasks and sleeps and {cells} written cells takes {bytes} bytes of the log; \
+             the limit is {CONTENT_BYTES_MAX}: do it in several"
         );
         Some(Exception::encode("sostenuto.NotStorable", &message))
     }
@@ -321,7 +359,8 @@ impl Partition {
     ) {
         let lasts = |pending: &Pending| matches!(pending, Pending::Sleep(_) | Pending::Task(_));
         let lasts = asked.pending.iter().any(|(_, pending)| lasts(pending));
-        let must_log = !writes.is_empty() || commit.is_some() || !asked.messages.is_empty() || lasts;
+        let much = self.live.get(&id).is_some_and(|live| live.unlogged_bytes > UNLOGGED_BYTES_SOON);
+        let must_log = !writes.is_empty() || commit.is_some() || !asked.messages.is_empty() || lasts || much;
         self.append_journal(id, &context, asked.rows);
         self.wait(id, asked.pending, asked.failed, turn);
         if must_log {
@@ -725,9 +764,6 @@ fn is_cancellation(outcome: &Outcome) -> bool {
 /// Why the step's end cannot be kept, as the exception that ends the invocation.
 fn refusal(end: &StepEnd, writes: &Writes) -> Option<Vec<u8>> {
     let refuse = |message: String| Some(Exception::encode("sostenuto.NotStorable", &message));
-    if end.ops.len() > OPS_PER_STEP_MAX {
-        return refuse(format!("one step made {} calls; the limit is {OPS_PER_STEP_MAX}", end.ops.len()));
-    }
     let mut total = 0;
     for write in &end.writes {
         let bytes = write.value.as_ref().map_or(0, Vec::len);
@@ -737,12 +773,8 @@ fn refusal(end: &StepEnd, writes: &Writes) -> Option<Vec<u8>> {
         }
         total += bytes + write.key.as_ref().map_or(0, Vec::len);
     }
-    let calls: usize = end.ops.iter().map(op_bytes).sum();
-    let payload = match &end.status {
-        StepStatus::Returned(bytes) | StepStatus::Raised(bytes) | StepStatus::NotStorable(bytes) => bytes.len(),
-        StepStatus::Suspended => 0,
-    };
-    let bytes = total + calls + payload;
+    let calls: usize = end.ops.iter().map(argument_bytes).sum();
+    let bytes = total + calls + sizes::status(&end.status);
     let limit = RECORD_BYTES_MAX / 2 - 64 * 1024;
     if bytes <= limit || planted::is(Bug::TooLarge) {
         return None;
@@ -751,27 +783,13 @@ fn refusal(end: &StepEnd, writes: &Writes) -> Option<Vec<u8>> {
     refuse(format!("one step has {bytes} bytes of writes ({cells} cells), calls and result; the limit is {limit}"))
 }
 
-fn journal_bytes(row: &JournalRow) -> usize {
-    let cells =
-        row.reads.cells.iter().map(|cell| {
-            cell.field.len() + cell.key.as_ref().map_or(0, Vec::len) + cell.value.as_ref().map_or(0, Vec::len)
-        });
-    let wholes =
-        row.reads.wholes.iter().flat_map(|(_, entries)| entries).map(|(key, value, _)| key.len() + value.len());
-    let delivered = row.delivered.iter().map(|delivered| match &delivered.result {
-        Outcome::Value(bytes) | Outcome::Exception(bytes) => bytes.len(),
-    });
-    let held = row.held.cells.iter().map(|cell| cell.field.len() + cell.key.as_ref().map_or(0, Vec::len));
-    cells.chain(wholes).chain(delivered).chain(held).sum()
-}
-
-fn op_bytes(op: &Op) -> usize {
+/// What the program hands over with an operation.
+fn argument_bytes(op: &Op) -> usize {
     match &op.kind {
-        OpKind::Call(target) | OpKind::Send(target) => target.args.len() + target.service.len() + target.method.len(),
-        OpKind::Sleep(_) | OpKind::Begin | OpKind::Commit => 0,
+        OpKind::Call(target) | OpKind::Send(target) => target.args.len(),
+        OpKind::Task(task) => task.args.len(),
         OpKind::Rollback(exception) => exception.len(),
-        OpKind::Task(task) => task.args.len() + task.function.len(),
-        OpKind::Cancel(position) => position.len(),
+        OpKind::Sleep(_) | OpKind::Begin | OpKind::Commit | OpKind::Cancel(_) => 0,
     }
 }
 

@@ -30,6 +30,7 @@ mod partition;
 pub mod planted;
 mod results;
 pub mod routing;
+mod sizes;
 mod state;
 mod sweep;
 mod tasks;

@@ -26,5 +26,9 @@ pub(crate) const FORGET_PERIOD: u64 = 1_000_000;
 pub(crate) const TASKS_IN_FLIGHT_MAX: usize = 1_000;
 /// Elements of a list argument whose cells are foreseen; of a longer one none is, the step fetches what it needs.
 pub(crate) const KEYS_FORESEEN_MAX: usize = 256;
-/// Calls and sends that one step may start; beyond, the step fails.
-pub(crate) const OPS_PER_STEP_MAX: usize = 10_000;
+/// Bytes of results that one step is handed; what is over goes to a step of its own, so that the record fits.
+pub(crate) const DELIVERED_BYTES_MAX: usize = 96 * 1024;
+/// Bytes of steps without record at which the next suspension makes one.
+pub(crate) const UNLOGGED_BYTES_SOON: usize = 96 * 1024;
+/// Calls, sends, tasks and sleeps that one step starts and its invocation waits for; beyond, it fails.
+pub(crate) const OPERATIONS_MAX: usize = 10_000;

@@ -16,6 +16,7 @@ use crate::live::{AfterFreeze, Phase};
 use crate::locks::Verdict;
 use crate::partition::Partition;
 use crate::planted::{self, Bug};
+use crate::sizes::{self, CONTENT_BYTES_MAX};
 
 /// Output of a call: invocation, method, lines.
 type Output = (InvocationId, String, Vec<(u8, String)>);
@@ -55,6 +56,14 @@ impl Participant {
             }
             self.overlay.insert(write.cell.clone(), write);
         }
+    }
+}
+
+impl Participant {
+    /// What it takes in a record.
+    pub(crate) fn bytes(&self) -> usize {
+        let messages = self.messages.iter().map(|(_, body)| sizes::message(body));
+        self.overlay.values().map(sizes::write).chain(messages).sum()
     }
 }
 
@@ -237,6 +246,9 @@ impl Partition {
                     || participant.overlay.is_empty() && participant.messages.is_empty() =>
             {
                 (Vote::Stands, participant.newest)
+            }
+            Some(participant) if !prepared && participant.bytes() > CONTENT_BYTES_MAX => {
+                (Vote::TooLarge, participant.newest)
             }
             Some(participant) => {
                 let newest = participant.newest;

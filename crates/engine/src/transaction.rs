@@ -17,9 +17,20 @@ use crate::control::SCAN_TOO_LARGE;
 use crate::io::{Effect, Turn};
 use crate::live::{AfterFreeze, Cancel, Freezing, Pending, Phase, Preparing, Transaction};
 use crate::locks::join;
+use crate::participant::Participant;
 use crate::partition::Partition;
 use crate::planted::{self, Bug};
 use crate::results::decided;
+use crate::sizes::{self, CONTENT_BYTES_MAX};
+
+/// Why a transaction does not commit whose parts on one partition are over a record's limit.
+fn too_large() -> Vec<u8> {
+    let message = format!(
+        "the transaction reads, writes and sends more than one record holds, {CONTENT_BYTES_MAX} bytes for what it has on \
+         one partition: do it in several transactions"
+    );
+    Exception::encode("sostenuto.NotStorable", &message)
+}
 
 impl Partition {
     /// Begins the transaction that a suspended invocation asks for, once everything it called before has answered.
@@ -86,6 +97,10 @@ impl Partition {
         if let Some(exception) = live.doom.clone() {
             return self.abort_transaction(id, AfterFreeze::Doomed(exception), turn);
         }
+        let here = self.participants.get(&transaction.attempt).map_or(0, Participant::bytes);
+        if live.unlogged_bytes + here > CONTENT_BYTES_MAX {
+            return self.abort_transaction(id, AfterFreeze::Doomed(too_large()), turn);
+        }
         let others = transaction.participants.iter().copied().filter(|p| *p != self.config.id).collect();
         self.prepare(id, others, turn);
     }
@@ -132,6 +147,7 @@ impl Partition {
             Vote::Prepared => preparing.writers.push(from),
             Vote::Stands => preparing.readers.push(from),
             Vote::Refused => return self.lost_participant(id, turn),
+            Vote::TooLarge => return self.abort_transaction(id, AfterFreeze::Doomed(too_large()), turn),
         }
         let all = preparing.awaiting.is_empty();
         live.newest = live.newest.max(newest);
@@ -368,7 +384,7 @@ impl Partition {
         live.participants.clear();
         live.doom = None;
         live.learned.clear();
-        live.unlogged_bytes = 0;
+        live.unlogged_bytes = live.journal[live.journal_logged..].iter().map(|row| sizes::step(row)).sum();
     }
 
     fn unbegin(&mut self, id: InvocationId, transaction: Transaction) {

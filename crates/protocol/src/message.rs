@@ -416,6 +416,9 @@ pub enum Vote {
     /// The attempt is unknown here, or frozen.
     #[n(2)]
     Refused,
+    /// Its writes and messages here are over a record's limit.
+    #[n(3)]
+    TooLarge,
 }
 
 /// Why an attempt dies.

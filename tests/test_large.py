@@ -1,0 +1,47 @@
+"""What is over a record of the log is refused or done in parts; the server goes on, and starts again."""
+
+import unittest
+
+from harness import APPS, EndToEnd
+
+
+class Large(EndToEnd):
+    def started(self):
+        server = self.server(APPS / "large")
+        return server, server.start().client()
+
+    def test_results_of_a_large_fan_out_come_in_parts(self):
+        server, client = self.started()
+        self.assertEqual(client.call("/Much/tasks", [6000]), 5999 * 6000)
+        asked = client.send("/Much/tasks", [6000])
+        server.kill()
+        client = server.start().client()
+        self.assertEqual(client.result(asked).json, 5999 * 6000)
+        self.assertEqual(client.call("/Much/calls", [1500]), 1500)
+
+    def test_a_step_that_asks_for_too_much_fails_alone(self):
+        server, client = self.started()
+        for method, count, words in [
+            ("tasks", 20_000, "20000 calls, tasks and sleeps"),
+            ("calls", 5_000, "5000 calls, tasks and sleeps"),
+            ("write", 9_000, "9000 written cells"),
+        ]:
+            with self.subTest(method):
+                reply = client.post(f"/Much/{method}", [count])
+                self.assert_problem(reply, "not_storable", 500, words, source="invocation")
+        self.assertEqual(client.call("/Much/write", [3000]), 3000)
+        server.kill()
+        self.assertEqual(server.start().client().call("/Much/write", [10]), 3000)
+
+    def test_a_transaction_over_a_record_is_undone(self):
+        server, client = self.started()
+        self.assertEqual(client.call("/Much/together", [2, 150_000]), "done")
+        # Of twelve boxes at least three are on one of the four partitions.
+        self.assertIn("do it in several transactions", client.call("/Much/together", [12, 180_000]))
+        self.assertEqual([client.call(f"/Box/box{number}/size") for number in range(4)], [150_000, 150_000, 0, 0])
+        server.kill()
+        self.assertEqual(server.start().client().call("/Box/box1/size"), 150_000)
+
+
+if __name__ == "__main__":
+    unittest.main()
