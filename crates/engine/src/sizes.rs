@@ -16,6 +16,9 @@ const HEADS: usize = 24;
 /// An invocation's id.
 const ID: usize = 18;
 
+/// A call without names, key and arguments: heads, seed, times, the ids of call, root and parent.
+const CALL: usize = 2 * HEADS + 34 + 18 + 3 * ID;
+
 /// A result on its way to a coroutine: in the journal, with the message that brought it.
 pub(crate) fn ready(ready: &Ready) -> usize {
     2 * HEADS + ready.delivered.position.len() + outcome(&ready.delivered.result)
@@ -71,9 +74,7 @@ pub(crate) fn operation_message(op: &Op, chain: &[Turn]) -> usize {
 
 fn call_to(target: &Target) -> usize {
     let names = target.service.len() + target.method.len();
-    // Seed, times, the ids of call, root and parent.
-    let fixed = 2 * HEADS + 34 + 18 + 3 * ID;
-    fixed + names + target.key.as_ref().map_or(0, Vec::len) + target.args.len()
+    CALL + names + target.key.as_ref().map_or(0, Vec::len) + target.args.len()
 }
 
 fn turns(chain: &[Turn]) -> usize {
@@ -86,7 +87,7 @@ pub(crate) fn message(body: &DurableBody) -> usize {
     match body {
         DurableBody::Call { call: Call { service, key, method, args, chain, .. }, .. } => {
             let names = service.len() + method.len();
-            2 * HEADS + 34 + 18 + 3 * ID + names + key.as_ref().map_or(0, Vec::len) + args.len() + turns(chain)
+            CALL + names + key.as_ref().map_or(0, Vec::len) + args.len() + turns(chain)
         }
         DurableBody::Result(result) => 2 * HEADS + 2 * ID + result.parent.position.len() + outcome(&result.outcome),
         DurableBody::Cancel { .. } => HEADS + ID,
