@@ -58,13 +58,19 @@ impl Partition {
             StepStatus::Suspended => self.journal_row(id, &end),
             StepStatus::Returned(_) | StepStatus::Raised(_) | StepStatus::NotStorable(_) => JournalRow::default(),
         };
-        let refused = self.waits_for_too_much(id, &end).or_else(|| self.unlogged_too_large(id, &end, &journal));
-        let refused = refused.or_else(|| refusal(&end, &writes));
-        if let Some(exception) = refused.or_else(|| self.record_too_large(id, &end, &writes)) {
+        if let Some(exception) = self.refused(id, &end, &journal, &writes) {
             return self.fail(id, &exception, turn);
         }
         let writes = if matches!(end.status, StepStatus::NotStorable(_)) { Writes::new() } else { writes };
         self.keep_end(id, end, journal, writes, turn);
+    }
+
+    /// Why the step's end cannot be kept, as the exception that ends the invocation.
+    fn refused(&mut self, id: InvocationId, end: &StepEnd, journal: &JournalRow, writes: &Writes) -> Option<Vec<u8>> {
+        self.waits_for_too_much(id, end)
+            .or_else(|| self.unlogged_too_large(id, end, journal))
+            .or_else(|| step_too_large(end, writes))
+            .or_else(|| self.record_too_large(id, end, writes))
     }
 
     /// Everything that is not logged yet goes into one record, which has a limit.
@@ -83,7 +89,7 @@ impl Partition {
              before a call, or call less at once",
             live.unlogged_bytes
         );
-        Some(Exception::encode("sostenuto.NotStorable", &message))
+        Some(not_storable(&message))
     }
 
     /// What one invocation waits for at once has a limit.
@@ -95,7 +101,7 @@ impl Partition {
         }
         let message =
             format!("it would wait for {waits} calls, tasks and sleeps at once; the limit is {OPERATIONS_MAX}");
-        Some(Exception::encode("sostenuto.NotStorable", &message))
+        Some(not_storable(&message))
     }
 
     /// A step outside of transactions leaves one record of all that it wrote and sent, with the journal until then.
@@ -117,7 +123,7 @@ impl Partition {
             "one step with {calls} calls, tasks and sleeps and {cells} written cells takes {bytes} bytes of the log; \
              the limit is {CONTENT_BYTES_MAX}: do it in several"
         );
-        Some(Exception::encode("sostenuto.NotStorable", &message))
+        Some(not_storable(&message))
     }
 
     /// The step's writes as record entries, or the cells among them that are not locked for writing.
@@ -761,9 +767,14 @@ fn is_cancellation(outcome: &Outcome) -> bool {
     }
 }
 
-/// Why the step's end cannot be kept, as the exception that ends the invocation.
-fn refusal(end: &StepEnd, writes: &Writes) -> Option<Vec<u8>> {
-    let refuse = |message: String| Some(Exception::encode("sostenuto.NotStorable", &message));
+/// The exception of what is over a limit of what can be stored.
+pub(crate) fn not_storable(message: &str) -> Vec<u8> {
+    Exception::encode("sostenuto.NotStorable", message)
+}
+
+/// A value has a limit, and what the program writes and hands over in one step.
+fn step_too_large(end: &StepEnd, writes: &Writes) -> Option<Vec<u8>> {
+    let refuse = |message: String| Some(not_storable(&message));
     let mut total = 0;
     for write in &end.writes {
         let bytes = write.value.as_ref().map_or(0, Vec::len);

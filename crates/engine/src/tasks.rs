@@ -10,7 +10,7 @@ use protocol::message::{DurableBody, Exception};
 use protocol::record::{Body, OpRowKind, TaskResult};
 use protocol::worker::{Delivered, Op, Outcome, TaskCall};
 
-use crate::end::Asked;
+use crate::end::{Asked, not_storable};
 use crate::io::{Effect, TaskStart, Turn};
 use crate::limits::TASKS_IN_FLIGHT_MAX;
 use crate::live::{Pending, PendingTask, Ready, TaskPhase};
@@ -149,8 +149,7 @@ impl Partition {
             Outcome::Value(bytes) | Outcome::Exception(bytes) if bytes.len() > RESULT_BYTES_MAX => {
                 let (name, len) = (task.call.name(), bytes.len());
                 let message = format!("the result of {name} has {len} bytes; the limit is {RESULT_BYTES_MAX}");
-                let exception = Exception::encode("sostenuto.NotStorable", &message);
-                self.task_result(id, position, Outcome::Exception(exception), turn);
+                self.task_result(id, position, Outcome::Exception(not_storable(&message)), turn);
             }
             Outcome::Value(_) | Outcome::Exception(_) => self.task_result(id, position, outcome, turn),
         }

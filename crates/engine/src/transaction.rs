@@ -14,6 +14,7 @@ use protocol::record::{Commit, JournalRow, OpRowKind};
 use protocol::worker::Outcome;
 
 use crate::control::SCAN_TOO_LARGE;
+use crate::end::not_storable;
 use crate::io::{Effect, Turn};
 use crate::live::{AfterFreeze, Cancel, Freezing, Pending, Phase, Preparing, Transaction};
 use crate::locks::join;
@@ -29,7 +30,7 @@ fn too_large() -> Vec<u8> {
         "the transaction reads, writes and sends more than one record holds, {CONTENT_BYTES_MAX} bytes for what it has on \
          one partition: do it in several transactions"
     );
-    Exception::encode("sostenuto.NotStorable", &message)
+    not_storable(&message)
 }
 
 impl Partition {

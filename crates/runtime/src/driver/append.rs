@@ -119,14 +119,19 @@ impl Driver {
     /// Hands durable rows to the state's writer, many at once.
     pub(super) fn write_rows(&mut self) {
         let Some(due) = self.rows_due() else { return };
-        let now = self.steady();
-        if now < due && self.overlay.queued_bytes() < limits::STATE_DELAY_BYTES {
+        if self.steady() < due && self.overlay.queued_bytes() < limits::STATE_DELAY_BYTES {
             return;
         }
-        self.rows_written = now;
         let durable = if planted::is(Bug::StateAhead) { Position(self.next.0 - 1) } else { self.durable };
+        self.hand_rows(durable, false);
+    }
+
+    /// Hands all rows up to this position to the state's writer. With `advance` it says of all partitions that they have
+    /// come there, which must not be said while rows are still here.
+    pub(super) fn hand_rows(&mut self, durable: Position, advance: bool) {
+        self.rows_written = self.steady();
         let rows = self.overlay.take(durable);
-        self.parts.writer.write(Batch { durable, rows, advance: false });
+        self.parts.writer.write(Batch { durable, rows, advance });
     }
 
     /// When durable rows are handed over at the latest, if there are any.

@@ -40,7 +40,7 @@ use crate::faults::Faults;
 use crate::limits;
 use crate::maintenance::Maintenance;
 use crate::network::Network;
-use crate::rows::writer::{Batch, Writer};
+use crate::rows::writer::Writer;
 use crate::rows::{Overlay, Row, View};
 use crate::shared::{Phase, Shared, add, set};
 use crate::sink::Sink;
@@ -501,16 +501,12 @@ impl Driver {
             return;
         }
         self.maintained = Maintained { at: now, position: self.durable, bytes };
-        match &self.parts.maintenance {
-            Some(maintenance) => {
-                // Nobody may come to a position whose rows are still here.
-                let rows = self.overlay.take(self.durable);
-                self.parts.writer.write(Batch { durable: self.durable, rows, advance: true });
-                maintenance.ask();
-            }
+        if self.parts.maintenance.is_none() {
             // In memory nothing is ever read from the log again; failing to trim it costs only room.
-            None => drop(self.parts.backends.log.trim(self.durable.0 + 1)),
+            return drop(self.parts.backends.log.trim(self.durable.0 + 1));
         }
+        self.hand_rows(self.durable, true);
+        self.parts.maintenance.iter().for_each(Maintenance::ask);
     }
 
     /// Lets operators see how it goes.
@@ -562,8 +558,7 @@ impl Driver {
         self.parts.backends.log.close()?;
         self.durable = Position(self.parts.backends.log.durable());
         self.release();
-        let rows = self.overlay.take(self.durable);
-        self.parts.writer.write(Batch { durable: self.durable, rows, advance: true });
+        self.hand_rows(self.durable, true);
         self.parts.writer.finish();
         while let Ok(event) = self.parts.events.try_recv() {
             match event {
