@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Result, ensure};
 
-use super::{Growth, Moment, state::Random};
+use super::{Growth, Moment, each, state::Random};
 use crate::{
     cell,
     http::Request,
@@ -59,14 +59,14 @@ pub(crate) fn measure(growth: &Growth) -> Result<()> {
         let load = Load::counted(usize::try_from(clients)?, sleepers / clients, TIME_MAX);
         let (_, starting) = cell::measured(&server, load, &Naps { clients, until })?;
         let idle = idle_share(&server)?;
-        let each = |memory: u64| format!("{:.1}", (memory.saturating_sub(empty)) as f64 / 1024.0 / sleepers as f64);
-        let held = each(Usage::of(&server.processes())?.memory_bytes);
+        let kib_each = |memory: u64| format!("{:.1}", (memory.saturating_sub(empty)) as f64 / 1024.0 / sleepers as f64);
+        let held = kib_each(Usage::of(&server.processes())?.memory_bytes);
         let (add, adding) = cell::measured(&server, growth.load, &others)?;
         let killed = Instant::now();
         server.restart()?;
         let restart = killed.elapsed();
         let idle_then = idle_share(&server)?;
-        let held_then = each(Usage::of(&server.processes())?.memory_bytes);
+        let held_then = kib_each(Usage::of(&server.processes())?.memory_bytes);
         ensure!(now() < until, "they wake up before everything is measured: it took too long to start them");
         ensure!(server.client()?.call("/Sleepers/awake", "[]")? == 0, "some woke up early");
         thread::sleep(Duration::from_secs_f64((until - now()).max(0.0)));
@@ -76,7 +76,7 @@ pub(crate) fn measure(growth: &Growth) -> Result<()> {
             format!("{:.0}", starting.cpu_seconds * 1e6 / sleepers as f64),
             held,
             format!("{:.1}", idle * 100.0),
-            format!("{:.0}", adding.cpu_seconds * 1e6 / add.latencies.len().max(1) as f64),
+            each(adding.cpu_seconds * 1e6, &add),
             ms(quantile(&add.latencies, 0.5)),
             ms(quantile(&add.latencies, 0.99)),
             restart.as_millis().to_string(),

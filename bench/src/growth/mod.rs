@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result};
 use clap::ValueEnum;
 
 use crate::{
-    load::Load,
+    load::{Load, Seen},
     metrics::{self, Counters},
     process::Usage,
     subject::{Ours, Places, Running as _},
@@ -118,6 +118,11 @@ pub(crate) fn measure(growth: &Growth, curves: &[Curve]) -> Result<()> {
         measured.with_context(|| format!("{curve:?}"))?;
     }
     Ok(())
+}
+
+/// What a total is for each request that was measured.
+fn each(total: f64, seen: &Seen) -> String {
+    format!("{:.0}", total / seen.latencies.len().max(1) as f64)
 }
 
 /// Counters and use of a server at one moment.

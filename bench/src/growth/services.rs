@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Result, ensure};
 
-use super::{Growth, Moment};
+use super::{Growth, Moment, each};
 use crate::{
     cell,
     http::Request,
@@ -49,7 +49,7 @@ pub(crate) fn services(growth: &Growth) -> Result<()> {
             count.to_string(),
             first.as_millis().to_string(),
             killed.elapsed().as_millis().to_string(),
-            format!("{:.0}", costs.cpu_seconds * 1e6 / seen.latencies.len().max(1) as f64),
+            each(costs.cpu_seconds * 1e6, &seen),
             ms(quantile(&seen.latencies, 0.5)),
             ms(quantile(&seen.latencies, 0.99)),
             mib(costs.memory_bytes),
@@ -114,9 +114,8 @@ pub(crate) fn partitions(growth: &Growth) -> Result<()> {
             server.set_up(workload)?;
             let (seen, costs) = cell::measured(&server, growth.load, &workload)?;
             server.verify(workload, &seen)?;
-            let each = |total: f64| format!("{:.0}", total / seen.latencies.len().max(1) as f64);
-            let log = costs.log_bytes.map_or_else(String::new, each);
-            figures.push((each(costs.cpu_seconds * 1e6), log, ms(quantile(&seen.latencies, 0.99))));
+            let log = costs.log_bytes.map_or_else(String::new, |bytes| each(bytes, &seen));
+            figures.push((each(costs.cpu_seconds * 1e6, &seen), log, ms(quantile(&seen.latencies, 0.99))));
         }
         let [(add, _, add_p99), (transfer, log, transfer_p99)] = figures.as_slice() else { continue };
         table.line(&[

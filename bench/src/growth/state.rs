@@ -7,11 +7,11 @@ use std::{
 
 use anyhow::{Result, ensure};
 
-use super::Growth;
+use super::{Growth, each};
 use crate::{
     cell,
     http::Request,
-    load::{Load, Seen, Traffic},
+    load::{Load, Traffic},
     process::Usage,
     report::{Costs, Table, mib, ms, quantile},
     subject::{Ours, Running as _},
@@ -57,7 +57,6 @@ pub(crate) fn measure(growth: &Growth) -> Result<()> {
         let (restart, then) = (killed.elapsed(), Usage::of(&server.processes())?.memory_bytes);
         let (total, reading) = every(&server, cells, "get", "[]")?;
         ensure!(total == cells + add.answers, "{} additions, {total} counted", cells + add.answers);
-        let each = |total: f64, seen: &Seen| format!("{:.0}", total / seen.latencies.len().max(1) as f64);
         let of_all = |costs: &Costs| format!("{:.1}", costs.cpu_seconds * 1e6 / cells as f64);
         table.line(&[
             cells.to_string(),
