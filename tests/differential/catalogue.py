@@ -222,7 +222,7 @@ hash | ?hash({x})
 unhashable | ?{x}[[]]
 unhashable.in | ?[] in {x}
 is | ?{x} is {x}
-item.is | ?{x}[{k}] is {x}[{k}]
+item.is | {a} = {k}\nout.append(show({x}[{a}] is {x}[{a}]))
 isinstance | ?isinstance({x}, dict)
 dunder | ?({x}.__len__(), {x}.__contains__({k}), {x}.__getitem__({k}))
 unpack | {a}, *{b} = {x}\nout.append(show(({a}, {b})))
@@ -250,7 +250,7 @@ pop.held | {a} = {x}.pop({k})\nout.append(show({a}))
 pop.default | ?{x}.pop({k}, None)
 popitem | ?{x}.popitem()
 setdefault | ?{x}.setdefault({k}, {V})
-setdefault.none | ?{x}.setdefault({k}, {V}) is {x}[{k}]
+setdefault.is | {a} = {k}\nout.append(show({x}.setdefault({a}, {V}) is {x}[{a}]))
 update | {x}.update({{k}: {V}, {k}: {V}})
 update.pairs | {x}.update([({k}, {V}), ({k}, {V})])
 update.generator | {x}.update((key, {V}) for key in [{k}, {k}])
@@ -351,7 +351,7 @@ set | ?set({x})
 isinstance | ?isinstance({x}, set)
 is | ?{x} is {x}
 comprehension | ?{(each, 1) for each in {x}}
-any | ?any(each == {e} for each in {x})
+any | {a} = {e}\nout.append(show(any(each == {a} for each in {x})))
 repr | ?repr({x}) if len({x}) < 2 else None
 format | ?f"{{x}}" if len({x}) < 2 else None
 ior | {x} |= {{E}}
