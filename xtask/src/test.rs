@@ -27,6 +27,10 @@ const STAGES: &[(&str, u64)] = &[
 /// Builds what is run: the binary, the simulator, and the examples in Rust.
 const BUILD: [&str; 5] = ["build", "--release", "--workspace", "--bins", "--examples"];
 
+/// The tests whose names contain `interleave`, built with the feature of that name.
+const INTERLEAVE: [&str; 10] =
+    ["test", "--release", "-p", "store", "-p", "runtime", "--features", "runtime/interleave", "--lib", "interleave"];
+
 /// How a stage ended.
 enum Outcome {
     Passed,
@@ -86,19 +90,6 @@ fn run_stage(stage: &str, limit: Duration) -> Result<(Outcome, Vec<String>)> {
             let outcome = if clean { Outcome::Passed } else { Outcome::Failed("see above".to_owned()) };
             return Ok((outcome, Vec::new()));
         }
-        // Threads and queues in every kind of order: a build with the feature `interleave`.
-        "interleave" => {
-            let store = ["-p", "store", "--features", "interleave", "--test", "interleave"];
-            let runtime = ["-p", "runtime", "--features", "interleave", "--lib", "interleave"];
-            let mut ended = Outcome::Passed;
-            for which in [store, runtime] {
-                let command = shell::cargo(&[&["test", "--release"], &which[..]].concat());
-                if !shell::run(command, limit)?.ok {
-                    ended = Outcome::Failed("see above".to_owned());
-                }
-            }
-            return Ok((ended, Vec::new()));
-        }
         "sim" => {
             let passed = sim::bounded()?;
             let outcome = if passed { Outcome::Passed } else { Outcome::Failed("see above".to_owned()) };
@@ -111,6 +102,9 @@ fn run_stage(stage: &str, limit: Duration) -> Result<(Outcome, Vec<String>)> {
         "unit" => shell::cargo(&["test", "--release", "--workspace", "--no-fail-fast"]),
         "build" => shell::cargo(&BUILD),
         "fault" => shell::cargo(&[&BUILD[..], &["--features", "sostenuto/fault-points"]].concat()),
+        // Threads and queues in every kind of order. Both packages at once, as their dependencies have other features than
+        // those of the workspace and are compiled anew for this.
+        "interleave" => shell::cargo(&INTERLEAVE),
         "python" => python(&["-m", "unittest", "discover", "-s", "python/tests"]),
         "e2e" => python(&["tests/run.py"]),
         "examples" => python(&["-m", "unittest", "discover", "-s", "tests", "-p", "test_run.py", "-v"]),

@@ -1,6 +1,5 @@
 //! A whole node whose threads run in every kind of order: driver, log with committer and allocator, writer of the state,
-//! workers of Rust services, callers. Only with the feature `interleave`:
-//! `cargo test --release -p runtime --features interleave --lib`.
+//! workers of Rust services, callers. Only with the feature `interleave`: `cargo xtask test interleave`.
 //!
 //! No time passes here. A wake-up that gets lost is a standstill, which fails the test at once.
 

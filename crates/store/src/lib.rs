@@ -21,6 +21,8 @@ pub mod faulty;
 pub mod file_blob;
 pub mod file_log;
 pub mod fjall_state;
+#[cfg(all(test, feature = "interleave"))]
+mod interleave;
 pub mod limits;
 pub mod log;
 pub mod memory;

@@ -1,16 +1,16 @@
 //! The file log's threads in every kind of order: who appends, the committer, the allocator, who seals and closes. Only
-//! with the feature `interleave`: `cargo test --release -p store --features interleave --test interleave`.
+//! with the feature `interleave`: `cargo xtask test interleave`.
 //!
 //! No time passes here. A wake-up that gets lost is a standstill, which fails the test at once.
 
 use std::sync::Arc;
 
+use crate::faulty::{FaultyDisk, Survivors};
+use crate::file_log::{FileLog, FileLogOptions};
+use crate::planted::{Bug, plant};
+use crate::{Log, LogError, LogRecord};
 use shuttle::sync::mpsc::channel;
 use shuttle::thread;
-use store::faulty::{FaultyDisk, Survivors};
-use store::file_log::{FileLog, FileLogOptions};
-use store::planted::{Bug, plant};
-use store::{Log, LogError, LogRecord};
 
 fn open(disk: &FaultyDisk) -> FileLog {
     // Small, so that appends wait for segments.
