@@ -115,6 +115,11 @@ impl FaultyDisk {
         self.world().faults.insert(operation, fault);
     }
 
+    /// Takes back what [`FaultyDisk::fail_at`] has in store for this operation.
+    pub fn spare(&self, operation: u64) {
+        self.world().faults.remove(&operation);
+    }
+
     /// Bytes that all files together may have; `None`: no bound. Writing beyond is `StorageFull`.
     pub fn set_capacity(&self, bytes: Option<u64>) {
         self.world().capacity = bytes;

@@ -97,8 +97,9 @@ impl Machine {
 
     /// Starts the node on what the machine has.
     pub fn start(&mut self, index: usize, plan: &Plan, manifest: &Arc<Manifest>) -> Result<(), StartFailure> {
-        if let Some(operation) = self.crash_in_recovery.take() {
-            self.disk.fail_at(self.disk.operations() + operation, store::faulty::Fault::Crash);
+        let trap = self.crash_in_recovery.take().map(|operation| self.disk.operations() + operation);
+        if let Some(trap) = trap {
+            self.disk.fail_at(trap, store::faulty::Fault::Crash);
         }
         let owned = plan.nodes[index].clone();
         let options = FileLogOptions {
@@ -143,6 +144,10 @@ impl Machine {
             launch: (launch(Kind::Steps), launch(Kind::Tasks)),
         };
         let node = SteppedNode::open(parts).map_err(|error| self.failure(&error.to_string()))?;
+        // Recovery was shorter: a machine that has lost its power would not just find that its disk is gone.
+        if let Some(trap) = trap {
+            self.disk.spare(trap);
+        }
         self.up = Some(Up {
             node,
             log,

@@ -1,7 +1,7 @@
 //! Makes segments ahead of need, so that a full disk is known before a commit could fail.
 //!
 //! A failed attempt leaves nothing behind and is made again later, unlike a failed write or sync of the log itself:
-//! no record depends on the file yet.
+//! no record depends on the file yet. Only when its new name may not be durable, the log fails.
 
 use std::{
     io,
@@ -27,15 +27,15 @@ fn run(shared: &Shared) {
     }
 }
 
-/// Makes one segment. Returns whether that worked.
+/// Makes one segment. Returns whether that worked. A name that may not be durable is the end of the log, as it is when
+/// one is trimmed: no segment may be added to it any more, so it would refuse everything for ever.
 pub(super) fn make_one(shared: &Shared) -> bool {
-    match try_make(shared) {
-        Ok(()) => true,
-        Err(error) => {
-            shared.queue.allocation_failed(space_of(&error));
-            false
-        }
+    let Err(error) = try_make(shared) else { return true };
+    shared.queue.allocation_failed(space_of(&error));
+    if lock(&shared.files).broken {
+        shared.fail(error.into_failure());
     }
+    false
 }
 
 fn try_make(shared: &Shared) -> Result<(), LogError> {
