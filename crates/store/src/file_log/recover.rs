@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     disk::{Disk, DiskFile},
+    limits::ZERO_CHUNK_BYTES,
     log::{LogError, Lsn},
 };
 
@@ -37,6 +38,9 @@ pub(super) struct Cursor {
     pub(super) position: Lsn,
     pub(super) sequence: u64,
 }
+
+/// Bytes that are passed over together when they are zeros.
+const BLOCK_BYTES: usize = 4096;
 
 /// A segment file before its content is known.
 struct Candidate {
@@ -133,10 +137,25 @@ fn check_length(candidate: &Candidate, expected: u64) -> Result<(), LogError> {
     Err(LogError::Damaged { file: candidate.name.clone(), offset: len.min(expected), detail })
 }
 
+/// The bytes of a segment; none if all are zeros, as in one that was never used.
 fn read(candidate: &Candidate, bytes: u64) -> Result<Vec<u8>, LogError> {
-    let mut buffer = vec![0; usize::try_from(bytes).expect("a segment is bounded by SEGMENT_BYTES_MAX")];
-    candidate.file.read_at(0, &mut buffer).map_err(|error| LogError::io("reading", &candidate.name, &error))?;
-    Ok(buffer)
+    let len = usize::try_from(bytes).expect("a segment is bounded by SEGMENT_BYTES_MAX");
+    let failed = |error: std::io::Error| LogError::io("reading", &candidate.name, &error);
+    let mut chunk = vec![0; ZERO_CHUNK_BYTES.min(len)];
+    let mut used = Vec::new();
+    for at in (0..len).step_by(ZERO_CHUNK_BYTES) {
+        let chunk = &mut chunk[..ZERO_CHUNK_BYTES.min(len - at)];
+        candidate.file.read_at(at as u64, chunk).map_err(failed)?;
+        if used.is_empty() && is_zero(chunk) {
+            continue;
+        }
+        if used.is_empty() {
+            used.reserve_exact(len);
+            used.resize(at, 0);
+        }
+        used.extend_from_slice(chunk);
+    }
+    Ok(used)
 }
 
 /// The state of reading forward.
@@ -225,7 +244,7 @@ fn search_behind(
             );
             return Err(LogError::Damaged { file: kept[tail].name.clone(), offset: scan.offset as u64, detail });
         }
-        if has_batches || index == tail && bytes[from..].iter().any(|byte| *byte != 0) {
+        if has_batches || index == tail && !is_zero(&bytes[from..]) {
             torn.push((index, from));
         }
     }
@@ -239,9 +258,17 @@ fn headers<'a>(
     generation: u64,
     meta: &'a Meta,
 ) -> impl Iterator<Item = (usize, Header)> + 'a {
-    (from..bytes.len())
-        .step_by(ALIGN)
+    // Most of a segment is often zeros still, which are passed over far faster than looked at.
+    let blocks = (from..bytes.len()).step_by(BLOCK_BYTES).map(move |at| (at, BLOCK_BYTES.min(bytes.len() - at)));
+    blocks
+        .filter(|&(at, len)| !is_zero(&bytes[at..at + len]))
+        .flat_map(|(at, len)| (at..at + len).step_by(ALIGN))
         .filter_map(move |at| Some((at, batch::header(&bytes[at..], meta.log_id, generation)?)))
+}
+
+/// Without a branch for each byte, so that the compiler takes many at a time.
+fn is_zero(bytes: &[u8]) -> bool {
+    bytes.chunks(BLOCK_BYTES).all(|block| block.iter().fold(0, |seen, byte| seen | byte) == 0)
 }
 
 /// Overwrites what is torn and makes everything before it durable.
