@@ -107,6 +107,10 @@ pub const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(10);
 /// Bytes of records after which maintenance does not wait for its interval.
 pub const MAINTENANCE_BYTES: u64 = 64 * 1024 * 1024;
 
+/// Records after which it does not either: after `kill -9` those since the last checkpoint are replayed, at some
+/// 5 µs each.
+pub const MAINTENANCE_RECORDS: u64 = 100_000;
+
 /// Free bytes on the data directory's disk below which new work is refused (`disk_full`): what is under way can still
 /// be written to the state then, which unlike the log does not have its space allocated ahead.
 pub const DISK_FREE_MIN: u64 = 32 * 1024 * 1024;

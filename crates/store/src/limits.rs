@@ -57,7 +57,16 @@ pub const REBUILD_BATCH_WRITES: usize = 4096;
 /// Writes that one partition of the state keeps in memory before they go into a table.
 pub const STATE_MEMTABLE_BYTES: u64 = 16 * 1024 * 1024;
 
-/// The state store's own journals; beyond it the oldest writes go into tables.
+/// Memtables of one partition that wait to become tables; with more, writes wait.
+pub const STATE_MEMTABLES_MAX: usize = 3;
+
+/// Tables of one partition that overlap each other; with more, writes wait until they are merged.
+pub const STATE_NEW_TABLES_MAX: usize = 24;
+
+/// How often whoever waits for a table looks whether it is there.
+pub const STATE_POLL: Duration = Duration::from_millis(1);
+
+/// The state store's own journals, which only hold what earlier versions wrote.
 pub const STATE_JOURNAL_BYTES: u64 = 128 * 1024 * 1024;
 
 /// Cache of the state store unless the options say otherwise.

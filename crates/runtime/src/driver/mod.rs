@@ -496,7 +496,8 @@ impl Driver {
         let bytes = self.parts.shared.counters.record_bytes.load(Ordering::Relaxed);
         let now = self.steady();
         let due = now.duration_since(self.maintained.at) >= limits::MAINTENANCE_INTERVAL
-            || bytes - self.maintained.bytes >= limits::MAINTENANCE_BYTES;
+            || bytes - self.maintained.bytes >= limits::MAINTENANCE_BYTES
+            || self.durable.0 - self.maintained.position.0 >= limits::MAINTENANCE_RECORDS;
         if idle || !due {
             return;
         }
