@@ -48,6 +48,7 @@ class Both(EndToEnd):
         self.assertEqual(len(booked), 40, "sold out means: no place is left")
         for event in booked[:5]:
             self.assertEqual(client.call(f"/Purse/{event['args'][0]}/paid"), 100)
+            self.assertEqual(client.call(f"/Miles/{event['args'][0]}/balance"), 1000)
         self.assert_nothing_unfinished(client)
 
     def test_calls_of_rust_from_python(self):
@@ -156,7 +157,71 @@ class Misfits(EndToEnd):
 
     def test_a_rust_client_of_what_is_not_there(self):
         told = self.refused(("class Flight:", "class Plane:"), ("    flight: Flight", "    flight: Plane"))
-        self.assertIn("Broker calls Flight, which is no service", told)
+        self.assertIn("agency.rs: Flight is no service of this program; name the Python application that has it", told)
+
+
+class Traits(EndToEnd):
+    """What `#[client]` traits of the agency state is compared with a Python application that has what they name."""
+
+    APP = """
+from sostenuto import entity, service
+
+@service
+class Flight:
+    def reserve(self, flight_id: str, user: str) -> bool:
+        return True
+
+@entity
+class Miles:
+    key: str
+    def earn(self, flown: int) -> int:
+        return 1
+"""
+
+    def with_app(self, number: int, changes: tuple[tuple[str, str], ...]):
+        text = self.APP
+        for old, new in changes:
+            self.assertIn(old, text)
+            text = text.replace(old, new)
+        folder = self.folder / f"app{number}"
+        folder.mkdir()
+        (folder / "app.py").write_text(text)
+        return self.server(folder, f"node{number}", native=rust_example("agency"))
+
+    def test_what_fits_is_served(self):
+        fitting = (
+            (("user: str)", "user: str, seats: int = 1)"),),
+            (("flight_id: str, user: str) -> bool", "flight_id, user)"),),
+            (("(self, flown: int) -> int", "(self, flown: float | None) -> int | None"),),
+            (("    def earn", "    def spend(self) -> None:\n        pass\n\n    def earn"),),
+        )
+        for number, changes in enumerate(fitting):
+            with self.subTest(changes=changes):
+                self.with_app(number, changes).start().stop()
+
+    def test_what_does_not_fit_is_refused_with_both_sides(self):
+        flight, miles = "Flight.reserve is stated as (flight_id: str, user: str), but takes ", "Miles.earn is stated as (flown: int), but takes "
+        misfits = (
+            ("user: str)", "guest: str)", flight + "(flight_id: str, guest: str) ({app}:6)"),
+            ("flight_id: str, user: str", "user: str, flight_id: str", flight + "(user: str, flight_id: str) ({app}:6)"),
+            ("user: str)", "user: str, seats: int)", flight + "(flight_id: str, user: str, seats: int)"),
+            (", user: str", "", flight + "(flight_id: str)"),
+            ("user: str)", "user: list[str])", flight + "(flight_id: str, user: list[str])"),
+            ("flown: int", "flown: str", miles + "(flown: str) ({app}:12)"),
+            ("-> bool", "-> str", "Flight.reserve is stated to return bool, but returns str ({app}:6)"),
+            ("-> int:\n        return 1", "-> None:\n        pass", "Miles.earn is stated to return int, but returns None"),
+            ("def earn", "def gain", "Miles.earn is stated, but is no method of it ({app})"),
+            ("key: str", "key: int", "Miles is stated as an entity with a key of type str, but is an entity with a key of type int"),
+            ("@entity\nclass Miles:\n    key: str", "@service\nclass Miles:", "with a key of type str, but is a service ({app})"),
+            ("@service\nclass Flight:", "@entity\nclass Flight:", "Flight is stated as a service, but is an entity"),
+        )
+        for number, (old, new, told) in enumerate(misfits):
+            with self.subTest(told=told):
+                server = self.with_app(number, ((old, new),)).spawn()
+                self.assertEqual(server.ended(), 1)
+                self.assertRegex(server.tail(), "a #.client. trait does not fit its service\n  .*agency.rs:?[0-9]*: (Flight|Miles)")
+                self.assertIn(told.replace("{app}", str(self.folder / f"app{number}/app.py")), server.tail())
+                self.assertIn("state in it what the service has, or change the service", server.tail())
 
 
 if __name__ == "__main__":

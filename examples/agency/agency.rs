@@ -1,4 +1,5 @@
-//! A travel agency in two languages: hotels, orders and purses in Rust, flights and the web's side in Python (`app.py`).
+//! A travel agency in two languages: hotels, orders and purses in Rust, flights, miles and the web's side in Python
+//! (`app.py`).
 //! Both book, and each calls the other in its transaction.
 //!
 //! ```sh
@@ -15,6 +16,12 @@ use sostenuto::prelude::*;
 #[client]
 pub trait Flight {
     async fn reserve(&self, flight_id: String, user: String) -> bool;
+}
+
+/// The miles of each user, which are written in Python, too.
+#[client(key = String)]
+pub trait Miles {
+    async fn earn(&self, flown: u32) -> u32;
 }
 
 /// Rooms of a hotel, and who has them.
@@ -119,6 +126,8 @@ pub struct Broker {
     hotel: HotelClient,
     flight: FlightClient,
     orders: OrdersClient,
+    purses: Entities<PurseClient>,
+    miles: Entities<MilesClient>,
 }
 
 #[methods]
@@ -132,7 +141,8 @@ impl Broker {
             if !(room? && seat?) {
                 return abort("sold out");
             }
-            Purse::at(&*user).pay(100).await?;
+            self.purses.at(&*user).pay(100).await?;
+            self.miles.at(&*user).earn(1000).await?;
             self.orders.place(order_id, &user, &hotel_id, &flight_id).await
         });
         match booked.await {

@@ -1,4 +1,4 @@
-"""A travel agency in two languages: flights and the web's side; hotels, orders and purses are in Rust (agency.rs)."""
+"""A travel agency in two languages: flights, miles and the web's side; hotels, orders and purses are in Rust (agency.rs)."""
 
 # The methods of clients have no bodies.
 # mypy: disable-error-code="empty-body"
@@ -7,7 +7,7 @@ import asyncio
 from typing import Any
 from uuid import uuid4
 
-from sostenuto import Aborted, Persistent, abort, client, send, service, transaction
+from sostenuto import Aborted, Persistent, abort, client, entity, send, service, transaction
 
 
 class Unknown(Exception):
@@ -74,6 +74,23 @@ class Flight:
         return list(self.flights[flight_id]["clients"])
 
 
+@entity
+class Miles:
+    """The miles of a user."""
+
+    key: str
+    flown: Persistent[int] = 0
+
+    async def earn(self, flown: int) -> int:
+        """Add miles; the sum so far."""
+        self.flown += flown
+        return self.flown
+
+    def balance(self) -> int:
+        """The sum so far."""
+        return self.flown
+
+
 @service
 class Frontend:
     """What a user calls."""
@@ -95,6 +112,7 @@ class Frontend:
                 if not (room and seat):
                     abort("sold out")
                 await Purse(user).pay(100)
+                await Miles(user).earn(1000)
                 await self.orders.place(order_id, user, hotel_id, flight_id)
         except Aborted:
             return False

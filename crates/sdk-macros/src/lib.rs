@@ -4,10 +4,11 @@
 //! - [`state`]: `#[service]` and `#[entity]` on a struct. [`methods`](mod@methods): `#[methods]` on its `impl` block.
 //! - [`client`](mod@client): `#[client]` on a trait, for services that are written elsewhere.
 //! - [`task`](mod@task): `#[task]` on a function with outside effects.
-//! - [`uses`] reads method bodies; [`types`] maps types.
+//! - [`refusals`]: what is told of a text that is no service. [`uses`] reads method bodies; [`types`] maps types.
 
 mod client;
 mod methods;
+mod refusals;
 mod state;
 mod task;
 mod types;
@@ -18,30 +19,32 @@ mod tests;
 
 use proc_macro::TokenStream;
 
-/// Makes a struct a service: its fields persist (`Map`, `Value`, `Counter`), or are clients of other services.
+/// Makes a struct a service: its fields persist (`Map`, `List`, `Value`, `Counter`), or are clients of other services
+/// (`HotelClient`) and of entities (`Entities<AccountClient>`).
 #[proc_macro_attribute]
 pub fn service(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    finish(state::service(arguments.into(), item.into()))
+    state::service(arguments.into(), item.into()).into()
 }
 
 /// Makes a struct an entity: `#[entity(key = String)]`. There is one state for each key, and its operations run one at
 /// a time. `self.key()` is the key; `Account::at("ann")` calls one.
 #[proc_macro_attribute]
 pub fn entity(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    finish(state::entity(arguments.into(), item.into()))
+    state::entity(arguments.into(), item.into()).into()
 }
 
 /// Makes the `pub` methods of an `impl` block callable; the others are helpers.
 #[proc_macro_attribute]
 pub fn methods(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    finish(methods::methods(arguments.into(), item.into()))
+    methods::methods(arguments.into(), item.into()).into()
 }
 
 /// Makes a trait a client of a service that is written elsewhere: `#[client] trait Hotel` gives `HotelClient`;
-/// `#[client(key = String)]` one of an entity.
+/// `#[client(key = String)]` one of an entity. What it states is compared with the service before anything is served, if
+/// the client is a member of a service, or if the application is told: `.client::<HotelClient>()`.
 #[proc_macro_attribute]
 pub fn client(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    finish(client::client(arguments.into(), item.into()))
+    client::client(arguments.into(), item.into()).into()
 }
 
 /// Makes a function a task: `#[task(retries = 3, timeout = 10, backoff = 0.5, backoff_max = 60, pure)]`, each of which may
@@ -50,9 +53,5 @@ pub fn client(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// know it: `.task::<charge>()`.
 #[proc_macro_attribute]
 pub fn task(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    finish(task::task(arguments.into(), item.into()))
-}
-
-fn finish(made: syn::Result<proc_macro2::TokenStream>) -> TokenStream {
-    made.unwrap_or_else(|error| error.into_compile_error()).into()
+    task::task(arguments.into(), item.into()).into()
 }

@@ -1,45 +1,58 @@
 //! `#[methods]`: how the methods of an `impl` block are called, and what they do.
 
-use proc_macro2::TokenStream;
-use quote::quote;
-use syn::{Attribute, Expr, ImplItem, ImplItemFn, ItemImpl, Lit, Meta, ReturnType, Signature, Type, Visibility};
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::{Attribute, Expr, ImplItem, ImplItemFn, ItemImpl, Lit, Meta, Signature, Type, Visibility};
 
+use crate::refusals::Refusals;
 use crate::{client, types, uses};
 
 /// `#[methods]`.
-pub(crate) fn methods(arguments: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
+pub(crate) fn methods(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let mut refusals = Refusals::default();
     if !arguments.is_empty() {
-        return Err(syn::Error::new_spanned(arguments, "#[methods] takes nothing"));
+        refusals.refuse(&arguments, "`#[methods]` takes nothing: `&self` methods read, `&mut self` methods may write");
     }
-    let item: ItemImpl = syn::parse2(item)?;
-    if let Some((_, path, _)) = &item.trait_ {
-        return Err(syn::Error::new_spanned(path, "#[methods] stands on the struct's own `impl` block"));
+    match syn::parse2(item.clone()) {
+        Ok(parsed) => expand(parsed, refusals),
+        Err(error) => {
+            refusals.misplaced(&item, &error, "`#[methods]` stands on the `impl` block of a service's struct")
+        }
     }
-    if !item.generics.params.is_empty() {
-        return Err(syn::Error::new_spanned(&item.generics, "a service has no generics"));
+}
+
+fn expand(mut item: ItemImpl, mut refusals: Refusals) -> TokenStream {
+    let Some(name) = refusals.take(own_name(&item)) else { return quote!(#item #refusals) };
+    let own = item.items.iter_mut().filter_map(|item| match item {
+        ImplItem::Fn(function) if function.sig.receiver().is_some() => Some(function),
+        _ => None,
+    });
+    for function in own {
+        make_async(function, &mut refusals);
     }
-    let Type::Path(path) = &*item.self_ty else {
-        return Err(syn::Error::new_spanned(&item.self_ty, "#[methods] stands on the `impl` block of a struct"));
-    };
-    let Some(name) = path.path.get_ident() else {
-        return Err(syn::Error::new_spanned(path, "name the struct without a path"));
-    };
     let functions = item.items.iter().filter_map(|item| match item {
         ImplItem::Fn(function) if function.sig.receiver().is_some() => Some(function),
         _ => None,
     });
     let functions: Vec<_> = functions.collect();
-    let is_public = |function: &&&ImplItemFn| matches!(function.vis, Visibility::Public(_));
-    let public: Vec<_> = functions.iter().filter(is_public).copied().collect();
-    for function in &public {
-        check(&function.sig)?;
+    let mut public: Vec<&ImplItemFn> = Vec::new();
+    for function in functions.iter().filter(|function| is_public(function)) {
+        let is_checked = refusals.take(check(&function.sig)).is_some();
+        // The compiler tells of a second one.
+        if is_checked && public.iter().all(|other| other.sig.ident != function.sig.ident) {
+            public.push(function);
+        }
     }
-    let facts = functions.iter().map(|function| facts(function)).collect::<syn::Result<Vec<_>>>()?;
-    let arms = public.iter().map(|function| arm(function)).collect::<syn::Result<Vec<_>>>()?;
-    let client_name = client::client_name(name);
+    let helpers = functions.iter().filter(|function| !is_public(function)).copied();
+    let facts: Vec<_> = public.iter().copied().chain(helpers).map(facts).collect();
+    let arms = public.iter().map(|function| arm(function));
+    let arguments = Ident::new("arguments", Span::mixed_site());
+    let client_name = client::client_name(&name);
     let calls = public.iter().map(|function| client::method(&function.vis, &function.sig));
-    Ok(quote! {
+    quote! {
         #item
+
+        #refusals
 
         impl ::sostenuto::Service for #name {
             fn methods() -> ::std::vec::Vec<::sostenuto::macros::MethodFacts> {
@@ -50,7 +63,7 @@ pub(crate) fn methods(arguments: TokenStream, item: TokenStream) -> syn::Result<
             fn dispatch(
                 mut self,
                 method: &str,
-                mut arguments: ::sostenuto::macros::Args,
+                mut #arguments: ::sostenuto::macros::Args,
             ) -> ::core::option::Option<::sostenuto::macros::Invoked> {
                 match method {
                     #(#arms)*
@@ -62,7 +75,45 @@ pub(crate) fn methods(arguments: TokenStream, item: TokenStream) -> syn::Result<
         impl #client_name {
             #(#calls)*
         }
-    })
+    }
+}
+
+/// The name of the struct whose methods these are.
+fn own_name(item: &ItemImpl) -> syn::Result<Ident> {
+    if let Some((_, path, _)) = &item.trait_ {
+        let text =
+            "`#[methods]` stands on the struct's own `impl` block: methods of a trait cannot be called from outside";
+        return Err(syn::Error::new_spanned(path, text));
+    }
+    if !item.generics.params.is_empty() {
+        return Err(syn::Error::new_spanned(
+            &item.generics,
+            "a service has no generics: its state is stored by its name",
+        ));
+    }
+    let Type::Path(path) = &*item.self_ty else {
+        return Err(syn::Error::new_spanned(
+            &item.self_ty,
+            "`#[methods]` stands on the `impl` block of a service's struct",
+        ));
+    };
+    let name = path.path.get_ident().cloned();
+    name.ok_or_else(|| syn::Error::new_spanned(path, "name the struct without a path, in the module that has it"))
+}
+
+fn is_public(function: &ImplItemFn) -> bool {
+    matches!(function.vis, Visibility::Public(_))
+}
+
+/// A method that waits is an `async fn`: one that is not is told, and read as if it were.
+fn make_async(function: &mut ImplItemFn, refusals: &mut Refusals) {
+    if function.sig.asyncness.is_none()
+        && let Some(waits) = uses::first_wait(&function.block)
+    {
+        let name = &function.sig.ident;
+        refusals.refuse(&waits, format!("`{name}` waits here, so it has to be an `async fn`"));
+        function.sig.asyncness = Some(Default::default());
+    }
 }
 
 /// What callers could not use.
@@ -72,31 +123,21 @@ fn check(signature: &Signature) -> syn::Result<()> {
         return refuse(&signature.ident, "`send` is no name for a callable method: it is a suffix of addresses");
     }
     if signature.ident == "key" || signature.ident == "at" {
-        return refuse(&signature.ident, "`key` and `at` are methods of every entity");
+        return refuse(&signature.ident, "`key` and `at` are methods of every entity: take another name");
     }
-    if !signature.generics.params.is_empty() {
-        return refuse(&signature.generics, "a callable method has no generics: its arguments come from outside");
-    }
-    if let Some(unsafety) = &signature.unsafety {
-        return refuse(unsafety, "a callable method is not unsafe: anybody can call it");
-    }
-    let receiver = signature.receiver().filter(|receiver| receiver.reference.is_none());
+    let receiver =
+        signature.receiver().filter(|receiver| receiver.reference.is_none() || receiver.colon_token.is_some());
     if let Some(receiver) = receiver {
         return refuse(receiver, "take `&self` to read the fields, `&mut self` to change them");
     }
-    if let ReturnType::Type(_, ty) = &signature.output
-        && let Type::Reference(reference) = &**ty
-    {
-        return refuse(reference, "results travel: return an owned value");
-    }
-    client::parameters(signature).map(drop)
+    client::travels(signature, "a callable method")
 }
 
 /// The expression of `macros::MethodFacts`.
-fn facts(function: &ImplItemFn) -> syn::Result<TokenStream> {
+fn facts(function: &ImplItemFn) -> TokenStream {
     let signature = &function.sig;
-    let public = matches!(function.vis, Visibility::Public(_));
-    let parameters = if public { client::parameters(signature)? } else { Vec::new() };
+    let public = is_public(function);
+    let parameters = if public { client::parameters(signature) } else { Vec::new() };
     let names: Vec<_> = parameters.iter().map(|(name, _)| name.to_string()).collect();
     let schemas = parameters.iter().map(|(_, ty)| types::schema(ty));
     let defaults = parameters.iter().map(|(_, ty)| types::is_named(ty, "Option"));
@@ -108,7 +149,7 @@ fn facts(function: &ImplItemFn) -> syn::Result<TokenStream> {
     let doc = first_line(&function.attrs);
     let line = line(&signature.ident);
     let digest = digest(&quote!(#function).to_string());
-    Ok(quote! {
+    quote! {
         ::sostenuto::macros::MethodFacts {
             name: #name,
             public: #public,
@@ -124,34 +165,34 @@ fn facts(function: &ImplItemFn) -> syn::Result<TokenStream> {
             sends: #sends,
             digest: #digest,
         }
-    })
+    }
 }
 
 /// The arm of `dispatch` for a method.
-fn arm(function: &ImplItemFn) -> syn::Result<TokenStream> {
+fn arm(function: &ImplItemFn) -> TokenStream {
     let ident = &function.sig.ident;
     let name = ident.to_string();
-    let parameters = client::parameters(&function.sig)?;
-    let idents: Vec<_> = parameters.iter().map(|(name, _)| name).collect();
-    let kinds: Vec<_> = parameters.iter().map(|(_, ty)| ty).collect();
-    let texts = idents.iter().map(|name| name.to_string());
-    let defaults = kinds.iter().map(|ty| types::is_named(ty, "Option"));
+    let parameters = client::parameters(&function.sig);
+    let idents = parameters.iter().map(|(name, _)| name);
+    // A parameter may have the same name.
+    let arguments = Ident::new("arguments", Span::mixed_site());
+    let takes = parameters.iter().map(|(parameter, ty)| client::take(&arguments, parameter, ty));
     let awaited = function.sig.asyncness.map(|_| quote!(.await));
-    let call = quote!(self.#ident(#(#idents),*) #awaited);
-    let is_result = matches!(&function.sig.output, ReturnType::Type(_, ty) if types::is_named(ty, "Result"));
-    let result = match is_result {
-        true => quote!(::sostenuto::macros::IntoResult::into_result(#call)),
-        false => quote!(::sostenuto::Result::Ok(#call)),
-    };
+    let result = client::result(&function.sig, &quote!(self.#ident(#(#idents),*) #awaited));
+    let returned = client::returned(&function.sig);
+    // What is wrong with the future is told where the method is.
     let invoked = match &function.sig.asyncness {
-        Some(_) => quote!(::sostenuto::macros::Invoked::future(async move { #result })),
-        None => quote!(::sostenuto::macros::Invoked::done(#result)),
+        Some(_) => {
+            quote_spanned!(ident.span()=> <#returned as ::sostenuto::macros::Travels>::future(async move { #result }))
+        }
+        None => quote!(<#returned as ::sostenuto::macros::Travels>::done(#result)),
     };
-    Ok(quote! {
+    let idents: Vec<_> = parameters.iter().map(|(name, _)| name).collect();
+    quote! {
         #name => {
             let taken = (|| {
-                #(let #idents: #kinds = arguments.take(#texts, #defaults)?;)*
-                arguments.finish()?;
+                #(#takes)*
+                #arguments.finish()?;
                 ::sostenuto::Result::Ok((#(#idents,)*))
             })();
             ::core::option::Option::Some(match taken {
@@ -161,11 +202,11 @@ fn arm(function: &ImplItemFn) -> syn::Result<TokenStream> {
                 }
             })
         }
-    })
+    }
 }
 
 /// Line in its file; unknown in tests, which run outside of the compiler.
-fn line(ident: &syn::Ident) -> u32 {
+pub(crate) fn line(ident: &syn::Ident) -> u32 {
     let known = proc_macro::is_available().then(|| ident.span().unwrap().line());
     known.and_then(|line| u32::try_from(line).ok()).unwrap_or_default()
 }

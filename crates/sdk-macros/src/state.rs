@@ -5,24 +5,24 @@ use quote::quote;
 use syn::parse::Parser;
 use syn::{Field, Fields, Ident, ItemStruct, Token, Type, Visibility};
 
+use crate::refusals::{self, Refusals};
 use crate::{client, types};
 
 /// `#[service]`.
-pub(crate) fn service(arguments: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
+pub(crate) fn service(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let mut refusals = Refusals::default();
     if !arguments.is_empty() {
-        return Err(syn::Error::new_spanned(arguments, "#[service] takes nothing; with a key it is an #[entity]"));
+        let text = "`#[service]` takes nothing; what has a key is an entity: `#[entity(key = String)]`";
+        refusals.refuse(&arguments, text);
     }
-    expand(&syn::parse2(item)?, None)
+    state(item, None, refusals)
 }
 
 /// `#[entity(key = String)]`; without a key's type it is `String`.
-pub(crate) fn entity(arguments: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
-    let key = key_argument(arguments)?.unwrap_or_else(|| syn::parse_quote!(::std::string::String));
-    let known = ["String", "i64", "u64", "i32", "u32", "Uuid"];
-    if !known.iter().any(|name| types::is_named(&key, name)) {
-        return Err(syn::Error::new_spanned(key, "the key of an entity is a String, an integer or a Uuid"));
-    }
-    expand(&syn::parse2(item)?, Some(&key))
+pub(crate) fn entity(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let mut refusals = Refusals::default();
+    let key = refusals.take(key_argument(arguments)).flatten();
+    state(item, Some(key.unwrap_or_else(|| syn::parse_quote!(::std::string::String))), refusals)
 }
 
 /// The type in `key = Type`, if there is one.
@@ -31,29 +31,48 @@ pub(crate) fn key_argument(arguments: TokenStream) -> syn::Result<Option<Type>> 
         return Ok(None);
     }
     let parser = |input: syn::parse::ParseStream<'_>| {
-        let name: syn::Ident = input.parse()?;
-        if name != "key" {
-            return Err(syn::Error::new(name.span(), "expected `key = Type`"));
-        }
+        let name: Ident = input.parse()?;
         input.parse::<Token![=]>()?;
-        input.parse::<Type>()
+        Ok((name, input.parse::<Type>()?))
     };
-    parser.parse2(arguments).map(Some)
+    let ty = match parser.parse2(arguments.clone()) {
+        Ok((name, ty)) if name == "key" => ty,
+        Ok(_) | Err(_) => {
+            let text = "an entity has a key and nothing else: `key = String`";
+            return Err(syn::Error::new_spanned(arguments, text));
+        }
+    };
+    let known = ["String", "i64", "u64", "i32", "u32", "Uuid"];
+    match known.iter().any(|name| types::is_named(&ty, name)) {
+        true => Ok(Some(ty)),
+        false => Err(syn::Error::new_spanned(ty, "the key of an entity is a String, an integer or a Uuid")),
+    }
 }
 
-fn expand(item: &ItemStruct, key: Option<&Type>) -> syn::Result<TokenStream> {
+fn state(item: TokenStream, key: Option<Type>, refusals: Refusals) -> TokenStream {
+    match syn::parse2(item.clone()) {
+        Ok(parsed) => expand(&parsed, key.as_ref(), refusals),
+        Err(error) => refusals.misplaced(
+            &item,
+            &error,
+            "a service is a `struct`: its fields are what persists, its methods stand in its `impl`",
+        ),
+    }
+}
+
+fn expand(item: &ItemStruct, key: Option<&Type>, mut refusals: Refusals) -> TokenStream {
     if !item.generics.params.is_empty() {
-        return Err(syn::Error::new_spanned(
-            &item.generics,
-            "a service has no generics: its state is stored by its name",
-        ));
+        refusals.refuse(&item.generics, "a service has no generics: its state is stored by its name");
+        let item = without_initial(item);
+        return quote!(#item #refusals);
     }
     let none = syn::punctuated::Punctuated::new();
     let fields = match &item.fields {
         Fields::Named(fields) => &fields.named,
         Fields::Unit => &none,
         Fields::Unnamed(fields) => {
-            return Err(syn::Error::new_spanned(fields, "fields are stored by name: give them names"));
+            refusals.refuse(fields, "fields are stored by name: give them names, like `{ rooms: Map<String, u32> }`");
+            &none
         }
     };
     let name = &item.ident;
@@ -62,24 +81,25 @@ fn expand(item: &ItemStruct, key: Option<&Type>) -> syn::Result<TokenStream> {
     let texts: Vec<_> = names.iter().map(|name| name.to_string()).collect();
     let kinds: Vec<_> = fields.iter().map(|field| &field.ty).collect();
     let indices = 0..u16::try_from(names.len()).unwrap_or(u16::MAX);
+    let is_twice = |(index, text): (usize, &String)| texts.iter().take(index).any(|other| other == text);
     let open = match &item.fields {
         Fields::Unit => quote!(Self),
-        Fields::Named(_) | Fields::Unnamed(_) => {
-            quote!(Self { #(#names: <#kinds as ::sostenuto::macros::Part>::open(#indices)),* })
-        }
+        // The compiler tells what is wrong with the struct.
+        Fields::Named(_) if texts.iter().enumerate().any(is_twice) => quote!(::core::unreachable!()),
+        Fields::Named(_) => quote!(Self { #(#names: <#kinds as ::sostenuto::macros::Part>::open(#indices)),* }),
+        Fields::Unnamed(_) => quote!(::core::unreachable!()),
     };
-    let members = fields.iter().zip(&texts).map(|(field, text)| member(field, text, key.is_some()));
-    let members = members.collect::<syn::Result<Vec<_>>>()?;
+    let members: Vec<_> =
+        fields.iter().zip(&texts).map(|(field, text)| member(field, text, key.is_some(), &mut refusals)).collect();
     let item = without_initial(item);
-    let schema = match key.map(types::schema) {
-        None => quote!(::core::option::Option::None),
-        Some(schema) => quote!(::core::option::Option::Some(#schema)),
-    };
+    let schema = key_schema(key);
     let vis = &item.vis;
     let own_key = key.map(|key| own_key(vis, name, key));
-    let client = client::declare(vis, name, key);
-    Ok(quote! {
+    let client = client::declare(vis, name, key, &quote!(::core::option::Option::None));
+    quote! {
         #item
+
+        #refusals
 
         impl ::sostenuto::State for #name {
             const NAME: &'static str = #public;
@@ -99,24 +119,40 @@ fn expand(item: &ItemStruct, key: Option<&Type>) -> syn::Result<TokenStream> {
 
         #own_key
         #client
-    })
+    }
+}
+
+/// The expression of an entity's key type, or of its absence.
+pub(crate) fn key_schema(key: Option<&Type>) -> TokenStream {
+    match key.map(types::schema) {
+        None => quote!(::core::option::Option::None),
+        Some(schema) => quote!(::core::option::Option::Some(#schema)),
+    }
 }
 
 /// The expression that describes a member: `#[initial(value)]` says what a field begins with.
-fn member(field: &Field, name: &str, of_entity: bool) -> syn::Result<TokenStream> {
+fn member(field: &Field, name: &str, of_entity: bool, refusals: &mut Refusals) -> TokenStream {
     let kind = &field.ty;
+    refusals.take(refusals::check_keys(kind));
     let mut told = field.attrs.iter().filter(|attribute| attribute.path().is_ident("initial"));
     let (initial, second) = (told.next(), told.next());
     if let Some(second) = second {
-        return Err(syn::Error::new_spanned(second, format!("`{name}` has an initial value already")));
+        refusals.refuse(second, format!("`{name}` has an initial value already"));
     }
-    let Some(initial) = initial else { return Ok(quote!(<#kind as ::sostenuto::macros::Part>::describe())) };
-    if of_entity && types::is_named(kind, "Map") {
-        let text = "the map of an entity begins empty: its entries would be made for keys that nobody has used";
-        return Err(syn::Error::new_spanned(initial, text));
+    let value = initial.and_then(|initial| {
+        if of_entity && types::is_named(kind, "Map") {
+            let text = "the map of an entity begins empty: its entries would be made for keys that nobody has used";
+            refusals.refuse(initial, text);
+            return None;
+        }
+        let value = initial.parse_args::<syn::Expr>();
+        refusals
+            .take(value.map_err(|_| syn::Error::new_spanned(initial, "a field begins with a value: `#[initial(5)]`")))
+    });
+    match value {
+        Some(value) => quote!(<#kind as ::sostenuto::macros::Initial<_>>::begin_with(#value)),
+        None => quote!(<#kind as ::sostenuto::macros::Part>::describe()),
     }
-    let value: syn::Expr = initial.parse_args()?;
-    Ok(quote!(<#kind as ::sostenuto::macros::Initial<_>>::begin_with(#value)))
 }
 
 fn without_initial(item: &ItemStruct) -> ItemStruct {

@@ -1,26 +1,39 @@
 //! `#[task]`: a function with outside effects, as what methods await and as what a thread of the server runs.
 
-use proc_macro2::TokenStream;
-use quote::quote;
+use proc_macro2::{Span, TokenStream};
+use quote::{quote, quote_spanned};
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
-use syn::{Expr, Ident, ItemFn, Lit, ReturnType, Signature, Token, Type};
+use syn::{Expr, Ident, ItemFn, Lit, Signature, Token};
 
-use crate::{client, types};
+use crate::refusals::Refusals;
+use crate::{client, uses};
 
 /// `#[task(retries = …, timeout = …, backoff = …, backoff_max = …, pure)]`.
-pub(crate) fn task(arguments: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
-    let policy = policy(arguments)?;
-    let item: ItemFn = syn::parse2(item)
-        .map_err(|error| syn::Error::new(error.span(), "#[task] stands on a function of a module, with its body"))?;
-    check(&item.sig)?;
-    let function = function(&item)?;
+pub(crate) fn task(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let mut refusals = Refusals::default();
+    let policy = policy(arguments, &mut refusals);
+    let mut item: ItemFn = match syn::parse2(item.clone()) {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            return refusals.misplaced(&item, &error, "`#[task]` stands on a function of a module, with its body");
+        }
+    };
+    if let Some(waits) = uses::first_wait(&item.block).filter(|_| item.sig.asyncness.is_none()) {
+        refusals.refuse(&waits, format!("`{}` waits here, so it has to be an `async fn`", item.sig.ident));
+        item.sig.asyncness = Some(Default::default());
+    }
+    if refusals.take(check(&item.sig)).is_none() {
+        return quote!(#item #refusals);
+    }
+    let (function, work) = (function(&item), work(&item));
     let (vis, ident) = (&item.vis, &item.sig.ident);
     let name = ident.to_string();
-    let work = work(&item)?;
     let is_async = item.sig.asyncness.is_some();
     let doc = format!("Names the task [`{name}()`], to register it.");
-    Ok(quote! {
+    quote! {
+        #refusals
+
         #function
 
         #[doc = #doc]
@@ -37,84 +50,77 @@ pub(crate) fn task(arguments: TokenStream, item: TokenStream) -> syn::Result<Tok
 
             #work
         }
-    })
+    }
 }
 
 /// What could not be asked for from afar.
 fn check(signature: &Signature) -> syn::Result<()> {
-    let refuse = |what: &dyn quote::ToTokens, text: &str| Err(syn::Error::new_spanned(what, text));
-    if let Some(receiver) = signature.receiver() {
-        return refuse(receiver, "a task is a function of a module: it runs apart from all services, without `self`");
+    match signature.receiver() {
+        Some(receiver) => {
+            let text = "a task is a function of a module: it runs apart from all services, without `self`";
+            Err(syn::Error::new_spanned(receiver, text))
+        }
+        None => client::travels(signature, "a task"),
     }
-    if !signature.generics.params.is_empty() {
-        return refuse(&signature.generics, "a task has no generics: it is found by its name after a restart");
-    }
-    if let Some(unsafety) = &signature.unsafety {
-        return refuse(unsafety, "a task is not unsafe: any method can ask for it");
-    }
-    if let ReturnType::Type(_, ty) = &signature.output
-        && let Type::Reference(reference) = &**ty
-    {
-        return refuse(reference, "results travel: return an owned value");
-    }
-    client::parameters(signature).map(drop)
 }
 
 /// The function as methods see it.
-fn function(item: &ItemFn) -> syn::Result<TokenStream> {
-    let (vis, ident) = (&item.vis, &item.sig.ident);
+fn function(item: &ItemFn) -> TokenStream {
+    let (vis, ident, keyword) = (&item.vis, &item.sig.ident, &item.sig.fn_token);
     let docs = item.attrs.iter().filter(|attribute| attribute.path().is_ident("doc"));
-    let parameters = client::parameters(&item.sig)?;
+    let parameters = client::parameters(&item.sig);
     let declared = parameters.iter().map(|(name, ty)| {
         let ty = client::parameter_type(ty);
         quote!(#name: #ty)
     });
     let taken = parameters.iter().map(|(name, ty)| client::taken(name, ty));
     let returns = client::returned(&item.sig);
-    Ok(quote! {
+    let signature = quote_spanned!(ident.span()=> (#(#declared),*) -> ::sostenuto::Task<#returns>);
+    quote! {
         #(#docs)*
-        #vis fn #ident(#(#declared),*) -> ::sostenuto::Task<#returns> {
+        #vis #keyword #ident #signature {
             let arguments = ::std::vec![#(#taken),*];
-            ::sostenuto::Task::of::<#ident>(arguments)
+            <#returns as ::sostenuto::macros::Travels>::task::<#ident>(arguments)
         }
-    })
+    }
 }
 
 /// `TaskFunction::begin`, with the function itself in it.
-fn work(item: &ItemFn) -> syn::Result<TokenStream> {
+fn work(item: &ItemFn) -> TokenStream {
     let mut own = item.clone();
     own.attrs.retain(|attribute| !attribute.path().is_ident("doc"));
     own.vis = syn::Visibility::Inherited;
     let ident = &own.sig.ident;
     let name = ident.to_string();
-    let parameters = client::parameters(&own.sig)?;
-    let takes = parameters.iter().map(|(parameter, ty)| {
-        let (text, default) = (parameter.to_string(), types::is_named(ty, "Option"));
-        quote!(let #parameter: #ty = arguments.take(#text, #default)?;)
-    });
+    let parameters = client::parameters(&own.sig);
+    // A parameter may have the same name.
+    let arguments = Ident::new("arguments", Span::mixed_site());
+    let takes = parameters.iter().map(|(parameter, ty)| client::take(&arguments, parameter, ty));
     let idents = parameters.iter().map(|(parameter, _)| parameter);
     let awaited = own.sig.asyncness.map(|_| quote!(.await));
-    let call = quote!(#ident(#(#idents),*) #awaited);
-    let is_result = matches!(&own.sig.output, ReturnType::Type(_, ty) if types::is_named(ty, "Result"));
-    let result = match is_result {
-        true => quote!(::sostenuto::macros::IntoResult::into_result(#call)),
-        false => quote!(::sostenuto::Result::Ok(#call)),
-    };
+    let result = client::result(&own.sig, &quote!(#ident(#(#idents),*) #awaited));
+    let returned = client::returned(&own.sig);
+    // What is wrong with the future is told where the function is.
     let made = match &own.sig.asyncness {
-        Some(_) => quote!(future(#name, async move { #result })),
-        None => quote!(plain(#name, move || #result)),
+        Some(_) => {
+            quote_spanned!(ident.span()=> <#returned as ::sostenuto::macros::Travels>::future_work(#name, async move { #result }))
+        }
+        None => quote!(<#returned as ::sostenuto::macros::Travels>::plain_work(#name, move || #result)),
     };
-    Ok(quote! {
+    quote! {
         #[allow(unused_mut)]
-        fn begin(mut arguments: ::sostenuto::macros::Args) -> ::sostenuto::Result<::sostenuto::macros::Work> {
+        fn begin(mut #arguments: ::sostenuto::macros::Args) -> ::sostenuto::Result<::sostenuto::macros::Work> {
             #own
 
             #(#takes)*
-            arguments.finish()?;
-            ::core::result::Result::Ok(::sostenuto::macros::Work::#made)
+            #arguments.finish()?;
+            ::core::result::Result::Ok(#made)
         }
-    })
+    }
 }
+
+/// The options that there are.
+const OPTIONS: &str = "a task has `retries = 3`, `timeout = 10`, `backoff = 0.5`, `backoff_max = 60` and `pure`";
 
 /// An option: `name = value`, or `name`.
 struct Setting {
@@ -124,39 +130,59 @@ struct Setting {
 
 impl Parse for Setting {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        let name = input.parse()?;
+        let name = input.parse().map_err(|error| syn::Error::new(error.span(), OPTIONS))?;
         let value = if input.parse::<Option<Token![=]>>()?.is_some() { Some(input.parse()?) } else { None };
+        if !input.is_empty() && !input.peek(Token![,]) {
+            return Err(input.error(OPTIONS));
+        }
         Ok(Self { name, value })
     }
 }
 
 /// The expression of `macros::Policy`.
-fn policy(arguments: TokenStream) -> syn::Result<TokenStream> {
-    let settings = syn::parse::Parser::parse2(Punctuated::<Setting, Token![,]>::parse_terminated, arguments)?;
+fn policy(arguments: TokenStream, refusals: &mut Refusals) -> TokenStream {
+    let settings = syn::parse::Parser::parse2(Punctuated::<Setting, Token![,]>::parse_terminated, arguments);
     let mut fields = Vec::new();
-    let mut seen: Vec<&Ident> = Vec::new();
-    for Setting { name, value } in &settings {
+    let mut seen: Vec<Ident> = Vec::new();
+    for Setting { name, value } in refusals.take(settings).into_iter().flatten() {
         if seen.contains(&name) {
-            return Err(syn::Error::new_spanned(name, format!("`{name}` is there twice")));
+            refusals.refuse(&name, format!("`{name}` is there twice"));
+        } else if let Some(value) = refusals.take(setting(&name, value.as_ref())) {
+            fields.push(quote!(#name: #value));
         }
         seen.push(name);
-        let value = match (name.to_string().as_str(), value) {
-            ("pure", None) => quote!(true),
-            ("pure", Some(value)) => quote!(#value),
-            ("retries", Some(value)) => quote!(#value),
-            ("timeout", Some(value)) => limit(value)?,
-            ("backoff" | "backoff_max", Some(value)) => duration(value)?,
-            ("retries" | "timeout" | "backoff" | "backoff_max", None) => {
-                return Err(syn::Error::new_spanned(name, format!("`{name}` needs a value: `{name} = …`")));
-            }
-            _ => {
-                let text = "a task has `retries`, `timeout`, `backoff`, `backoff_max` and `pure`";
-                return Err(syn::Error::new_spanned(name, text));
-            }
-        };
-        fields.push(quote!(#name: #value));
     }
-    Ok(quote!(::sostenuto::macros::Policy { #(#fields,)* ..::core::default::Default::default() }))
+    quote!(::sostenuto::macros::Policy { #(#fields,)* ..::core::default::Default::default() })
+}
+
+fn setting(name: &Ident, value: Option<&Expr>) -> syn::Result<TokenStream> {
+    match (name.to_string().as_str(), value) {
+        ("pure", None) => Ok(quote!(true)),
+        ("pure", Some(value)) => match number_or_text(value) {
+            Some(_) => Err(syn::Error::new_spanned(value, "`pure` stands alone, or is `true` or `false`")),
+            None => Ok(quote!(#value)),
+        },
+        ("retries", Some(value)) => match number_or_text(value) {
+            Some(Lit::Int(_)) if matches!(value, Expr::Lit(_)) => Ok(quote!(#value)),
+            Some(_) => Err(syn::Error::new_spanned(value, "`retries` is a whole number of tries, from 0 on")),
+            None => Ok(quote!(#value)),
+        },
+        ("timeout", Some(value)) => limit(value),
+        ("backoff" | "backoff_max", Some(value)) => duration(value),
+        ("retries" | "timeout" | "backoff" | "backoff_max", None) => {
+            Err(syn::Error::new_spanned(name, format!("`{name}` needs a value: `{name} = 10`")))
+        }
+        _ => Err(syn::Error::new_spanned(name, OPTIONS)),
+    }
+}
+
+/// The number or text that an expression is, with a sign or without.
+fn number_or_text(value: &Expr) -> Option<&Lit> {
+    match value {
+        Expr::Lit(literal) if !matches!(literal.lit, Lit::Bool(_)) => Some(&literal.lit),
+        Expr::Unary(unary) if matches!(unary.op, syn::UnOp::Neg(_)) => number_or_text(&unary.expr),
+        _ => None,
+    }
 }
 
 /// A time limit, or `None`.
@@ -180,14 +206,18 @@ fn duration(value: &Expr) -> syn::Result<TokenStream> {
 
 /// A number of seconds, if it is written as one.
 fn seconds(value: &Expr) -> syn::Result<Option<f64>> {
-    let Expr::Lit(literal) = value else { return Ok(None) };
-    let seconds: f64 = match &literal.lit {
-        Lit::Int(number) => number.base10_parse()?,
-        Lit::Float(number) => number.base10_parse()?,
-        _ => return Err(syn::Error::new_spanned(value, "a time is a number of seconds, or a `Duration`")),
+    let refuse = |text: &str| Err(syn::Error::new_spanned(value, text));
+    let seconds: f64 = match number_or_text(value) {
+        Some(Lit::Int(_) | Lit::Float(_)) if matches!(value, Expr::Unary(_)) => {
+            return refuse("a time is not negative");
+        }
+        Some(Lit::Int(number)) => number.base10_parse()?,
+        Some(Lit::Float(number)) => number.base10_parse()?,
+        Some(_) => return refuse("a time is a number of seconds, like `0.5`, or an expression of type `Duration`"),
+        None => return Ok(None),
     };
     if seconds > 1e10 {
-        return Err(syn::Error::new_spanned(value, "a time is at most ten thousand million seconds"));
+        return refuse("a time is at most ten thousand million seconds");
     }
     Ok(Some(seconds))
 }

@@ -3,7 +3,7 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{GenericArgument, PathArguments, Type};
+use syn::{GenericArgument, PathArguments, Type, TypePath};
 
 /// The expression of a `protocol` type.
 pub(crate) fn schema(ty: &Type) -> TokenStream {
@@ -17,7 +17,7 @@ pub(crate) fn schema(ty: &Type) -> TokenStream {
             let (items, variant) = (tuple.elems.iter().map(schema), of("Tuple"));
             quote!(#variant(::std::vec![#(#items),*]))
         }
-        Type::Array(array) => boxed(&of("List"), &[&array.elem]),
+        Type::Array(array) => boxed(&of("TupleOf"), &[&array.elem]),
         Type::Path(path) => match path.path.segments.last() {
             Some(segment) => {
                 let name = segment.ident.to_string();
@@ -65,6 +65,12 @@ fn arguments(arguments: &PathArguments) -> Vec<&Type> {
         _ => None,
     });
     types.collect()
+}
+
+/// The last name of a path, and the types that it has in angle brackets.
+pub(crate) fn named_with(path: &TypePath) -> Option<(String, Vec<&Type>)> {
+    let segment = path.path.segments.last()?;
+    Some((segment.ident.to_string(), arguments(&segment.arguments)))
 }
 
 /// Whether a type is a path that ends with this name.

@@ -30,6 +30,31 @@ pub(crate) fn read(block: &Block, parameters: &[String]) -> Uses {
     reader.found
 }
 
+/// Where a body waits itself, not in a block or closure that is a future of its own.
+pub(crate) fn first_wait(block: &Block) -> Option<Token![await]> {
+    let mut waits = Waits::default();
+    waits.visit_block(block);
+    waits.first
+}
+
+#[derive(Default)]
+struct Waits {
+    first: Option<Token![await]>,
+}
+
+impl<'ast> Visit<'ast> for Waits {
+    fn visit_expr_await(&mut self, expr: &'ast syn::ExprAwait) {
+        visit::visit_expr_await(self, expr);
+        self.first.get_or_insert(expr.await_token);
+    }
+
+    fn visit_expr_async(&mut self, _: &'ast syn::ExprAsync) {}
+
+    fn visit_expr_closure(&mut self, _: &'ast syn::ExprClosure) {}
+
+    fn visit_item(&mut self, _: &'ast Item) {}
+}
+
 /// Names that the body binds: they are not the parameters any more.
 #[derive(Default)]
 struct Bound {

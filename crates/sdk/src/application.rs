@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use protocol::manifest::Service as ManifestService;
 
+use crate::client::{Client, Stated};
 use crate::describe::Described;
 use crate::error::Result;
 use crate::service::{Args, Invoked, Service, describe};
@@ -15,6 +16,7 @@ use crate::task::{TaskFunction, Work};
 pub struct Application {
     services: BTreeMap<&'static str, Arc<Registered>>,
     pub(crate) tasks: BTreeMap<&'static str, fn(Args) -> Result<Work>>,
+    stated: Vec<Stated>,
 }
 
 /// A service that can be run.
@@ -41,6 +43,7 @@ impl Application {
     #[must_use]
     pub fn service<S: Service>(mut self) -> Self {
         let description = describe::<S>();
+        description.stated().for_each(|stated| self.state(stated));
         let registered = Registered {
             described: Arc::new(Described::new(&description)),
             manifest: description.service(),
@@ -56,6 +59,25 @@ impl Application {
     pub fn task<F: TaskFunction>(mut self) -> Self {
         self.tasks.insert(F::NAME, F::begin);
         self
+    }
+
+    /// With what this client's trait states: `.client::<FlightClient>()`. Clients that are members of services are known
+    /// without this; of others it says that what they call is compared before anything is served.
+    #[must_use]
+    pub fn client<C: Client>(mut self) -> Self {
+        C::stated().iter().for_each(|stated| self.state(stated));
+        self
+    }
+
+    fn state(&mut self, stated: &Stated) {
+        if !self.stated.contains(stated) {
+            self.stated.push(stated.clone());
+        }
+    }
+
+    /// What `#[client]` traits state of services that are written elsewhere.
+    pub fn stated(&self) -> &[Stated] {
+        &self.stated
     }
 
     /// The services, sorted by name, as the manifest tells the rest of the system.

@@ -4,13 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::list::HEADER_KEY;
-use protocol::manifest::{
-    Field, FieldKind, Foreseen, ForeseenCells, KeyExpr, Language, Method, Mode, Parameter, Service,
-};
+use protocol::manifest::{Field, FieldKind, Foreseen, ForeseenCells, KeyExpr, Language, Method, Mode, Service};
 use protocol::schema::Type;
 use protocol::{Value, msgpack};
 
 use crate::cells::FieldIndex;
+use crate::client::{Stated, parameter};
 
 /// A service as its macros describe it.
 #[derive(Clone, Debug)]
@@ -41,10 +40,12 @@ pub enum Member {
         /// Those of `wholes` that only read.
         scans: &'static [&'static str],
     },
-    /// A client of another service.
+    /// A client of another service, or of entities.
     Client {
         /// The service.
         service: &'static str,
+        /// What its `#[client]` trait states.
+        stated: Option<Stated>,
     },
 }
 
@@ -148,7 +149,7 @@ impl Description {
             Member::Client { .. } => None,
         });
         let clients = self.members.iter().filter_map(|(name, member)| match member {
-            Member::Client { service } => Some(((*name).to_owned(), (*service).to_owned())),
+            Member::Client { service, .. } => Some(((*name).to_owned(), (*service).to_owned())),
             Member::Field { .. } => None,
         });
         Service {
@@ -160,6 +161,14 @@ impl Description {
             language: Language::Rust,
             ..Service::default()
         }
+    }
+
+    /// What its clients' traits state.
+    pub(crate) fn stated(&self) -> impl Iterator<Item = &Stated> {
+        self.members.iter().filter_map(|(_, member)| match member {
+            Member::Client { stated, .. } => stated.as_ref(),
+            Member::Field { .. } => None,
+        })
     }
 
     fn method(&self, facts: &MethodFacts) -> Method {
@@ -174,7 +183,11 @@ impl Description {
         });
         Method {
             name: facts.name.to_owned(),
-            parameters: facts.parameters.iter().map(parameter).collect(),
+            parameters: facts
+                .parameters
+                .iter()
+                .map(|(name, ty, default)| parameter(name, ty.clone(), *default))
+                .collect(),
             coloured: facts.is_async,
             read_only: !facts.mutable && !calls && !is_opaque,
             route: route.filter(|_| self.entity_key.is_none()),
@@ -260,10 +273,6 @@ fn of_list(used: &Use) -> Vec<ForeseenCells> {
         cells.push(ForeseenCells::Entry(KeyExpr::Chunk(index)));
     }
     cells
-}
-
-fn parameter((name, ty, default): &(&'static str, Type, bool)) -> Parameter {
-    Parameter { name: (*name).to_owned(), ty: ty.clone(), default: *default, ..Parameter::default() }
 }
 
 fn key(fact: KeyFact) -> Option<KeyExpr> {

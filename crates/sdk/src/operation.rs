@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use protocol::worker::{OpKind, Target};
 use protocol::{Value, msgpack};
-use serde::de::DeserializeOwned;
 
 use crate::error::{Error, NOT_STORABLE, Result, TRANSACTION};
 use crate::run;
+use crate::storable::Storable;
 use crate::value;
 
 /// An operation whose outcome is bytes.
@@ -105,7 +105,7 @@ impl<T> Call<T> {
 
 impl<T> Unpin for Call<T> {}
 
-impl<T: DeserializeOwned> Future for Call<T> {
+impl<T: Storable> Future for Call<T> {
     type Output = Result<T>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {

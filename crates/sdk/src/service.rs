@@ -15,6 +15,11 @@ use crate::run;
 use crate::value;
 
 /// The state of a service or entity: implemented by `#[service]` and `#[entity]` on a struct.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has methods of a service, but is none",
+    label = "a struct without `#[service]` or `#[entity]`",
+    note = "write `#[service]` or `#[entity(key = String)]` before `struct {Self}`"
+)]
 pub trait State: Sized + Send + 'static {
     /// Public name.
     const NAME: &'static str;
@@ -30,6 +35,11 @@ pub trait State: Sized + Send + 'static {
 }
 
 /// The methods of a service or entity: implemented by `#[methods]` on an `impl` block.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no service",
+    label = "not a struct with `#[service]` or `#[entity]`, and `#[methods]` on its `impl` block",
+    note = "a service without methods has an empty block: `#[methods] impl {Self} {{}}`"
+)]
 pub trait Service: State {
     /// All methods of the block.
     fn methods() -> Vec<MethodFacts>;
@@ -128,9 +138,27 @@ pub trait IntoResult<T> {
     fn into_result(self) -> Result<T>;
 }
 
-impl<T, E: Into<Error>> IntoResult<T> for std::result::Result<T, E> {
+impl<T, E: Raised> IntoResult<T> for std::result::Result<T, E> {
     fn into_result(self) -> Result<T> {
-        self.map_err(Into::into)
+        self.map_err(Raised::raised)
+    }
+}
+
+/// What a method or task can end with in the place of a value.
+#[diagnostic::on_unimplemented(
+    message = "a method or task cannot end with the error `{Self}`",
+    label = "its error is no `std::error::Error`",
+    note = "return `Result<T>` of the prelude, and `?` makes its error of each `std::error::Error`; of a text `Error::new(\"shop.SoldOut\", text)` makes one"
+)]
+pub trait Raised {
+    /// As an exception.
+    fn raised(self) -> Error;
+}
+
+#[diagnostic::do_not_recommend]
+impl<E: Into<Error>> Raised for E {
+    fn raised(self) -> Error {
+        self.into()
     }
 }
 
@@ -145,14 +173,4 @@ pub fn entity_key<K: DeserializeOwned>() -> K {
         Ok(key) => key,
         Err(mismatch) => panic!("the entity's key is of another type: {mismatch}"),
     }
-}
-
-/// The stored value of an argument or key, for generated clients.
-pub fn argument<T: Serialize>(what: &str, value: &T) -> Result<Value> {
-    value::to_value(value).map_err(|mismatch| value::not_storable(what, &mismatch))
-}
-
-/// The stored bytes of an entity's key, for generated clients.
-pub fn key_argument<T: Serialize>(what: &str, value: &T) -> Result<Vec<u8>> {
-    value::encode(value).map_err(|mismatch| value::not_storable(what, &mismatch))
 }

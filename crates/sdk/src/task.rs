@@ -14,13 +14,13 @@ use std::time::Duration;
 use protocol::worker::{OpKind, Outcome, RUST_TASK, TaskCall, TaskRun};
 use protocol::{Value, msgpack};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use crate::application::Application;
 use crate::error::{CANCELLED, Error, NOT_STORABLE, Result, TIMED_OUT, TRANSACTION};
 use crate::operation::Operation;
 use crate::run;
 use crate::service::Args;
+use crate::storable::Storable;
 use crate::value;
 use crate::worker::{note_panics, panic_error};
 
@@ -292,7 +292,7 @@ impl<T> std::fmt::Debug for Task<T> {
     }
 }
 
-impl<T: DeserializeOwned> Future for Task<T> {
+impl<T: Storable> Future for Task<T> {
     type Output = Result<T>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {

@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 /// The manifest with these services too.
 pub(crate) fn join(mut manifest: Manifest, application: &Application) -> anyhow::Result<Manifest> {
     if application.is_empty() {
-        fitting(&manifest)?;
+        fitting(&manifest, application)?;
         return Ok(manifest);
     }
     let mut texts = manifest.deployment.0.to_vec();
@@ -33,24 +33,27 @@ pub(crate) fn join(mut manifest: Manifest, application: &Application) -> anyhow:
         manifest.services.push(service);
         manifest.services.sort_by(|one, other| one.name.cmp(&other.name));
     }
-    fitting(&manifest)?;
-    for (service, client) in manifest.services.iter().flat_map(|one| one.clients.iter().map(move |(_, to)| (one, to))) {
-        if manifest.service(client).is_none() {
-            bail!(
-                "{} calls {client}, which is no service of this program or of a Python application beside it",
-                service.name
-            );
-        }
+    fitting(&manifest, application)?;
+    if let Some(told) = stated::missing(&manifest) {
+        bail!("{told}");
     }
     manifest.deployment = DeploymentId(digest(&[&texts]));
     Ok(manifest)
 }
 
-/// Whether what Python states of services elsewhere is so.
-fn fitting(manifest: &Manifest) -> anyhow::Result<()> {
-    match stated::misfits(manifest).as_slice() {
+/// Whether what clients state of services in another language is so.
+fn fitting(manifest: &Manifest, application: &Application) -> anyhow::Result<()> {
+    let classes = ("@client class", stated::of_classes(manifest));
+    let traits = ("#[client] trait", stated::of_traits(manifest, application.stated()));
+    let told = [classes, traits].into_iter().filter(|(_, misfits)| !misfits.is_empty()).map(|(what, misfits)| {
+        let lines = misfits.join("\n  ");
+        format!(
+            "a {what} does not fit its service\n  {lines}\n  state in it what the service has, or change the service"
+        )
+    });
+    match told.collect::<Vec<_>>().as_slice() {
         [] => Ok(()),
-        misfits => bail!("a @client class does not fit its service\n  {}", misfits.join("\n  ")),
+        told => bail!("{}", told.join("\n")),
     }
 }
 

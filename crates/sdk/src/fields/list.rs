@@ -14,6 +14,7 @@ use super::{Initial, Lent, Part, beginning_with, name_of, not_storable};
 use crate::cells::FieldIndex;
 use crate::describe::Member;
 use crate::run;
+use crate::storable::Storable;
 use crate::value;
 
 /// More chunks than this are fetched together with the whole list.
@@ -27,7 +28,7 @@ pub struct List<T> {
     of: PhantomData<fn() -> T>,
 }
 
-impl<T: Serialize + DeserializeOwned> List<T> {
+impl<T: Storable> List<T> {
     /// The number of elements.
     pub fn len(&self) -> usize {
         usize::try_from(header(self.field).len()).unwrap_or_default()
@@ -304,7 +305,7 @@ fn rewrite(field: FieldIndex, header: &Header, first: i64, mut elements: Vec<Val
     put_header(field, Header { start: header.start, tail_chunk: number, tail: elements });
 }
 
-impl<T: Serialize + DeserializeOwned> Part for List<T> {
+impl<T: Storable> Part for List<T> {
     fn describe() -> Member {
         Member::Field {
             kind: FieldKind::List,
@@ -321,7 +322,7 @@ impl<T: Serialize + DeserializeOwned> Part for List<T> {
     }
 }
 
-impl<T: Serialize + DeserializeOwned> Initial<Vec<T>> for List<T> {
+impl<T: Storable> Initial<Vec<T>> for List<T> {
     fn begin_with(value: Vec<T>) -> Member {
         let max = CHUNK_LEN as usize;
         assert!(value.len() <= max, "#[initial(…)]: a list begins with at most {max} elements; add others in a method");

@@ -5,12 +5,12 @@ use std::marker::PhantomData;
 
 use protocol::manifest::FieldKind;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use super::{Initial, Lent, Part, key_bytes, load, store};
 use crate::cells::FieldIndex;
 use crate::describe::Member;
 use crate::run;
+use crate::storable::Storable;
 
 /// A persistent map that keeps the order of insertion. Each entry is locked and placed by itself; what takes the map as
 /// a whole (`len`, `iter`, `clear`) takes all of it, and is bounded.
@@ -22,8 +22,8 @@ pub struct Map<K, V> {
 
 impl<K, V> Map<K, V>
 where
-    K: Serialize + DeserializeOwned,
-    V: Serialize + DeserializeOwned,
+    K: Storable,
+    V: Storable,
 {
     /// A copy of the value of a key.
     pub fn get<Q>(&self, key: &Q) -> Option<V>
@@ -117,8 +117,8 @@ where
 
 impl<K, V> Part for Map<K, V>
 where
-    K: Serialize + DeserializeOwned,
-    V: Serialize + DeserializeOwned,
+    K: Storable,
+    V: Storable,
 {
     fn describe() -> Member {
         Member::Field {
@@ -138,8 +138,8 @@ where
 
 impl<K, V> Initial<Entries<K, V>> for Map<K, V>
 where
-    K: Serialize + DeserializeOwned,
-    V: Serialize + DeserializeOwned,
+    K: Storable,
+    V: Storable,
 {
 }
 

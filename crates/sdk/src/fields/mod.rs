@@ -25,7 +25,7 @@ use crate::value;
 
 /// What a service's struct is made of: fields and clients.
 ///
-/// An entity is called by its key, so its client is no member. This does not compile:
+/// An entity is called by its key, so its client is a member as [`Entities`](crate::Entities). This does not compile:
 ///
 /// ```compile_fail
 /// extern crate sdk as sostenuto;
@@ -45,7 +45,7 @@ use crate::value;
     message = "`{Self}` cannot be a member of a service",
     label = "neither a field that persists nor the client of a service",
     note = "fields are `Map`, `List`, `Value` and `Counter`; other services are members by their clients, like `HotelClient`",
-    note = "an entity is called by its key where it is needed: `Account::at(key)`, or `AccountClient::at(key)`"
+    note = "entities are members as `Entities<AccountClient>`: `self.accounts.at(key)`"
 )]
 pub trait Part: Sized {
     /// What it is, for the manifest.

@@ -3,13 +3,13 @@
 use std::marker::PhantomData;
 
 use protocol::manifest::FieldKind;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{Initial, Lent, Part, load, store};
 use crate::cells::FieldIndex;
 use crate::describe::Member;
 use crate::run;
+use crate::storable::Storable;
 use crate::value;
 
 /// A persistent value; at first `T::default()`, or what `#[initial(…)]` says.
@@ -19,7 +19,7 @@ pub struct Value<T> {
     of: PhantomData<fn() -> T>,
 }
 
-impl<T: Serialize + DeserializeOwned> Value<T> {
+impl<T: Storable> Value<T> {
     /// A copy of the value.
     pub fn get(&self) -> T {
         held(self.field)
@@ -49,7 +49,7 @@ pub(super) fn held<T: DeserializeOwned>(field: FieldIndex) -> T {
     load(field, &bytes.unwrap_or_else(|| run::initial(field)))
 }
 
-impl<T: Serialize + DeserializeOwned + Default> Part for Value<T> {
+impl<T: Storable + Default> Part for Value<T> {
     fn describe() -> Member {
         // A default that cannot be stored fails when it is first stored.
         let initial = value::encode(&T::default()).unwrap_or_else(|_| protocol::msgpack::NONE.to_vec());
@@ -61,4 +61,4 @@ impl<T: Serialize + DeserializeOwned + Default> Part for Value<T> {
     }
 }
 
-impl<T: Serialize + DeserializeOwned + Default> Initial<T> for Value<T> {}
+impl<T: Storable + Default> Initial<T> for Value<T> {}

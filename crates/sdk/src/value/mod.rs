@@ -5,9 +5,9 @@
 //! |---|---|
 //! | `bool`, integers of any size, floats, `String`, `char`, `()` | bool, int, float, str, str, None |
 //! | `Option<T>` | None or the value |
-//! | `Vec<T>`, arrays, sets of the standard library | list |
-//! | tuples, tuple structs | tuple |
-//! | maps | dict |
+//! | `Vec<T>`, sets of the standard library | list |
+//! | tuples, arrays, tuple structs | tuple |
+//! | maps | dict; what is a list, set or dict here is no key |
 //! | a struct | dict by field name |
 //! | a struct renamed to a dotted name: `#[serde(rename = "shop.Room")]` | the Python dataclass of that name |
 //! | an enum | its variant's name, or `{name: content}` |

@@ -49,6 +49,22 @@ fn big(value: BigInt) -> Value {
     i64::try_from(&value).map_or(Value::BigInt(value), Value::Int)
 }
 
+/// Python could not read a dict with such a key, or a set with such an element: it finds them by a hash, which what can
+/// change has not. No type says this of itself, as serde may make anything of it.
+fn hashable(what: &str, value: &Value) -> Result<(), Mismatch> {
+    let kind = match value {
+        Value::List(_) => "a list",
+        Value::Set(_) => "a set",
+        Value::Dict(_) => "a dict",
+        Value::Tuple(items) => return items.iter().try_for_each(|item| hashable(what, item)),
+        Value::Enum(_, value) => return hashable(what, value),
+        _ => return Ok(()),
+    };
+    Err(Mismatch(format!(
+        "{what} is or has {kind}, by which Python finds nothing; take a text, a number, or a tuple or array of these"
+    )))
+}
+
 /// The named newtypes of `types`.
 fn special(name: &str, value: Value) -> Done {
     let wrong = || Mismatch(format!("{name} holds something else"));
@@ -59,7 +75,10 @@ fn special(name: &str, value: Value) -> Done {
         (name::DECIMAL, Value::Str(text)) => Value::Decimal(text),
         (name::DATE_TIME, Value::Str(text)) => Value::DateTime(text),
         (name::DATE, Value::Str(text)) => Value::Date(text),
-        (name::SET, Value::List(items)) => Value::Set(items),
+        (name::SET, Value::List(items)) => {
+            items.iter().try_for_each(|item| hashable("an element of a set", item))?;
+            Value::Set(items)
+        }
         (name::ANY | name::UUID | name::BYTES | name::DECIMAL | name::DATE_TIME | name::DATE | name::SET, _) => {
             return Err(wrong());
         }
@@ -281,7 +300,9 @@ impl ser::SerializeMap for Entries {
     type Error = Mismatch;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Mismatch> {
-        self.key = Some(key.serialize(Serializer)?);
+        let key = key.serialize(Serializer)?;
+        hashable("a key of a map", &key)?;
+        self.key = Some(key);
         Ok(())
     }
 

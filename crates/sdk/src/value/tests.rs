@@ -72,6 +72,32 @@ fn rust_values_are_stored_as_the_table_says() {
 }
 
 #[test]
+fn what_python_cannot_hash_is_neither_a_key_nor_in_a_set() {
+    #[derive(Serialize)]
+    struct Shop {
+        by_days: BTreeMap<Vec<u8>, u8>,
+    }
+    let told = "a key of a map is or has a list, by which Python finds nothing";
+    let refused = |encoded: Result<Vec<u8>, Mismatch>| encoded.unwrap_err().0;
+    let shop = Shop { by_days: BTreeMap::from([(vec![1], 2)]) };
+    assert!(refused(encode(&shop)).starts_with(&format!(".by_days: {told}")), "{}", refused(encode(&shop)));
+    assert!(refused(encode(&BTreeMap::from([((1, vec![2]), 3)]))).contains(told));
+    assert!(refused(encode(&BTreeMap::from([(Some(BTreeSet::from([1])), 3)]))).contains(told));
+    assert!(refused(encode(&BTreeMap::from([(BTreeMap::from([(1, 2)]), 3)]))).contains("is or has a dict"));
+    assert!(refused(encode(&BTreeMap::from([(Set(BTreeSet::from([1])), 3)]))).contains("is or has a set"));
+    assert!(refused(encode(&Set(BTreeSet::from([vec![1]])))).contains("an element of a set is or has a list"));
+    // The same as values, and keys that Python has, too.
+    round(BTreeMap::from([(1_u8, vec![1_u8])]));
+    round(BTreeMap::from([((1_u8, "x".to_owned()), 2_u8)]));
+    assert_eq!(
+        round(BTreeMap::from([([1_u8, 2], 3_u8)])),
+        Value::Dict(vec![(Value::Tuple(vec![Value::Int(1), Value::Int(2)]), Value::Int(3))])
+    );
+    round(BTreeMap::from([(Uuid([1; 16]), 3_u8)]));
+    round(Set(BTreeSet::from([(1_u8, 2_u8)])));
+}
+
+#[test]
 fn values_of_other_types_say_what_is_wrong() {
     let wrong = from_value::<Room>(Value::Dict(vec![(text("number"), text("three"))])).unwrap_err();
     assert!(wrong.0.contains("expected u16"), "{wrong}");

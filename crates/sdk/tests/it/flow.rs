@@ -26,6 +26,7 @@ pub(crate) struct Bank {
     done: Counter,
     log: Map<u64, String>,
     bank: BankClient,
+    accounts: Entities<AccountClient>,
 }
 
 #[methods]
@@ -42,7 +43,7 @@ impl Bank {
     }
 
     pub async fn fan_out(&self, count: i64) -> Result<i64> {
-        let calls = (0..count).map(|index| Account::at(format!("a{index}")).deposit(index));
+        let calls = (0..count).map(|index| self.accounts.at(format!("a{index}")).deposit(index));
         join_all(calls).await.into_iter().sum()
     }
 

@@ -12,4 +12,5 @@ mod lists;
 mod manifest;
 mod replay;
 mod server;
+mod spec;
 mod tasks;

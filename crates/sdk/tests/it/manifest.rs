@@ -16,6 +16,53 @@ pub(crate) trait Mailer {
     fn mail(&self, to: String, text: String) -> bool;
 }
 
+/// Not made with this crate, either; an entity.
+#[client(key = i64)]
+pub(crate) trait Tab {
+    fn add(&self, what: String, count: Option<u32>) -> Vec<String>;
+    async fn pay(&self);
+}
+
+#[service]
+pub(crate) struct Bar {
+    tabs: Entities<TabClient>,
+    inn: InnClient,
+}
+
+#[methods]
+impl Bar {
+    pub async fn close(&self, tab: i64) -> Result<()> {
+        self.tabs.at(tab).pay().await?;
+        self.inn.count().await.map(drop)
+    }
+}
+
+#[test]
+fn clients_of_entities_are_members_and_traits_state_what_they_call() {
+    let application = Application::new().service::<Bar>().service::<Inn>();
+    let bar = application.services().into_iter().find(|service| service.name == "Bar").unwrap();
+    let members = [("tabs", "Tab"), ("inn", "Inn")].map(|(member, service)| (member.to_owned(), service.to_owned()));
+    assert_eq!(bar.clients, members);
+    let [tab, mailer] = application.stated() else { panic!("{:?}", application.stated()) };
+    assert_eq!((tab.service.name.as_str(), tab.service.entity_key.clone()), ("Tab", Some(Type::Int)));
+    assert!(tab.file.ends_with("it/manifest.rs"));
+    let add = &tab.service.methods[0];
+    let kinds: Vec<_> = add.parameters.iter().map(|one| (one.name.as_str(), one.ty.clone(), one.default)).collect();
+    let count = Type::Union(vec![Type::Int, Type::None]);
+    assert_eq!(kinds, [("what", Type::Str, false), ("count", count, false)], "a client leaves nothing out");
+    assert_eq!((add.name.as_str(), &add.returns), ("add", &Type::List(Box::new(Type::Str))));
+    assert_eq!(tab.service.methods[1].returns, Type::None);
+    assert!(add.line > 0 && add.line < tab.service.methods[1].line);
+    assert_eq!((mailer.service.name.as_str(), mailer.service.entity_key.clone()), ("Mailer", None));
+}
+
+#[test]
+fn a_client_that_is_no_member_can_be_stated_and_is_stated_once() {
+    let application = Application::new().client::<TabClient>().service::<Bar>().client::<TabClient>();
+    assert_eq!(application.stated().len(), 1);
+    assert_eq!(Application::new().client::<InnClient>().stated(), [], "the compiler compares what is Rust");
+}
+
 #[service]
 pub(crate) struct Inn {
     rooms: Map<String, u32>,

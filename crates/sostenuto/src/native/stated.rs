@@ -1,19 +1,38 @@
-//! Compares the services that `@client` classes state with those that are there, before anything is served.
+//! Compares the services that `@client` classes and `#[client]` traits state with those that are there, before anything
+//! is served.
 
 use protocol::json::type_name;
-use protocol::manifest::{Manifest, Method, Parameter, Service};
+use protocol::manifest::{Language, Manifest, Method, Parameter, Service};
 use protocol::schema::Type;
+use sdk::Stated;
 
-/// What does not fit, a line each.
-pub(super) fn misfits(manifest: &Manifest) -> Vec<String> {
-    manifest.expected.iter().flat_map(|stated| of_service(manifest, stated)).collect()
+/// What `@client` classes state that is not so, a line each.
+pub(super) fn of_classes(manifest: &Manifest) -> Vec<String> {
+    let path = |stated: &Service| manifest.modules.get(stated.module as usize).map_or("", |module| &*module.path);
+    manifest.expected.iter().flat_map(|stated| of_service(manifest, stated, path(stated))).collect()
 }
 
-fn of_service(manifest: &Manifest, stated: &Service) -> Vec<String> {
-    let path = manifest.modules.get(stated.module as usize).map_or("", |module| module.path.as_str());
+/// What `#[client]` traits state that is not so, a line each.
+pub(super) fn of_traits(manifest: &Manifest, stated: &[Stated]) -> Vec<String> {
+    stated.iter().flat_map(|stated| of_service(manifest, &stated.service, stated.file)).collect()
+}
+
+/// A client of a Rust service that was not added to the program.
+pub(super) fn missing(manifest: &Manifest) -> Option<String> {
+    let clients = manifest.services.iter().flat_map(|one| one.clients.iter().map(move |(_, to)| (one, to)));
+    let (service, client) = clients.into_iter().find(|(_, client)| manifest.service(client).is_none())?;
+    let told = "which is no service of this program: add it to its Application";
+    Some(format!("{} calls {client}, {told}: `.service::<{client}>()`", service.name))
+}
+
+fn of_service(manifest: &Manifest, stated: &Service, path: &str) -> Vec<String> {
     let name = &stated.name;
     let Some(found) = manifest.service(name) else {
-        return vec![format!("{path}: {name} is no service of this program; start the one that has it")];
+        let todo = match path.ends_with(".rs") {
+            true => "name the Python application that has it on the command line",
+            false => "start the one that has it",
+        };
+        return vec![format!("{path}: {name} is no service of this program; {todo}")];
     };
     if stated.entity_key != found.entity_key {
         let kind = |key: &Option<Type>| match key {
@@ -21,16 +40,30 @@ fn of_service(manifest: &Manifest, stated: &Service) -> Vec<String> {
             Some(key) => format!("an entity with a key of type {}", type_name(key)),
         };
         let (here, there) = (kind(&stated.entity_key), kind(&found.entity_key));
-        return vec![format!("{path}: {name} is stated as {here}, but is {there}")];
+        return vec![format!("{path}: {name} is stated as {here}, but is {there}{}", file(manifest, found))];
     }
     let misfit = |method: &Method| {
         let why = match found.method(&method.name) {
-            None => "is stated, but is no method of it".to_owned(),
-            Some(found) => of_method(method, found)?,
+            None => format!("is stated, but is no method of it{}", file(manifest, found)),
+            Some(taker) => format!("{}{}", of_method(method, taker)?, place(manifest, found, taker)),
         };
         Some(format!("{path}:{}: {name}.{} {why}", method.line, method.name))
     };
     stated.methods.iter().filter_map(misfit).collect()
+}
+
+/// Where a service is written, as far as that is known.
+fn file(manifest: &Manifest, service: &Service) -> String {
+    let module = manifest.modules.get(service.module as usize).filter(|_| service.language == Language::Python);
+    module.map_or_else(String::new, |module| format!(" ({})", module.path))
+}
+
+/// Where a method is written.
+fn place(manifest: &Manifest, service: &Service, method: &Method) -> String {
+    match file(manifest, service).strip_suffix(')') {
+        Some(file) => format!("{file}:{})", method.line),
+        None => String::new(),
+    }
 }
 
 fn of_method(stated: &Method, found: &Method) -> Option<String> {
@@ -54,12 +87,43 @@ fn fits(given: &Type, wanted: &Type) -> bool {
         (Type::Union(items), _) => items.iter().any(|item| fits(item, wanted)),
         (_, Type::Union(items)) => items.iter().any(|item| fits(given, item)),
         (Type::Int, Type::Float) => true,
-        (one, other) => !is_simple(one) || !is_simple(other) || one == other,
+        (Type::Dict(key, value), Type::Dict(wanted_key, wanted_value)) => {
+            fits(key, wanted_key) && fits(value, wanted_value)
+        }
+        (Type::Tuple(items), Type::Tuple(wanted)) => {
+            items.len() == wanted.len() && items.iter().zip(wanted).all(|(one, other)| fits(one, other))
+        }
+        (one, other) => match (item(one), item(other)) {
+            (Some(one), Some(other)) => fits(one, other),
+            _ => shape(one).zip(shape(other)).is_none_or(|(one, other)| one == other),
+        },
     }
 }
 
-fn is_simple(ty: &Type) -> bool {
-    matches!(ty, Type::None | Type::Bool | Type::Int | Type::Float | Type::Str | Type::Bytes | Type::Uuid)
+/// The elements of what has elements of one type.
+fn item(ty: &Type) -> Option<&Type> {
+    match ty {
+        Type::List(item) | Type::TupleOf(item) | Type::Set(item) | Type::FrozenSet(item) => Some(item),
+        _ => None,
+    }
+}
+
+/// Kinds of values that are never each other, by name; nothing for types that may be several, because conversions or
+/// other crates' types make them.
+fn shape(ty: &Type) -> Option<&'static str> {
+    Some(match ty {
+        Type::None => "None",
+        Type::Bool => "bool",
+        Type::Int => "int",
+        Type::Float => "float",
+        Type::Str => "str",
+        Type::Bytes => "bytes",
+        Type::Uuid => "UUID",
+        Type::List(_) | Type::Tuple(_) | Type::TupleOf(_) | Type::Set(_) | Type::FrozenSet(_) => "elements",
+        Type::Dict(..) => "dict",
+        Type::Any | Type::Union(_) | Type::Decimal | Type::DateTime | Type::Date => return None,
+        Type::Time | Type::TimeDelta | Type::Record(_) => return None,
+    })
 }
 
 fn parameters(method: &Method) -> String {
@@ -91,11 +155,12 @@ mod tests {
         let module = Module { path: "shop.py".into(), ..Module::default() };
         let manifest =
             Manifest { services: found, expected: vec![stated], modules: vec![module], ..Manifest::default() };
-        misfits(&manifest).join("\n")
+        of_classes(&manifest).join("\n")
     }
 
     fn told(stated: Method, found: Method) -> String {
-        let service = |method| Service { name: "Stock".into(), methods: vec![method], ..Service::default() };
+        let language = Language::Rust;
+        let service = |method| Service { name: "Stock".into(), methods: vec![method], language, ..Service::default() };
         told_of(service(stated), vec![service(found)])
     }
 
@@ -131,12 +196,79 @@ mod tests {
 
     #[test]
     fn services_that_are_not_there_or_of_another_kind_are_told() {
-        let service = |key: Option<Type>| Service { name: "Stock".into(), entity_key: key, ..Service::default() };
+        let language = Language::Rust;
+        let service =
+            |entity_key: Option<Type>| Service { name: "Stock".into(), entity_key, language, ..Service::default() };
         let with = |found: Vec<Service>| told_of(service(Some(Type::Str)), found);
         assert_eq!(with(vec![]), "shop.py: Stock is no service of this program; start the one that has it");
         let text = "shop.py: Stock is stated as an entity with a key of type str, but is ";
         assert_eq!(with(vec![service(None)]), format!("{text}a service"));
         assert_eq!(with(vec![service(Some(Type::Int))]), format!("{text}an entity with a key of type int"));
         assert_eq!(with(vec![service(Some(Type::Str))]), "");
+    }
+
+    #[test]
+    fn a_client_of_what_was_not_added_is_told() {
+        let service = |name: &str, client: &str| Service {
+            name: name.into(),
+            clients: vec![("other".into(), client.into())],
+            ..Service::default()
+        };
+        let told = |services| missing(&Manifest { services, ..Manifest::default() });
+        assert_eq!(told(vec![service("Desk", "Hotel"), service("Hotel", "Desk")]), None);
+        let told = told(vec![service("Desk", "Hotel")]).unwrap();
+        assert!(told.starts_with("Desk calls Hotel, which is no service") && told.contains("`.service::<Hotel>()`"));
+    }
+
+    #[test]
+    fn containers_are_compared_by_their_elements() {
+        let list = |item: Type| Type::List(Box::new(item));
+        let dict = |key, value| Type::Dict(Box::new(key), Box::new(value));
+        for (given, wanted) in [
+            (list(Type::Int), Type::Set(Box::new(Type::Float))),
+            (list(Type::Any), Type::Tuple(vec![Type::Int, Type::Str])),
+            (dict(Type::Str, Type::Any), dict(Type::Any, Type::Int)),
+            (dict(Type::Str, Type::Int), Type::Record("shop.Room".into())),
+            (Type::Str, Type::Decimal),
+            (list(Type::Union(vec![Type::Int, Type::None])), list(Type::Int)),
+        ] {
+            assert!(fits(&given, &wanted), "{given:?} {wanted:?}");
+        }
+        for (given, wanted) in [
+            (list(Type::Int), list(Type::Str)),
+            (list(Type::Int), Type::Str),
+            (list(Type::Int), dict(Type::Int, Type::Int)),
+            (list(Type::Int), Type::Bytes),
+            (dict(Type::Str, Type::Int), dict(Type::Str, Type::Str)),
+            (dict(Type::Str, Type::Int), dict(Type::Int, Type::Int)),
+            (Type::Tuple(vec![Type::Int]), Type::Tuple(vec![Type::Int, Type::Int])),
+            (Type::Float, Type::Int),
+            (Type::None, Type::Bool),
+        ] {
+            assert!(!fits(&given, &wanted), "{given:?} {wanted:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_trait_states_is_told_with_both_places() {
+        let with =
+            |method, language| Service { name: "Stock".into(), methods: vec![method], language, ..Service::default() };
+        let stated = Stated {
+            service: with(method("take", &[("item", Type::Str, false)], Type::Bool), Language::Rust),
+            file: "src/main.rs",
+        };
+        let told = |found| {
+            let module = Module { path: "shop.py".into(), ..Module::default() };
+            let manifest = Manifest { services: vec![found], modules: vec![module], ..Manifest::default() };
+            of_traits(&manifest, std::slice::from_ref(&stated)).join("\n")
+        };
+        let other = || Method { line: 7, ..method("take", &[("items", Type::Str, false)], Type::Bool) };
+        let text = "src/main.rs:3: Stock.take is stated as (item: str), but takes (items: str)";
+        assert_eq!(told(with(other(), Language::Python)), format!("{text} (shop.py:7)"));
+        assert_eq!(told(with(other(), Language::Rust)), text);
+        assert_eq!(told(stated.service.clone()), "");
+        let none = of_traits(&Manifest::default(), std::slice::from_ref(&stated));
+        let todo = "name the Python application that has it on the command line";
+        assert_eq!(none, [format!("src/main.rs: Stock is no service of this program; {todo}")]);
     }
 }
