@@ -78,8 +78,7 @@ impl Node {
             if with_rust {
                 let native =
                     native.ok_or(StartError::Config("the Rust services of the manifest are not in this program"))?;
-                let tasks_native = Arc::clone(&native);
-                let threads = TaskThreads { native: tasks_native, report: of_tasks, lost: Arc::default() };
+                let threads = TaskThreads::new(Arc::clone(&native), of_tasks);
                 tasks.push((Language::Rust, Box::new(threads)));
                 steps.push((Language::Rust, Box::new(Threads { native, report, lost: Arc::default() })));
             }

@@ -7,7 +7,7 @@ use std::time::Duration;
 #[cfg(feature = "interleave")]
 pub(crate) use shuttle::{
     sync::{
-        Mutex,
+        Condvar, Mutex, MutexGuard,
         atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize},
     },
     thread,
@@ -15,7 +15,7 @@ pub(crate) use shuttle::{
 #[cfg(not(feature = "interleave"))]
 pub(crate) use std::{
     sync::{
-        Mutex,
+        Condvar, Mutex, MutexGuard,
         atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize},
         mpsc,
     },

@@ -1,10 +1,16 @@
 //! Task workers in this process: threads that run tasks written in Rust, one at a time each. The pool holds them like
 //! processes.
 //!
+//! The threads take what the pool gave to any of them from one [`Lot`]: so tasks that begin together and take
+//! microseconds wake one thread or two, and not one each. A thread calls for another before it begins a task that is not
+//! the last one there, so that none waits behind one that blocks. There are as many threads that can take something as
+//! workers that can be given something.
+//!
 //! A thread cannot be ended. What is an `async fn` is dropped where it waits when its time is over or nobody wants its
 //! result; a thread that blocks is given up, another takes its place, and it goes on until the task returns. With too
 //! many of these no further thread is started until some have returned: tasks wait, and the server says why.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
@@ -17,15 +23,21 @@ use super::native::{Farewell, Native, Shared, TaskTies};
 use super::process::Report;
 use super::{Launch, Link, WorkerId};
 use crate::limits::{TASK_OUTPUT_BYTES_MAX, TASK_THREADS_LOST_MAX};
-use crate::sync::mpsc::{Receiver, Sender, channel};
-use crate::sync::{AtomicU64, Mutex, thread};
+use crate::sync::{AtomicU64, Condvar, Mutex, MutexGuard, thread};
 
 /// Starts threads for tasks.
 pub(crate) struct TaskThreads {
-    pub(crate) native: Arc<dyn Native>,
-    pub(crate) report: Report,
+    native: Arc<dyn Native>,
+    report: Report,
     /// Threads that were given up and have not returned.
-    pub(crate) lost: Arc<AtomicUsize>,
+    lost: Arc<AtomicUsize>,
+    lot: Arc<Lot>,
+}
+
+impl TaskThreads {
+    pub(crate) fn new(native: Arc<dyn Native>, report: Report) -> Self {
+        Self { native, report, lost: Arc::default(), lot: Arc::default() }
+    }
 }
 
 /// Too many threads do not return.
@@ -36,33 +48,123 @@ pub(crate) struct TaskThreads {
 )]
 struct TooManyLost;
 
-type Task = (TaskRun, oneshot::Receiver<()>);
-
 impl Launch for TaskThreads {
     fn launch(&mut self, worker: WorkerId) -> io::Result<Box<dyn Link>> {
         if self.lost.load(Ordering::Acquire) >= TASK_THREADS_LOST_MAX {
             return Err(io::Error::other(TooManyLost));
         }
-        let (outgoing, tasks) = channel();
         let shared = Arc::new(Shared::new(worker, &self.report, &self.lost));
-        let (native, of_thread) = (Arc::clone(&self.native), Arc::clone(&shared));
+        let (native, lot, own) = (Arc::clone(&self.native), Arc::clone(&self.lot), Arc::clone(&shared));
         thread::Builder::new().name(format!("task-{}", worker.0)).spawn(move || {
-            let farewell = Farewell(of_thread);
-            serve(&*native, &farewell.0, &tasks);
+            own.say(vec![FromWorker::Ready { pid: std::process::id(), python: String::new(), problem: None }]);
+            drop(own);
+            while serve(&*native, lot.take()) {}
         })?;
-        Ok(Box::new(Thread { shared, outgoing, stop: Mutex::new(None) }))
+        let seat = Arc::new(Seat { shared, place: Mutex::new(Place::Free) });
+        Ok(Box::new(Worker { seat, lot: Arc::clone(&self.lot), stop: Mutex::new(None) }))
     }
 }
 
-/// The driver's side of a thread.
-struct Thread {
+/// A worker, as threads and the driver's side see it.
+struct Seat {
     shared: Arc<Shared>,
-    outgoing: Sender<Task>,
+    place: Mutex<Place>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Nothing is to be done for it.
+    Free,
+    /// A job of it is in the lot, or in a thread.
+    Busy,
+    /// A thread ends for it: the one that has its job.
+    GivenUp,
+}
+
+impl Seat {
+    fn place(&self) -> MutexGuard<'_, Place> {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a thread is to do for one of the workers.
+struct Job {
+    seat: Arc<Seat>,
+    /// The worker ends without one, and a thread with it.
+    task: Option<(TaskRun, oneshot::Receiver<()>)>,
+}
+
+/// What no thread has taken yet, in order. The pool gives a worker one task at a time: there are no more than workers.
+#[derive(Default)]
+struct Lot {
+    waiting: Mutex<Waiting>,
+    more: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    jobs: VecDeque<Job>,
+    /// Threads that sleep.
+    asleep: usize,
+    /// One of them was woken and is on its way.
+    called: bool,
+}
+
+impl Waiting {
+    /// Is a thread to be woken? Not while one is on its way, which wakes the next if need be.
+    fn calls(&mut self) -> bool {
+        let calls = !self.jobs.is_empty() && self.asleep > 0 && !self.called;
+        self.called |= calls;
+        calls
+    }
+}
+
+impl Lot {
+    fn put(&self, job: Job) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.jobs.push_back(job);
+        let calls = waiting.calls();
+        drop(waiting);
+        if calls {
+            self.more.notify_one();
+        }
+    }
+
+    fn take(&self) -> Job {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if let Some(job) = waiting.jobs.pop_front() {
+                let calls = waiting.calls();
+                drop(waiting);
+                if calls {
+                    self.more.notify_one();
+                }
+                return job;
+            }
+            waiting.asleep += 1;
+            waiting = self.more.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            waiting.asleep -= 1;
+            waiting.called = false;
+        }
+    }
+}
+
+/// The driver's side of a worker.
+struct Worker {
+    seat: Arc<Seat>,
+    lot: Arc<Lot>,
     /// Stops the run that it was sent last. Dropping it stops that run, too.
     stop: Mutex<Option<(RunNumber, oneshot::Sender<()>)>>,
 }
 
-impl Link for Thread {
+impl Worker {
+    fn put(&self, place: Place, task: Option<(TaskRun, oneshot::Receiver<()>)>) {
+        *self.seat.place() = place;
+        self.lot.put(Job { seat: Arc::clone(&self.seat), task });
+    }
+}
+
+impl Link for Worker {
     fn send(&self, messages: Vec<ToWorker>) {
         let mut stop = self.stop.lock().unwrap_or_else(PoisonError::into_inner);
         for message in messages {
@@ -70,8 +172,7 @@ impl Link for Thread {
                 ToWorker::Task(task) => {
                     let (stopping, stopped) = oneshot::channel();
                     *stop = Some((task.run, stopping));
-                    // If the thread has ended, the pool will hear of it.
-                    let _ = self.outgoing.send((*task, stopped));
+                    self.put(Place::Busy, Some((*task, stopped)));
                 }
                 ToWorker::StopTask(run) => drop(stop.take_if(|(of, _)| *of == run)),
                 // Steps are not for these workers.
@@ -85,23 +186,52 @@ impl Link for Thread {
     }
 
     fn kill(&self, reason: &str) {
-        self.shared.give_up(format!("{reason}; its thread goes on until the task returns"));
+        let mut place = self.seat.place();
+        let before = std::mem::replace(&mut *place, Place::GivenUp);
+        self.seat.shared.give_up(format!("{reason}; its thread goes on until the task returns"));
+        drop(place);
+        if before == Place::Free {
+            self.put(Place::GivenUp, None);
+        }
     }
 
     fn check(&self) {}
 }
 
-/// The thread: runs what comes until nobody can send any more.
-fn serve(native: &dyn Native, shared: &Arc<Shared>, tasks: &Receiver<Task>) {
-    shared.say(vec![FromWorker::Ready { pid: std::process::id(), python: String::new(), problem: None }]);
-    while let Ok((task, stopped)) = tasks.recv() {
-        let ties = TaskTies { output: output(shared, task.run), stopped };
-        let (outcome, is_final) = native.task(&task, ties);
-        shared.say(vec![FromWorker::TaskEnd { run: task.run, outcome, is_final }]);
-        if shared.is_gone() {
-            return;
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // A thread ends with each worker; who gives one up, or panics, sees to that.
+        if !self.seat.shared.is_gone() {
+            self.lot.put(Job { seat: Arc::clone(&self.seat), task: None });
         }
     }
+}
+
+/// Tells that the worker has ended unless it is kept, so also when the thread panics.
+struct Ending(Option<Arc<Shared>>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        drop(self.0.take().map(Farewell));
+    }
+}
+
+/// In a thread: does a job. False if the thread ends, as the worker has.
+fn serve(native: &dyn Native, Job { seat, task }: Job) -> bool {
+    let mut ending = Ending(Some(Arc::clone(&seat.shared)));
+    let Some((task, stopped)) = task.filter(|_| *seat.place() == Place::Busy) else { return false };
+    let ties = TaskTies { output: output(&seat.shared, task.run), stopped };
+    let (outcome, is_final) = native.task(&task, ties);
+    let mut place = seat.place();
+    if *place == Place::GivenUp {
+        return false;
+    }
+    // Free before the pool hears that it is.
+    *place = Place::Free;
+    drop(place);
+    seat.shared.say(vec![FromWorker::TaskEnd { run: task.run, outcome, is_final }]);
+    ending.0 = None;
+    true
 }
 
 /// Tells what a run prints, as much of it as is kept.
@@ -120,3 +250,6 @@ fn output(shared: &Arc<Shared>, run: RunNumber) -> Box<dyn Fn(u8, String)> {
         shared.say(vec![FromWorker::TaskOutput { run, stream, text }]);
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -301,15 +301,26 @@ impl TaskPool {
 
     fn place(&mut self, now: Instant, owed: &mut Vec<Owed>) {
         while let Some(&own) = self.queue.front() {
-            let reserved = self.reserved;
-            let free = self.workers.iter().filter(|(id, worker)| {
-                let room = worker.runs.len() < self.config.runs_max;
-                worker.is_ready && !worker.is_alone && room && reserved != Some(**id)
-            });
-            let Some((&id, _)) = free.min_by_key(|(_, worker)| worker.runs.len()) else { return };
+            let Some(id) = self.freest() else { return };
             self.queue.pop_front();
             self.send(own, id, now, owed);
         }
+    }
+
+    /// A worker that has room for another run, one with nothing to do if there is one.
+    fn freest(&self) -> Option<WorkerId> {
+        let mut freest = None;
+        for (id, worker) in &self.workers {
+            let runs = worker.runs.len();
+            let can = worker.is_ready && !worker.is_alone && self.reserved != Some(*id) && runs < self.config.runs_max;
+            if can && freest.is_none_or(|(fewest, _)| runs < fewest) {
+                freest = Some((runs, *id));
+            }
+            if matches!(freest, Some((0, _))) {
+                break;
+            }
+        }
+        freest.map(|(_, id)| id)
     }
 
     fn place_alone(&mut self, now: Instant, owed: &mut Vec<Owed>) {

@@ -1,0 +1,144 @@
+//! Threads and their lot; with the feature `interleave` in every kind of order.
+
+use protocol::worker::Outcome;
+
+use super::super::WorkerEvent;
+use super::super::native::{Fetch, NativeWorker};
+use super::*;
+use crate::sync::mpsc::{Receiver, channel};
+
+const WORKERS: u64 = 3;
+
+/// `meet` returns when as many tasks have come as there are workers, `pass` at once.
+#[derive(Default)]
+struct Meeting {
+    came: Mutex<u64>,
+    all: Condvar,
+}
+
+impl Native for Meeting {
+    fn worker(&self, _: Fetch) -> Box<dyn NativeWorker> {
+        unreachable!("these workers run no steps")
+    }
+
+    fn task(&self, task: &TaskRun, _: TaskTies) -> (Outcome, bool) {
+        if task.function == "meet" {
+            let mut came = self.came.lock().unwrap();
+            *came += 1;
+            self.all.notify_all();
+            while *came < WORKERS {
+                came = self.all.wait(came).unwrap();
+            }
+        }
+        (Outcome::default(), false)
+    }
+}
+
+fn task(run: u64, function: &str) -> Vec<ToWorker> {
+    let task = TaskRun { run: RunNumber(run), function: function.into(), ..TaskRun::default() };
+    vec![ToWorker::Task(Box::new(task))]
+}
+
+/// What workers said: started, ended runs, ended.
+struct Heard {
+    events: Receiver<WorkerEvent>,
+    ready: u64,
+    ended: Vec<u64>,
+    gone: Vec<(u64, String)>,
+}
+
+impl Heard {
+    fn until(&mut self, enough: impl Fn(&Self) -> bool) {
+        while !enough(self) {
+            match self.events.recv().unwrap() {
+                WorkerEvent::Said(_, messages) => {
+                    for message in messages {
+                        match message {
+                            FromWorker::Ready { .. } => self.ready += 1,
+                            FromWorker::TaskEnd { run, .. } => self.ended.push(run.0),
+                            _ => panic!("these workers say nothing else"),
+                        }
+                    }
+                }
+                WorkerEvent::Gone(worker, death) => self.gone.push((worker.0, death.cause)),
+            }
+        }
+    }
+}
+
+fn start() -> (Vec<Box<dyn Link>>, Heard, Arc<AtomicUsize>) {
+    let (events, received) = channel();
+    let events = Mutex::new(events);
+    let report: Report = Arc::new(move |event| drop(events.lock().unwrap().send(event)));
+    let mut threads = TaskThreads::new(Arc::new(Meeting::default()), report);
+    let lost = Arc::clone(&threads.lost);
+    let links = (0..WORKERS).map(|worker| threads.launch(WorkerId(worker)).unwrap()).collect();
+    let mut heard = Heard { events: received, ready: 0, ended: Vec::new(), gone: Vec::new() };
+    heard.until(|heard| heard.ready == WORKERS);
+    (links, heard, lost)
+}
+
+/// Each waits for the others: if one waited behind another for its thread, none would end.
+fn none_waits_behind_one_that_blocks() {
+    let (links, mut heard, _) = start();
+    for (run, link) in links.iter().enumerate() {
+        link.send(task(run as u64, "meet"));
+    }
+    heard.until(|heard| heard.ended.len() == WORKERS as usize);
+    for (run, link) in links.iter().enumerate() {
+        link.send(task(100 + run as u64, "pass"));
+    }
+    heard.until(|heard| heard.ended.len() == 2 * WORKERS as usize);
+    drop(links);
+    heard.until(|heard| heard.gone.len() == WORKERS as usize);
+    heard.ended.sort_unstable();
+    assert_eq!(heard.ended, [0, 1, 2, 100, 101, 102]);
+}
+
+/// One worker is given up while its task may have begun or ended; the threads of the others are theirs.
+fn the_thread_of_one_that_is_given_up_ends_with_it() {
+    let (links, mut heard, lost) = start();
+    links[0].send(task(0, "pass"));
+    links[0].kill("was ended");
+    heard.until(|heard| heard.gone.len() == 1);
+    assert_eq!(heard.gone, [(0, "was ended; its thread goes on until the task returns".to_owned())]);
+    for (run, link) in links.iter().enumerate().skip(1) {
+        link.send(task(run as u64, "pass"));
+    }
+    heard.until(|heard| heard.ended.contains(&1) && heard.ended.contains(&2));
+    drop(links);
+    heard.until(|heard| heard.gone.len() == WORKERS as usize);
+    // All threads have ended when nobody holds what only they share.
+    while Arc::strong_count(&lost) > 1 {
+        thread::yield_now();
+    }
+    assert_eq!(lost.load(Ordering::Acquire), 0, "no thread counts as lost any more");
+}
+
+#[cfg(not(feature = "interleave"))]
+mod once {
+    #[test]
+    fn none_waits_behind_one_that_blocks() {
+        super::none_waits_behind_one_that_blocks();
+    }
+
+    #[test]
+    fn the_thread_of_one_that_is_given_up_ends_with_it() {
+        super::the_thread_of_one_that_is_given_up_ends_with_it();
+    }
+}
+
+#[cfg(feature = "interleave")]
+mod interleave {
+    const RUNS: usize = 2_000;
+
+    #[test]
+    fn none_waits_behind_one_that_blocks() {
+        shuttle::check_random(super::none_waits_behind_one_that_blocks, RUNS);
+    }
+
+    #[test]
+    fn the_thread_of_one_that_is_given_up_ends_with_it() {
+        shuttle::check_random(super::the_thread_of_one_that_is_given_up_ends_with_it, RUNS);
+    }
+}
