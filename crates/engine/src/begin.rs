@@ -313,9 +313,19 @@ impl Partition {
 
     /// A waiting request of a step of this or another partition has been granted.
     pub(crate) fn granted(&mut self, request: LockRequest, turn: &mut Turn) {
+        if self.home_of(request.step) == self.config.id && !self.still_asks(&request) {
+            return;
+        }
         if let Some(contents) = self.contents(&request, None, turn) {
             self.hand_over(&request, contents, turn);
         }
+    }
+
+    /// Several requests are decided at once, and what comes of one may end the step of another one: its attempt dies.
+    fn still_asks(&self, request: &LockRequest) -> bool {
+        let live = self.live.get(&request.step).filter(|live| live.phase == Phase::Acquiring(self.config.id));
+        let step = live.and_then(|live| live.step.as_ref()).filter(|step| step.attempt == request.attempt);
+        step.is_some() && self.locks.uses(request)
     }
 
     fn hand_over(&mut self, request: &LockRequest, contents: Contents, turn: &mut Turn) {

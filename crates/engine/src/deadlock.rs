@@ -2,7 +2,7 @@
 //! other's turns.
 //!
 //! Circles are found by probes (Chandy, Misra and Haas, 1983): whenever an operation begins to wait for a turn, or the
-//! turn for which it waits changes hands, a probe follows holder → what its chain waits for. If it comes back, the
+//! turn for which it waits changes hands, a probe follows holder → what its chain has called and has no answer to. If it comes back, the
 //! youngest chain of the circle gets the exception `Deadlock` as the result of its call.
 
 use std::collections::BTreeSet;
@@ -181,7 +181,14 @@ impl Partition {
                 probe.target = next;
                 self.send(self.home_of(next), Message::Probe(probe), turn);
             }
-            Phase::Suspended => {
+            // What it has called it will have to wait for, also while it still runs: when it then waits for a call that
+            // waits already, nobody sends another probe.
+            Phase::Idle
+            | Phase::Running
+            | Phase::Suspended
+            | Phase::Stashing(_)
+            | Phase::Preparing(_)
+            | Phase::Parked => {
                 let children: Vec<InvocationId> = live
                     .pending
                     .values()
@@ -203,8 +210,8 @@ impl Partition {
                 // That partition knows what stands in the way there.
                 self.send(partition, Message::Probe(probe), turn);
             }
-            // It goes on by itself; if it comes to wait, it sends a probe of its own.
-            _ => {}
+            // Its calls are being dropped.
+            Phase::Freezing(_) => {}
         }
     }
 

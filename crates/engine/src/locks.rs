@@ -445,6 +445,13 @@ impl LockTable {
         self.entries.get(turn)?.holders.values().find(|holder| holder.outside).map(|holder| holder.attempt.owner)
     }
 
+    /// Does the step that asked for this have it?
+    pub(crate) fn uses(&self, request: &LockRequest) -> bool {
+        let uses = |holder: &Holder| holder.steps.iter().any(|(step, _)| *step == request.step);
+        let mut cells = request.wants.iter().map(|(cell, _)| self.entries.get(cell));
+        cells.all(|entry| entry.and_then(|entry| entry.holders.get(&request.attempt)).is_some_and(uses))
+    }
+
     /// Who holds a cell, for people: owner and whether it is a transaction's step.
     pub(crate) fn holders(&self, cell: &CellKey) -> Vec<InvocationId> {
         self.entries

@@ -344,10 +344,10 @@ impl Partition {
     }
 
     fn release_asked(&mut self, from: PartitionId, attempt: AttemptId, turn: &mut Turn) {
-        let aborted = self.participants.get(&attempt).is_none_or(|participant| participant.frozen);
         self.release_here(attempt, turn);
-        if aborted && !self.locks.watches(attempt) {
-            // Its home may wait for those that it died to here before a restart of this partition.
+        if !self.locks.watches(attempt) {
+            // Its home may wait for those that it died to here before a restart of this partition. Whether it was frozen
+            // does not tell: after the restart a late request may have made it a participant again.
             self.send(from, Message::BlockersGone { attempt }, turn);
         }
     }

@@ -53,9 +53,9 @@ impl Partition {
         let here = self.live.get(&id).is_some_and(|live| {
             let delivered = live.step.iter().flat_map(|step| &step.delivered);
             let outside = live.transaction.iter().flat_map(|transaction| &transaction.outside);
-            let on_its_way = live.ready.iter().chain(delivered).chain(outside);
-            live.consumed.contains(&source)
-                || on_its_way.filter_map(|ready| ready.source).any(|s| s.seq == source.seq && s.from == source.from)
+            let on_its_way = live.ready.iter().chain(delivered).chain(outside).filter_map(|ready| ready.source);
+            // When it is sent again, its sender's floor may be another one.
+            on_its_way.chain(live.consumed.iter().copied()).any(|s| s.seq == source.seq && s.from == source.from)
         });
         if !here {
             self.send(source.from, Message::Acknowledge { seqs: vec![source.seq] }, turn);

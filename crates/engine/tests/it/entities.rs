@@ -12,8 +12,15 @@ fn slow(name: &'static str, between: Vec<Stmt>) -> sim::program::Def {
     def(name, body)
 }
 
+/// Something else answers, and runs a step of it, while the peer is waited for.
+fn cross_aside() -> sim::program::Def {
+    let peer = Stmt::Call(1, on("Actor", arg(0), "bump", vec![]));
+    let idle = || Stmt::Call(2, to("Relay", "idle", vec![]));
+    let branches = vec![block(vec![peer]), block(vec![idle(), idle()])];
+    def("cross_aside", vec![Stmt::Put("begun", None, 1.into()), Stmt::Fork(branches), Stmt::Return(1.into())])
+}
+
 fn actors() -> App {
-    let ping = def("ping", vec![Stmt::Get(0, "pings", None), Stmt::Put("pings", None, reg(0) + Expr::Int(1))]);
     let bump =
         def("bump", vec![Stmt::Get(0, "n", None), Stmt::Put("n", None, reg(0) + Expr::Int(1)), Stmt::Return(reg(0))]);
     let peer = |method: &'static str, args: Vec<Expr>| Stmt::Call(1, on("Actor", arg(0), method, args));
@@ -42,7 +49,7 @@ fn actors() -> App {
     ];
     let methods = vec![
         bump,
-        ping,
+        def("ping", vec![Stmt::Get(0, "pings", None), Stmt::Put("pings", None, reg(0) + Expr::Int(1))]),
         slow("napping", vec![nap()]),
         slow("asking", vec![Stmt::Call(1, to("Relay", "idle", vec![]))]),
         def("cross", vec![Stmt::Put("begun", None, 1.into()), peer("bump", vec![]), Stmt::Return(1.into())]),
@@ -66,6 +73,7 @@ fn actors() -> App {
         def("nested", nested),
         def("deeper", deeper),
         def("peek", vec![Stmt::Get(0, "n", None), Stmt::Return(reg(0))]).read_only(),
+        cross_aside(),
     ];
     let relay = vec![
         def("idle", vec![Stmt::Return(1.into())]),
@@ -155,6 +163,13 @@ fn crosswise(seed: u64, method: &'static str, entities: i64, options: Options) {
 fn entities_that_call_each_other_crosswise_are_told() {
     for_seeds("entities_that_call_each_other_crosswise_are_told", 15, |seed| {
         crosswise(seed, "cross", 2 + seed as i64 % 3, Options::varied(seed));
+    });
+}
+
+#[test]
+fn crosswise_calls_beside_others() {
+    for_seeds("crosswise_calls_beside_others", 40, |seed| {
+        crosswise(seed, "cross_aside", 2 + seed as i64 % 3, Options::varied(seed));
     });
 }
 

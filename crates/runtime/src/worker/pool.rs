@@ -82,8 +82,8 @@ pub(crate) struct Pool {
     by_number: HashMap<(PartitionId, RunNumber), u64>,
     /// The newest run of each invocation that has one.
     by_invocation: HashMap<InvocationId, u64>,
-    /// Suspended coroutines: who holds them, and whose they are.
-    coroutines: HashMap<InvocationId, (WorkerId, PartitionId)>,
+    /// Suspended coroutines: who holds them, whose they are, and the run that left them.
+    coroutines: HashMap<InvocationId, (WorkerId, PartitionId, u64)>,
     /// Starts that wait for a worker.
     queue: VecDeque<Start>,
     /// Starts that must run alone.
@@ -210,7 +210,7 @@ impl Pool {
             return;
         }
         start.run = self.number(partition, start.run, start.invocation);
-        if let Some((worker, _)) = self.coroutines.remove(&start.invocation) {
+        if let Some((worker, ..)) = self.coroutines.remove(&start.invocation) {
             self.say(worker, ToWorker::Evict(start.invocation));
         }
         if self.suspects.contains(&start.invocation) {
@@ -225,7 +225,7 @@ impl Pool {
         if self.draining {
             return;
         }
-        let holder = self.coroutines.remove(&resume.invocation).map(|(worker, _)| worker);
+        let holder = self.coroutines.remove(&resume.invocation).map(|(worker, ..)| worker);
         let Some(id) = holder.filter(|id| self.workers.contains_key(id)) else {
             let lost = Input::WorkersLost {
                 runs: vec![(resume.run, false)],
@@ -249,7 +249,7 @@ impl Pool {
             run.evicted = true;
             run.worker
         });
-        let held_by = self.coroutines.remove(&invocation).map(|(worker, _)| worker);
+        let held_by = self.coroutines.remove(&invocation).map(|(worker, ..)| worker);
         let Some(id) = held_by.or(running_on) else { return };
         self.say(id, ToWorker::Evict(invocation));
         self.unhold(id, invocation);
@@ -489,15 +489,19 @@ impl Pool {
         let run = self.forget(number.0)?;
         self.suspects.remove(&run.invocation);
         if suspended && !run.evicted {
-            self.keep(&run, id, newest.filter(|newest| *newest != number.0));
+            self.keep(&run, number.0, id, newest.filter(|newest| *newest != number.0));
         }
         Some(run)
     }
 
-    /// A coroutine was suspended. If a newer run of its invocation is on its way, nobody will resume this one.
-    fn keep(&mut self, run: &Run, id: WorkerId, newer: Option<u64>) {
+    /// A coroutine was suspended. If a newer run of its invocation is on its way, or has been suspended before this one,
+    /// nobody may resume it.
+    fn keep(&mut self, run: &Run, number: u64, id: WorkerId, newer: Option<u64>) {
         let Some(newer) = newer else {
-            self.coroutines.insert(run.invocation, (id, run.partition));
+            if self.coroutines.get(&run.invocation).is_some_and(|(_, _, kept)| *kept > number) {
+                return self.say(id, ToWorker::Evict(run.invocation));
+            }
+            self.coroutines.insert(run.invocation, (id, run.partition, number));
             return;
         };
         // On the same worker the newer run takes its place by itself.
@@ -554,7 +558,7 @@ impl Pool {
             }
             lost.entry(run.partition).or_default().runs.push((run.number, struck == Some(number)));
         }
-        self.coroutines.retain(|invocation, (holder, partition)| {
+        self.coroutines.retain(|invocation, (holder, partition, _)| {
             if *holder == id {
                 lost.entry(*partition).or_default().suspended.push(*invocation);
             }
