@@ -4,11 +4,12 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use protocol::ids::Slot;
 use protocol::manifest::{
     Field, FieldKind, Foreseen, ForeseenCells, KeyExpr, Manifest, Method, Mode, Parameter, Service,
 };
 use protocol::schema::Type;
-use protocol::{DeploymentId, Value, msgpack};
+use protocol::{DeploymentId, Value, key, msgpack};
 
 /// Number of registers of an invocation; all its branches share them.
 pub const REGISTERS: usize = 32;
@@ -215,6 +216,14 @@ impl App {
         let services = self.services.iter().map(service_manifest).collect();
         Manifest { services, deployment: DeploymentId([7; 16]), ..Manifest::default() }
     }
+}
+
+/// The numbers that lie on this partition as keys.
+pub fn keys_on(partition: u16, partitions: u16) -> impl Iterator<Item = i64> {
+    (0..).filter(move |number| {
+        let canonical = key::canonical(&Value::Int(*number)).expect("a number is a key");
+        Slot::of(&canonical).partition(partitions).0 == partition
+    })
 }
 
 pub fn encode_int(number: i64) -> Vec<u8> {

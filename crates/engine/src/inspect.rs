@@ -70,6 +70,7 @@ impl Partition {
         match &live.phase {
             Phase::Idle => None,
             Phase::Running => Some(("worker", "its step runs or stands in a worker's queue".into(), CANCEL)),
+            Phase::Turn | Phase::Acquiring(_) if self.is_fenced(live) => Some(("restart", self.fence_text(), CANCEL)),
             Phase::Turn => Some(("turn", self.turn_text(live), "cancel it, or resume or cancel the holder")),
             Phase::Acquiring(partition) => Some(("lock", self.lock_text(id, live, partition.0), CANCEL)),
             Phase::Suspended => self.suspension(live, now),
@@ -98,6 +99,24 @@ impl Partition {
             Pending::Begin => Some(("call", "earlier calls, before its transaction begins".into(), "cancel")),
             Pending::Commit | Pending::Rollback => Some(("commit", "calls of its transaction".into(), "cancel")),
         }
+    }
+
+    /// Does it wait for locks of this partition that nobody is granted yet?
+    fn is_fenced(&self, live: &Live) -> bool {
+        let here = match (&live.phase, &live.turn) {
+            (Phase::Turn, turn) => matches!(turn, TurnState::Wanted(_)),
+            (Phase::Acquiring(partition), _) => *partition == self.config.id,
+            _ => false,
+        };
+        here && self.locks.is_closed()
+    }
+
+    fn fence_text(&self) -> String {
+        let awaited: Vec<String> = self.fence.awaited().map(|partition| partition.to_string()).collect();
+        let (these, own) = (awaited.join(", "), self.config.id);
+        format!(
+            "the other nodes to confirm that nothing from before the restart of partition {own} runs there: {these}"
+        )
     }
 
     fn turn_text(&self, live: &Live) -> String {

@@ -7,8 +7,8 @@
 //!
 //! The way of an invocation: [`admit`] takes it in, [`begin`] gets its cells and starts a step, [`end`] turns the
 //! step's end into a record, [`results`] wakes it. [`transaction`] is the home of attempts over many steps,
-//! [`participant`] the other side; [`locks`], [`turns`] and [`deadlock`] decide who may go first; [`control`] is for
-//! operators and failures.
+//! [`participant`] the other side, [`restart`] what a restart of either means; [`locks`], [`turns`] and [`deadlock`]
+//! decide who may go first; [`control`] is for operators and failures.
 
 mod admit;
 mod begin;
@@ -28,6 +28,7 @@ mod locks;
 mod participant;
 mod partition;
 pub mod planted;
+mod restart;
 mod results;
 pub mod routing;
 mod sizes;

@@ -8,6 +8,8 @@
 //! An *outside* owner is an entity operation outside transactions that takes its turn: it never dies (circles of turns
 //! are found by probes), and no attempt waits for it while it holds something.
 //!
+//! After a restart the table may be *closed*: until it is opened, everybody waits (see [`crate::restart`]).
+//!
 //! Loading cells and telling anybody of a verdict is not done here.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,6 +51,8 @@ pub(crate) struct LockTable {
     /// Cells where something has changed since the last [`LockTable::settle`].
     dirty: BTreeMap<CellKey, Change>,
     watchers: Vec<(AttemptId, BTreeSet<AttemptId>)>,
+    /// Whoever asks stands in line, and nothing is decided.
+    closed: bool,
     /// A planted mistake: who waits is never told to die later.
     #[cfg(test)]
     arrival_only: bool,
@@ -246,7 +250,8 @@ impl LockTable {
     /// Ask for cells. Waits in line unless granted or told to die.
     pub(crate) fn request(&mut self, mut request: LockRequest, outside: bool) -> Verdict {
         request.holds |= self.held.contains_key(&request.attempt);
-        match self.judge(&request, outside) {
+        let verdict = if self.closed { Verdict::Waiting } else { self.judge(&request, outside) };
+        match verdict {
             Verdict::Granted => {
                 self.grant(&request, outside);
                 Verdict::Granted
@@ -274,7 +279,7 @@ impl LockTable {
 
     /// Ask for cells; `false` leaves no trace.
     pub(crate) fn try_request(&mut self, request: &LockRequest) -> bool {
-        let granted = self.judge(request, false) == Verdict::Granted;
+        let granted = !self.closed && self.judge(request, false) == Verdict::Granted;
         if granted {
             self.grant(request, false);
         }
@@ -287,9 +292,30 @@ impl LockTable {
         self.grant(request, outside);
     }
 
+    /// From now on grant nothing, but what is forced.
+    pub(crate) fn close(&mut self) {
+        self.closed = true;
+    }
+
+    /// Is nothing granted yet?
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// The next [`LockTable::settle`] judges all that wait.
+    pub(crate) fn open(&mut self) {
+        self.closed = false;
+        for (cell, _) in self.waiting.values().flat_map(|pending| &pending.request.wants) {
+            note(&mut self.dirty, cell, Change::Less);
+        }
+    }
+
     /// Judge again all waiting requests that a change may concern, until nothing changes. Returns what was decided.
     pub(crate) fn settle(&mut self) -> Vec<(LockRequest, bool, Verdict)> {
         let mut decided = Vec::new();
+        if self.closed {
+            return decided;
+        }
         while let Some((cell, change)) = self.dirty.pop_first() {
             let mut last = None;
             while let Some(ticket) = self.concerned(&cell, change, last) {
@@ -514,7 +540,7 @@ impl LockTable {
         for (ticket, Pending { request, outside, watched }) in &self.waiting {
             out.part(&(ticket, &request.wants, request.holds, outside, watched))?;
         }
-        out.part(&(&self.dirty, &self.watchers))
+        out.part(&(&self.dirty, &self.watchers, self.closed))
     }
 
     fn judge(&self, request: &LockRequest, outside: bool) -> Verdict {

@@ -12,7 +12,7 @@ use protocol::record::{Accepted, Body, CellWrite, PreparedRow, Resolved};
 use crate::begin::{Contents, read_cell};
 use crate::io::{Effect, Reply, Turn};
 use crate::limits::DEAD_ATTEMPTS_MAX;
-use crate::live::{AfterFreeze, Phase};
+use crate::live::Phase;
 use crate::locks::Verdict;
 use crate::partition::Partition;
 use crate::planted::{self, Bug};
@@ -74,7 +74,8 @@ impl Partition {
         let foreign = !self.config.same_log.contains(&from.0);
         let ours = |position: Position| if foreign { Position::default() } else { position };
         match message {
-            Message::Hello { epoch } => self.hello(from, epoch, turn),
+            Message::Hello { epoch, heard } => self.hello(from, epoch, heard, turn),
+            Message::Quiet { epoch, heard } => self.quiet(from, epoch, heard, turn),
             Message::Durable { seq, floor, body } => self.durable(Accepted { from, seq, floor }, body, turn),
             Message::Acknowledge { seqs } => self.acknowledged_by(from, &seqs, turn),
             Message::Result { result, newest } => self.result_arrived(None, result, ours(newest), turn),
@@ -124,22 +125,25 @@ impl Partition {
     }
 
     /// An attempt takes part here.
-    pub(crate) fn enlist(&mut self, attempt: AttemptId, home: PartitionId, age: Age, turn: &mut Turn) {
-        if self.participants.contains_key(&attempt) {
+    pub(crate) fn enlist(&mut self, current: AttemptId, home: PartitionId, age: Age, turn: &mut Turn) {
+        if self.participants.contains_key(&current) {
             return;
         }
-        // A newer attempt of the same owner implies the end of its older ones.
+        // A newer attempt of the same owner implies the end of its older ones. Those of older epochs of its home may not
+        // have been stopped everywhere: see `quiet`.
         let older: Vec<AttemptId> = self
             .participants
             .keys()
-            .filter(|a| a.owner == attempt.owner && **a < attempt && !self.state.prepared.contains_key(a))
+            .filter(|a| a.owner == current.owner && **a < current && !self.state.prepared.contains_key(a))
             .copied()
             .collect();
         for attempt in older {
             self.freeze_here(attempt, turn);
-            self.release_here(attempt, turn);
+            if attempt.epoch == current.epoch || !self.has_other_logs() {
+                self.release_here(attempt, turn);
+            }
         }
-        self.participants.insert(attempt, Participant { home, age, ..Participant::default() });
+        self.participants.insert(current, Participant { home, age, ..Participant::default() });
     }
 
     fn lock_request(&mut self, request: LockRequest, turn: &mut Turn) {
@@ -418,71 +422,6 @@ impl Partition {
             self.deciding.insert(attempt, decision.participants.iter().copied().collect());
             for to in decision.participants {
                 self.send(to, Message::Decide { attempt, committed: Some(decision.time) }, turn);
-            }
-        }
-    }
-
-    /// A partition began a new epoch: what it held in memory is gone.
-    fn hello(&mut self, from: PartitionId, epoch: u64, turn: &mut Turn) {
-        let known = self.epochs.entry(from).or_default();
-        if *known >= epoch {
-            return;
-        }
-        *known = epoch;
-        // It has forgotten ours, by which it refuses what is left of our older attempts.
-        self.send(from, Message::Hello { epoch: self.config.epoch }, turn);
-        self.drop_attempts_of(from, epoch, turn);
-        self.participant_restarted(from, turn);
-        self.send_outbox(Some(from), turn);
-        self.probe_again(turn);
-    }
-
-    /// Attempts that `home` coordinated in older epochs never happened, unless they are promised here.
-    fn drop_attempts_of(&mut self, home: PartitionId, epoch: u64, turn: &mut Turn) {
-        let old: Vec<AttemptId> = self
-            .participants
-            .iter()
-            .filter(|(attempt, participant)| participant.home == home && attempt.epoch < epoch)
-            .map(|(attempt, _)| *attempt)
-            .collect();
-        for attempt in old {
-            if self.state.prepared.contains_key(&attempt) {
-                self.send(home, Message::AskDecision { attempt }, turn);
-            } else {
-                self.release_here(attempt, turn);
-            }
-        }
-    }
-
-    /// Locks that attempts of this home had at `from` are gone, and calls inside transactions that ran there.
-    fn participant_restarted(&mut self, from: PartitionId, turn: &mut Turn) {
-        let ids: Vec<InvocationId> = self.live.keys().copied().collect();
-        for id in ids {
-            let Some(live) = self.live.get(&id) else { continue };
-            let step_there = live.step.as_ref().is_some_and(|step| step.remote.contains(&from));
-            let asks_there = live.phase == Phase::Acquiring(from) && from != self.config.id;
-            match (&live.phase, live.transaction.is_some(), live.inner) {
-                (Phase::Freezing(_), true, _) => {
-                    let Some(attempt) = self.current_attempt(id) else { continue };
-                    self.frozen(from, attempt, false, Position::default(), turn);
-                }
-                (Phase::Died(partition, attempt), _, _) if *partition == from => {
-                    let attempt = *attempt;
-                    self.blockers_gone(from, attempt, turn);
-                }
-                (Phase::Died(..), _, _) => {}
-                (_, true, _) => self.abort_transaction(id, AfterFreeze::Retry, turn),
-                (_, false, Some(inner)) if step_there || asks_there => {
-                    let reason = DoomReason::WorkerLost;
-                    self.send(inner.home, Message::Doom { attempt: inner.attempt, reason }, turn);
-                }
-                (_, false, None) if step_there || asks_there => self.lost_participant(id, turn),
-                _ => {}
-            }
-        }
-        for (attempt, waiting) in self.deciding.clone() {
-            if let (true, Some(decision)) = (waiting.contains(&from), self.state.decisions.get(&attempt)) {
-                self.send(from, Message::Decide { attempt, committed: Some(decision.time) }, turn);
             }
         }
     }

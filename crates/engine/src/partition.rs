@@ -20,6 +20,7 @@ use crate::live::Live;
 use crate::locks::LockTable;
 use crate::participant::Participant;
 use crate::planted::{self, Bug};
+use crate::restart::Fence;
 use crate::state::State;
 use crate::turns::Turns;
 
@@ -46,6 +47,7 @@ pub struct Partition {
     pub(crate) loads: BTreeMap<u64, Load>,
     pub(crate) groups: BTreeMap<u64, Group>,
     pub(crate) epochs: BTreeMap<PartitionId, u64>,
+    pub(crate) fence: Fence,
     pub(crate) strikes: BTreeMap<(InvocationId, String), u32>,
     /// Idempotency keys of unfinished invocations.
     pub(crate) keys: BTreeMap<(Slot, [u8; 16]), InvocationId>,
@@ -84,6 +86,7 @@ impl Partition {
             loads: BTreeMap::new(),
             groups: BTreeMap::new(),
             epochs: BTreeMap::new(),
+            fence: Fence::default(),
             strikes: BTreeMap::new(),
             keys: BTreeMap::new(),
             calls: BTreeMap::new(),
@@ -165,9 +168,7 @@ impl Partition {
         }
         self.numbers = Numbers::new(&self.state.catalogue);
         self.next_sweep = turn.now + FORGET_PERIOD;
-        for to in self.others() {
-            self.send(to, Message::Hello { epoch: self.config.epoch }, turn);
-        }
+        self.begin_epoch(turn);
         self.resume_promises(turn);
         self.revive_all(turn);
         self.send_outbox(None, turn);
@@ -213,9 +214,10 @@ impl Partition {
         timer.into_iter().chain(acknowledge).chain(Some(self.next_sweep)).min()
     }
 
-    /// Nothing is held, waited for or under way: for tests of leaks.
+    /// Nothing is held, waited for, owed or under way: for tests of leaks.
     pub fn is_quiet(&self) -> bool {
-        self.live.is_empty() && self.locks.is_empty() && self.participants.is_empty() && self.state.prepared.is_empty()
+        let idle = self.live.is_empty() && self.locks.is_empty() && self.participants.is_empty();
+        idle && self.state.prepared.is_empty() && self.fence.is_over()
     }
 
     fn tick(&mut self, turn: &mut Turn) {

@@ -28,6 +28,10 @@ pub enum Bug {
     JudgedOnArrival,
     /// An abort releases at once, without its freeze round.
     NoFreeze,
+    /// A restarted partition grants locks before the others have stopped the attempts that lost theirs with it.
+    NoFence,
+    /// The locks of attempts whose home has restarted are let go before their other parts have stopped.
+    HastyRelease,
     /// Timers are not set again after a restart.
     TimerLost,
     /// Of several writes of a step, the last is left out.

@@ -307,6 +307,7 @@ impl Partition {
         for to in self.others() {
             self.send(to, Message::Release { attempt }, turn);
         }
+        self.has_stopped(attempt, turn);
         match freezing.then {
             AfterFreeze::Rollback | AfterFreeze::Doomed(_) if !freezing.stood => self.retry(id, transaction, turn),
             AfterFreeze::Rollback => self.rolled_back(id, transaction, read, None, turn),

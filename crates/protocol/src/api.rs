@@ -31,7 +31,7 @@ pub enum State {
 /// What an invocation waits for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Waiting {
-    /// `lock`, `turn`, `call`, `task`, `sleep`, `worker`, `commit`, `retry`, `resume`.
+    /// `lock`, `turn`, `call`, `task`, `sleep`, `worker`, `commit`, `retry`, `resume`; `restart` where there are several nodes.
     pub reason: String,
     /// What exactly: a cell, a child's id and method, a time.
     #[serde(rename = "for")]

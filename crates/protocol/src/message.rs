@@ -74,6 +74,9 @@ pub enum Message {
         /// The epoch.
         #[n(0)]
         epoch: u64,
+        /// The receiver's epoch, if the sender has heard of it; else 0.
+        #[n(1)]
+        heard: u64,
     },
     /// A message of the sender's outbox.
     #[n(1)]
@@ -272,6 +275,17 @@ pub enum Message {
         /// The circle, for people.
         #[n(1)]
         cycle: Vec<String>,
+    },
+    /// Attempts of the sender's older epochs, and those of its current one that began before it heard of the receiver's,
+    /// are frozen everywhere.
+    #[n(23)]
+    Quiet {
+        /// The sender's epoch.
+        #[n(0)]
+        epoch: u64,
+        /// The receiver's epoch that it has heard of.
+        #[n(1)]
+        heard: u64,
     },
 }
 

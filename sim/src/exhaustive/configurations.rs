@@ -1,7 +1,6 @@
 //! The configurations that are walked through: few partitions, few requests, few cells, and which faults.
 
-use protocol::ids::Slot;
-use protocol::{Value, key};
+use crate::program::keys_on;
 
 /// What a request leaves behind when it has succeeded: groups of cells that get its digit, each all or nothing.
 pub(super) type Leaves = Vec<Vec<String>>;
@@ -32,6 +31,8 @@ pub(super) struct Wish {
     pub(super) again: bool,
     /// Not before this one is answered.
     pub(super) after: Option<usize>,
+    /// Not before a crash, unless this one is answered.
+    pub(super) crash_or: Option<usize>,
     pub(super) leaves: Leaves,
     pub(super) reads: Vec<String>,
     pub(super) ends: Ends,
@@ -47,6 +48,11 @@ impl Wish {
         self.after = Some(index);
         self
     }
+
+    fn after_crash_or(mut self, index: usize) -> Self {
+        self.crash_or = Some(index);
+        self
+    }
 }
 
 /// A small world.
@@ -58,6 +64,8 @@ pub struct Configuration {
     pub(super) logs: Vec<usize>,
     pub(super) requests: Vec<Wish>,
     pub(super) crashes: u32,
+    /// Only the node of this log crashes, and only while the first request is under way; `None`: any at any time.
+    pub(super) crashes_of: Option<usize>,
     pub(super) deaths: u32,
     /// States after which it is left; `None`: all are visited.
     pub states_max: Option<usize>,
@@ -80,7 +88,10 @@ impl Configuration {
     pub fn faults(&self) -> String {
         match (self.crashes, self.deaths) {
             (0, 0) => "none".to_owned(),
-            (crashes, 0) => format!("{crashes} crash"),
+            (crashes, 0) => match self.crashes_of {
+                Some(log) => format!("{crashes} crash of log {log}"),
+                None => format!("{crashes} crash"),
+            },
             (0, deaths) => format!("{deaths} worker"),
             (crashes, deaths) => format!("{crashes} crash, {deaths} worker"),
         }
@@ -93,11 +104,7 @@ const SECOND: u16 = 100;
 /// The smallest number that lies on this partition as a key, or the second one.
 fn key_on(partition: u16, partitions: u16) -> i64 {
     let (partition, skipped) = (partition % SECOND, usize::from(partition / SECOND));
-    let lies = |number: &i64| {
-        let canonical = key::canonical(&Value::Int(*number)).expect("a number is a key");
-        Slot::of(&canonical).partition(partitions).0 == partition
-    };
-    (0..).filter(lies).nth(skipped).expect("every partition has slots")
+    keys_on(partition, partitions).nth(skipped).expect("every partition has slots")
 }
 
 /// Makes the requests of a configuration.
@@ -140,14 +147,15 @@ impl Maker {
             home,
             again: false,
             after: None,
+            crash_or: None,
             leaves,
             reads: Vec::new(),
             ends: Ends::Done,
         }
     }
 
-    fn look(&self, home: u16, over: &[u16]) -> Wish {
-        let wish = self.root(home, "look_two", over, 0);
+    fn look(&self, home: u16, method: &'static str, over: &[u16]) -> Wish {
+        let wish = self.root(home, method, over, 0);
         Wish { leaves: Vec::new(), reads: self.cells(over), ends: Ends::Read, ..wish }
     }
 
@@ -206,7 +214,17 @@ fn configuration(
     requests: Vec<Wish>,
 ) -> Configuration {
     let logs = logs(shape, partitions);
-    Configuration { name, about, logs, requests, crashes: 0, deaths: 0, states_max: None, is_quick: true }
+    Configuration {
+        name,
+        about,
+        logs,
+        requests,
+        crashes: 0,
+        crashes_of: None,
+        deaths: 0,
+        states_max: None,
+        is_quick: true,
+    }
 }
 
 /// Too large for a test that runs always.
@@ -223,7 +241,8 @@ fn crash(configuration: Configuration) -> Configuration {
 pub fn all() -> Vec<Configuration> {
     let two = Maker { partitions: 2 };
     let three = Maker { partitions: 3 };
-    [steps(&two), transactions(&two), readers(&two), aborts(&two), entities(&two), crashes(&two), many(&three)].concat()
+    let with_two = [steps(&two), transactions(&two), readers(&two), aborts(&two), entities(&two)];
+    [with_two.concat(), crashes(&two), restarts(&two, &three), many(&three)].concat()
 }
 
 /// Steps outside transactions.
@@ -289,7 +308,7 @@ fn readers(two: &Maker) -> Vec<Configuration> {
     let steps = || vec![two.root(0, "two", &[0, 1], 1), two.reader("look_both", &[0, 1])];
     let in_turn = || {
         let look = two.reader("look_both", &[1, 0]);
-        vec![two.root(0, "two", &[0, 1], 1), look, two.look(0, &[0, 1]).after(1)]
+        vec![two.root(0, "two", &[0, 1], 1), look, two.look(0, "look_two", &[0, 1]).after(1)]
     };
     vec![
         configuration("reader-one", "one", 2, "a transaction, and a read-only step over the same cells", steps()),
@@ -395,6 +414,20 @@ fn crashes(two: &Maker) -> Vec<Configuration> {
             is_quick: false,
             ..configuration("crash-twice-each", "each", 2, "a transaction over two cells", alone())
         },
+    ]
+}
+
+/// A transaction looks at two cells; the node of one of them, or its own, crashes; then the one is written, then the other.
+fn restarts(two: &Maker, three: &Maker) -> Vec<Configuration> {
+    let of = |log, configuration| Configuration { crashes_of: Some(log), is_quick: true, ..crash(configuration) };
+    let requests = |maker: &Maker, other: u16| {
+        let steps = [maker.pad("append", &[1], 1).after_crash_or(0), maker.pad("append", &[other], 2).after(1)];
+        [vec![maker.look(0, "look_at_once", &[1, other])], steps.to_vec()].concat()
+    };
+    let about = "a look at two cells, and after the crash a step on one, then on the other";
+    vec![
+        of(1, configuration("restart-part-each", "each", 2, about, requests(two, 0))),
+        of(0, configuration("restart-home-each", "each", 3, "the same", requests(three, 2))),
     ]
 }
 

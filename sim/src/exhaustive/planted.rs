@@ -12,6 +12,16 @@ pub(super) const BUGS: &[(Bug, &str, &str)] = &[
     (Bug::Siblings, "two siblings of one attempt are granted one cell at once", "siblings-each"),
     (Bug::JudgedOnArrival, "whether a waiter must die is judged only when it arrives", "elder-each"),
     (Bug::NoFreeze, "an abort releases at once, without its freeze round", "looking-each"),
+    (
+        Bug::NoFence,
+        "after a restart, locks are granted before all attempts that lost theirs have stopped",
+        "restart-part-each",
+    ),
+    (
+        Bug::HastyRelease,
+        "locks of attempts whose home restarted are let go before all parts have stopped",
+        "restart-home-each",
+    ),
     (Bug::ForgottenDecision, "the decision to commit is forgotten when its home restarts", "crash-alone-each"),
     (Bug::ReusedAttempt, "a retry reuses the id of its attempt", "crossing-each"),
     (Bug::LostReply, "a reply is not sent again to a caller that has restarted", "crash-calls-each"),

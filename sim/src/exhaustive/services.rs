@@ -79,6 +79,9 @@ fn root() -> Vec<Def> {
         def("side_by_side", vec![tx(vec![Stmt::Gather(vec![append(0, 1, 3), append(1, 2, 3)], false)]), done()])
             .routed(0),
         def("look_two", then(vec![tx(vec![look(0, 1), look(1, 2)])], both(0, 1))).routed(0),
+        // Both at once: the second look may be long on its way when the first one has looked.
+        def("look_at_once", then(vec![tx(vec![Stmt::Gather(vec![seen(0, 1), seen(1, 2)], false)])], both(0, 1)))
+            .routed(0),
         def("take_back", caught(vec![call(append(0, 1, 3)), call(append(1, 2, 3)), Stmt::Raise("Aborted")])).routed(0),
         // One branch fails while the other may still run.
         def("fail", caught(vec![Stmt::Gather(vec![append(0, 1, 3), (2, refusal(2))], true)])).routed(0),

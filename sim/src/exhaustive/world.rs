@@ -201,15 +201,19 @@ impl World {
     }
 
     fn may_ask(&self, index: usize) -> bool {
-        let after = self.setup.configuration.requests[index].after;
+        let wish = &self.setup.configuration.requests[index];
         let is_answered = |index: usize| matches!(self.requests[index], Asked::Answered(_));
-        self.requests[index] == Asked::New && after.is_none_or(is_answered)
+        let has_crashed = self.crashes < self.setup.configuration.crashes;
+        self.requests[index] == Asked::New
+            && wish.after.is_none_or(is_answered)
+            && wish.crash_or.is_none_or(|other| has_crashed || is_answered(other))
     }
 
     fn faults(&self) -> Vec<Action> {
         let mut faults = Vec::new();
-        if self.crashes > 0 {
-            for (log, state) in self.logs.iter().enumerate() {
+        let only = self.setup.configuration.crashes_of;
+        if self.crashes > 0 && (only.is_none() || self.requests[0] == Asked::Waiting) {
+            for (log, state) in self.logs.iter().enumerate().filter(|(log, _)| only.is_none_or(|only| only == *log)) {
                 let leaves =
                     self.links.keys().any(|(from, to, _)| self.log_of(*from) == log && self.log_of(*to) != log);
                 for keep in state.durable..=state.tail() {

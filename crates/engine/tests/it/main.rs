@@ -12,6 +12,7 @@ mod checks;
 mod control;
 mod entities;
 mod keys;
+mod restart;
 mod seeds;
 mod tasks;
 mod transactions;
