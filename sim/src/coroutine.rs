@@ -16,6 +16,7 @@ use protocol::worker::{
 };
 use protocol::{Value, msgpack};
 
+use crate::native::Tasks;
 use crate::program::{
     App, Block, Expr, FIRST, LONG_STEP, REGISTERS, Stmt, Target, decode_int, decode_version, encode_int, encode_long,
     encode_version, is_long,
@@ -741,8 +742,8 @@ async fn nap(run: &Run, branch: &Branch, micros: u64) -> Result<(), End> {
 
 async fn task(run: &Run, branch: &Branch, into: usize, name: i64, retries: u32) -> Result<(), End> {
     let args = msgpack::encode_args(&[Value::Int(name)], &[]).expect("numbers can be sent");
-    let function = "app.errand".to_owned();
-    let call = TaskCall { function, args, retries, backoff: 500, backoff_max: 1_500, ..TaskCall::default() };
+    let (function, is_async) = Tasks::named(name).unwrap_or_else(|| ("app.errand".to_owned(), false));
+    let call = TaskCall { function, args, retries, backoff: 500, backoff_max: 1_500, is_async, ..TaskCall::default() };
     let position = start(run, branch, OpKind::Task(call)).await;
     let result = outcome(run, branch, &position).await?;
     run.borrow_mut().registers[into] = decode_result(&result).number;

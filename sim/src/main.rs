@@ -17,10 +17,11 @@ usage: cargo xtask sim [OPTION…]
   --seeds N         run so many seeds; 1,000 unless told otherwise
   --seed S          the first of them; without --seeds, only this one, with its trace
   --seconds N       stop after so long
-  --workload NAME   only this one: bank, random, registers, errands, booking, wide or lists
+  --workload NAME   only this one: bank, random, registers, errands, booking, wide, lists, visits or
+                    glances
   --failures N      stop when so many seeds have failed; 1 unless told otherwise
-  --planted NAME    look for a planted bug, or for all of them, with at most --seeds seeds each (only in a build with
-                    the feature `planted`: cargo xtask sim --planted all)
+  --planted NAME    look for a planted bug, or for all of them, with at most --seeds seeds each, or 2,000 (only in a
+                    build with the feature `planted`: cargo xtask sim --planted all)
   --history FILE    write what the clients of a single seed of registers saw
   --judge NAME      only what this checker finds counts
 ";
@@ -53,8 +54,10 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    // A panic is reported with its seed.
-    std::panic::set_hook(Box::new(|_| {}));
+    // A panic is reported with its seed; a replay of that seed shows its place.
+    if options.seed.is_none() || options.seeds.is_some() || options.planted.is_some() {
+        std::panic::set_hook(Box::new(|_| {}));
+    }
     if let Some(name) = &options.planted {
         return planted(name, &options);
     }
@@ -179,8 +182,9 @@ fn planted(name: &str, options: &Options) -> ExitCode {
         sim::planted::plant(Some(bug));
         return replay(seed, options);
     }
-    let (seeds, limit) = (options.seeds.unwrap_or(1_000), Duration::from_secs(options.seconds));
-    let finds = sim::planted::find_all(name, options.judge.as_deref(), seeds, limit);
+    let (count, limit) = (options.seeds.unwrap_or(2_000), Duration::from_secs(options.seconds));
+    let seeds = Seeds { first: 0, count, workload: options.workload, failures_max: 1, limit };
+    let finds = sim::planted::find_all(name, options.judge.as_deref(), &seeds);
     println!("{}", sim::planted::table(&finds));
     let missed = finds.iter().filter(|find| find.found.is_none()).count();
     println!("{} searches, {missed} found nothing", finds.len());

@@ -76,13 +76,20 @@ pub struct Plan {
     pub lossy: u64,
     /// Requests are sent twice, messages between nodes arrive twice.
     pub duplicates: bool,
-    /// A link is slower by this factor.
+    /// Some links are slower by this factor.
     pub slow_link: u64,
+    /// Which: a bit for each pair of partitions, and for each direction.
+    slow_links: u64,
+    /// Everything else is fast: much happens while a message is on its way.
+    only_links: bool,
     pub faults: Vec<(u64, Fault)>,
 }
 
 /// A retention that a run waits for, in microseconds: longer than any client waits before it asks again.
 pub const SHORT_RETENTION: u64 = 120_000_000;
+
+/// More partitions than a world has.
+const PARTITIONS_END: u16 = 6;
 
 /// When faults stop, in microseconds.
 pub const FAULTS_END: u64 = 3_000_000;
@@ -92,7 +99,7 @@ impl Plan {
     pub fn new(seed: u64, workload: Option<Workload>) -> Self {
         let mut rng = Rng::new(seed);
         let chosen = *rng.pick(Workload::ALL);
-        let partitions = rng.range(1, 6) as u16;
+        let partitions = rng.range(1, u64::from(PARTITIONS_END)) as u16;
         let nodes = nodes(&mut rng, partitions);
         let fast = rng.once_in(3);
         let mut plan = Self {
@@ -119,9 +126,15 @@ impl Plan {
             lossy: *rng.pick(&[0, 0, 30, 8]),
             duplicates: rng.once_in(2),
             slow_link: *rng.pick(&[1, 1, 5, 20]),
+            slow_links: rng.number() & rng.number(),
+            only_links: false,
             faults: Vec::new(),
             nodes,
         };
+        plan.only_links = rng.once_in(4) || plan.workload == Workload::Glances && rng.once_in(2);
+        if plan.only_links {
+            plan.wait_for_links_only();
+        }
         if plan.round_inputs_max <= 5 {
             plan.segment_bytes = 32 * 1024;
         }
@@ -132,9 +145,16 @@ impl Plan {
         plan
     }
 
+    fn wait_for_links_only(&mut self) {
+        let [write, sync, net, step, think, slow_link] = [5, 50, 50, 30, 10, 100];
+        *self = Self { write, sync, net, step, think, slow_link, ..self.clone() };
+    }
+
     fn draw_faults(&self, rng: &mut Rng) -> Vec<(u64, Fault)> {
-        let count = if rng.once_in(5) { 0 } else { rng.range(1, 9) };
-        let span = *rng.pick(&[20_000, 200_000, FAULTS_END]);
+        let most = if self.only_links { 25 } else { 9 };
+        let count = if rng.once_in(5) { 0 } else { rng.range(1, most) };
+        // Where everything is fast, all is soon over.
+        let span = *rng.pick(if self.only_links { &[20_000, 100_000] } else { &[20_000, 200_000, FAULTS_END] });
         let mut faults: Vec<_> = (0..count).map(|_| (rng.below(span), self.draw_fault(rng))).collect();
         faults.sort_by_key(|(at, _)| *at);
         faults
@@ -143,7 +163,8 @@ impl Plan {
     fn draw_fault(&self, rng: &mut Rng) -> Fault {
         let node = rng.below(self.nodes.len() as u64) as usize;
         let long = *rng.pick(&[2_000, 50_000, 1_000_000]);
-        match rng.below(18) {
+        let crashes = self.only_links && rng.once_in(2);
+        match rng.below(if crashes { 4 } else { 18 }) {
             0..=2 => Fault::PowerLoss(node),
             3 => Fault::ProcessCrash(node),
             4 | 5 => Fault::KillWorker(node),
@@ -159,6 +180,12 @@ impl Plan {
             _ if rng.once_in(2) => Fault::CrashInRecovery(node, rng.below(12)),
             _ => Fault::ClockJump(node, rng.range(0, 20_000_000) as i64 - 10_000_000),
         }
+    }
+
+    /// By which factor messages from one partition to another are slower.
+    pub fn slowness(&self, from: u16, to: u16) -> u64 {
+        let is_slow = self.slow_links >> (from * PARTITIONS_END + to) & 1 == 1;
+        if is_slow { self.slow_link } else { 1 }
     }
 
     /// The node that has a partition.

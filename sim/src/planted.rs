@@ -1,9 +1,8 @@
 //! Bugs on purpose: each is planted, and seeds are run until a checker finds it.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
-use crate::seeds::{Outcome, run_planted};
+use crate::seeds::{Outcome, Seeds, run_planted};
 
 /// A bug of some crate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +39,7 @@ pub fn all() -> Vec<(Bug, &'static [&'static str])> {
         (E::ReadOnlyReply, &["dirty"]),
         (E::Siblings, &["sums"]),
         (E::JudgedOnArrival, &["progress"]),
-        (E::NoFreeze, &[]),
+        (E::NoFreeze, &["serial"]),
         (E::TimerLost, &["progress"]),
         (E::PartialStep, &["serial"]),
         (E::SharedWrite, &["serial", "linear"]),
@@ -88,9 +87,9 @@ pub struct Find {
     pub found: Option<Outcome>,
 }
 
-/// Looks for each bug, or for the one with this name, with at most so many seeds: first with all checkers, then with
+/// Looks for each bug, or for the one with this name, with these seeds at most: first with all checkers, then with
 /// each of those that have to find it, or with `only`, alone.
-pub fn find_all(name: Option<&str>, only: Option<&str>, seeds_max: u64, limit: Duration) -> Vec<Find> {
+pub fn find_all(name: Option<&str>, only: Option<&str>, seeds: &Seeds) -> Vec<Find> {
     let mut finds = Vec::new();
     for (bug, by) in all().into_iter().filter(|(bug, _)| name.is_none_or(|name| bug.text().ends_with(name))) {
         let alone = by.iter().filter(|by| only.is_none_or(|only| only == **by)).map(|by| Some((*by).to_owned()));
@@ -101,7 +100,7 @@ pub fn find_all(name: Option<&str>, only: Option<&str>, seeds_max: u64, limit: D
             (None, None) => std::iter::once(None).chain(alone).collect(),
         };
         for by in ways {
-            let tally = run_planted(bug, by.as_deref(), seeds_max, limit);
+            let tally = run_planted(bug, by.as_deref(), seeds);
             let found = tally.failures.first().cloned();
             finds.push(Find { bug, by, seeds: tally.seeds, found });
         }

@@ -80,12 +80,15 @@ pub struct RunRecord {
     pub reads: Vec<Read>,
     /// Whole fields that were read, and the keys found.
     pub scans: Vec<(u32, Vec<CellId>)>,
+    /// It was dropped before its end: its step let go of what it had read.
+    is_dropped: bool,
 }
 
 impl UnitRecord {
-    /// Was this run followed by another one of the same step?
+    /// Was this run dropped, or followed by another one of the same step?
     pub fn is_superseded(&self, index: usize) -> bool {
-        self.runs[index + 1..].iter().any(|later| later.step == self.runs[index].step)
+        let run = &self.runs[index];
+        run.is_dropped || self.runs[index + 1..].iter().any(|later| later.step == run.step)
     }
 }
 
@@ -191,6 +194,15 @@ impl Recorder {
         self.cells.push(CellName { field, text: text.clone() });
         self.cell_numbers.insert(text, cell);
         cell
+    }
+
+    /// The worker has dropped this run, which it will do again unless its attempt dies first.
+    pub fn drops(&mut self, invocation: InvocationId, run: u64, life: u32) {
+        // Outside of transactions each run is a unit of its own.
+        let runs = self.units.iter_mut().filter(|unit| unit.is_transaction).flat_map(|unit| &mut unit.runs);
+        for known in runs.filter(|known| known.step.0 == invocation && known.run == (life, run)) {
+            known.is_dropped = true;
+        }
     }
 
     fn new_unit(&mut self, record: UnitRecord) -> Unit {

@@ -82,9 +82,8 @@ pub struct Tally {
 
 /// Runs seeds with a bug in them until one fails.
 #[cfg(feature = "planted")]
-pub fn run_planted(bug: crate::planted::Bug, only: Option<&str>, count: u64, limit: Duration) -> Tally {
-    let seeds = Seeds { first: 0, count, workload: None, failures_max: 1, limit };
-    run_prepared(&seeds, only, || crate::planted::plant(Some(bug)))
+pub fn run_planted(bug: crate::planted::Bug, only: Option<&str>, seeds: &Seeds) -> Tally {
+    run_prepared(seeds, only, || crate::planted::plant(Some(bug)))
 }
 
 /// Which seeds to run, and when to stop.

@@ -59,8 +59,10 @@ pub struct World {
     pub network: Arc<dyn Network>,
     /// Random bytes.
     pub entropy: Box<dyn Read + Send>,
-    /// Starts workers, and task workers.
-    pub launch: (Box<dyn Launch>, Box<dyn Launch>),
+    /// Starts workers.
+    pub launch: Box<dyn Launch>,
+    /// Starts task workers of either kind: those that are processes, those that are threads.
+    pub launch_tasks: (Box<dyn Launch>, Box<dyn Launch>),
 }
 
 /// A node whose owner decides when anything happens.
@@ -77,7 +79,7 @@ pub struct SteppedNode {
 impl SteppedNode {
     /// Recovers the partitions. Nothing is sent before [`SteppedNode::begin`].
     pub fn open(world: World) -> Result<Self, StartError> {
-        let World { config, manifest, owned, evict_at_suspension, log, state, clock, network, entropy, launch } = world;
+        let World { config, manifest, owned, evict_at_suspension, log, state, clock, network, entropy, .. } = world;
         let backends = Backends { log, state, data_dir: None };
         let shared = Arc::new(Shared::new(Arc::clone(&manifest), &backends, &config, Entropy::from(entropy)));
         let (events, incoming) = channel();
@@ -100,11 +102,13 @@ impl SteppedNode {
         let now = clock.steady();
         let workers = PoolConfig { workers: config.workers, spare: true, step_timeout: config.step_timeout };
         // Whatever its language, the owner runs it.
-        let pool = Pool::new(workers, launch.0, now);
-        let tasks = TaskPool::new(TaskPoolConfig::processes(config.task_workers), launch.1, now);
+        let pool = Pool::new(workers, world.launch, now);
+        let (of_processes, of_threads) = world.launch_tasks;
+        let tasks = TaskPool::new(TaskPoolConfig::processes(config.task_workers), of_processes, now);
+        let rust_tasks = TaskPool::new(TaskPoolConfig::threads(), of_threads, now);
         let driver = Driver::new(Parts {
             pool: Pools::new(manifest, vec![(Language::Python, pool)]),
-            tasks: TaskPools::new(vec![(Language::Python, tasks)]),
+            tasks: TaskPools::new(vec![(Language::Python, tasks), (Language::Rust, rust_tasks)]),
             shared,
             backends,
             partitions,

@@ -1,6 +1,7 @@
 //! A bank: accounts as entities and as entries of a service's field; transfers, audits, accounts that are created. All
 //! sums are 0 at all times.
 
+use super::place;
 use crate::program::{App, Block, Def, Expr, Stmt, app, arg, block, def, entity, on, reg, service, to};
 use crate::rng::Rng;
 use crate::world::World;
@@ -94,7 +95,7 @@ fn close() -> Def {
 }
 
 fn audit() -> Def {
-    let balance = |into: usize| (into, on("Account", Expr::Int(into as i64), "balance", vec![]));
+    let balance = |into: usize| (into, on("Account", place(into as u64), "balance", vec![]));
     let body = block(vec![Stmt::Gather((0..ACCOUNTS as usize).map(balance).collect(), false)]);
     let sum = (1..ACCOUNTS as usize).fold(reg(0), |sum, index| sum + reg(index));
     def("audit", vec![Stmt::Tx(body), Stmt::Return(sum)])
@@ -158,7 +159,7 @@ fn total_twice() -> Def {
     def("total_twice", vec![Stmt::Tx(body), Stmt::Return(reg(0))])
 }
 
-pub const ACCOUNTS: i64 = 5;
+pub const ACCOUNTS: u64 = 5;
 
 pub fn bank() -> App {
     let balance = def("balance", vec![Stmt::Get(0, "funds", None), Stmt::Return(reg(0))]).read_only();
@@ -206,8 +207,8 @@ pub(super) fn build(rng: &mut Rng) -> (App, Vec<Wish>) {
     let count = rng.range(20, 60);
     let wishes = (0..count)
         .map(|_| {
-            let (a, b) = (rng.below(ACCOUNTS as u64) as i64, rng.below(ACCOUNTS as u64 - 1) as i64);
-            let b = if b >= a { b + 1 } else { b };
+            let first = rng.below(ACCOUNTS);
+            let [a, b] = [first, (first + rng.range(1, ACCOUNTS)) % ACCOUNTS].map(place);
             let wish = call("Bank", rng.pick::<&'static str>(&methods), &[a, b, rng.range(1, 4) as i64]);
             if rng.once_in(6) { wish } else { wish.keyed() }
         })

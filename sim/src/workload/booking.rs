@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use super::place;
 use crate::program::{App, Block, Def, Expr, Stmt, Svc, app, arg, block, def, entity, on, reg, service, to};
 use crate::rng::Rng;
 use crate::world::World;
@@ -109,7 +110,7 @@ fn leave() -> Def {
 
 /// Houses that a guest asks for: the same ones for booking and leaving.
 fn houses(guest: i64) -> (i64, i64) {
-    (guest % HOUSES as i64, guest / 2 % HOUSES as i64)
+    (place(guest as u64 % HOUSES), place(guest as u64 / 2 % HOUSES))
 }
 
 pub(super) fn build(rng: &mut Rng) -> (App, Vec<Wish>) {

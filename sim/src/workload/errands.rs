@@ -1,6 +1,7 @@
 //! Tasks that fail and are tried again, races against timers, sleeping methods that are cancelled or killed. A result is
 //! noted, and noted again after other steps: had it changed, both notes would be there once.
 
+use super::place;
 use crate::program::{App, Block, Def, Expr, Stmt, app, arg, block, def, entity, on, reg, service, to};
 use crate::rng::Rng;
 use crate::world::World;
@@ -76,7 +77,7 @@ pub(super) fn build(rng: &mut Rng) -> (App, Vec<Wish>) {
         .map(|n| {
             let method = *rng.pick(&["one", "one", "two", "fails", "waits", "naps", "races"]);
             let nap = *rng.pick(&[500, 15_000, 25_000, 2_000_000]);
-            let wish = call("Job", method, &[errand(n), n, nap, rng.below(3) as i64]);
+            let wish = call("Job", method, &[errand(n), n, nap, place(rng.below(3))]);
             let wish = if rng.once_in(4) { wish } else { wish.keyed() };
             let wish = if rng.once_in(5) { wish.sent() } else { wish };
             let cancel = rng.once_in(4).then(|| (*rng.pick(&[100, 3_000, 60_000]), rng.once_in(3)));
@@ -93,7 +94,7 @@ fn errand(request: i64) -> i64 {
 
 pub(super) fn expects(class: &str, wish: &Wish) -> bool {
     match class {
-        "builtins.OSError" => wish.method == "fails",
+        "builtins.OSError" | "rust.Panic" => wish.method == "fails",
         "asyncio.exceptions.CancelledError" | "sostenuto.Cancelled" => wish.cancel.is_some(),
         _ => false,
     }

@@ -1,6 +1,7 @@
 //! Lists that grow and shrink at their end, and long values, some of them longer than a cell takes: those are refused
 //! and nothing of their step is left.
 
+use super::place;
 use crate::program::{App, Block, Def, Expr, LONG_STEP, Stmt, app, arg, block, def, entity, on, reg, service, to};
 use crate::rng::Rng;
 use crate::world::World;
@@ -86,7 +87,8 @@ pub(super) fn build(rng: &mut Rng) -> (App, Vec<Wish>) {
     let count = rng.range(15, 50) as i64;
     let wishes = (0..count)
         .map(|n| {
-            let (a, b) = (rng.below(3) as i64, rng.below(3) as i64);
+            let (first, second) = (rng.below(3), rng.below(3));
+            let [a, b, other] = [first, second, (first + 1 + second % 2) % 3].map(place);
             // From some bytes to more than a cell takes.
             let size = *rng.pick(&[1, 3, 20, 40, 60, 90]);
             let wish = match rng.below(9) {
@@ -94,7 +96,7 @@ pub(super) fn build(rng: &mut Rng) -> (App, Vec<Wish>) {
                 3 => call("Shelf", "pop", &[]),
                 4 => call("Shelf", "count", &[]),
                 5 => Wish { key: Some(a), ..call("Pile", "pop", &[]) },
-                6 => call("Shelf", "both", &[a, (a + 1 + b % 2) % 3, n]),
+                6 => call("Shelf", "both", &[a, other, n]),
                 7 => call("Shelf", "store", &[a, size]),
                 _ => call("Shelf", "copy", &[a, b, size]),
             };

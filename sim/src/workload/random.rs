@@ -1,15 +1,16 @@
 //! Random programs: call graphs with fan-out, chains, transactions that abort at random, entities, sleeps and one-way
 //! calls. Each root counts its request in a ledger.
 
+use super::place;
 use crate::program::{App, Expr, FIRST, Stmt, Target, app, arg, block, def, entity, on, reg, service, to};
 use crate::rng::Rng;
 use crate::world::clients::{Wish, call};
 
-const KEYS: i64 = 3;
+const KEYS: u64 = 3;
 
 fn access(rng: &mut Rng, fields: &[(&'static str, bool)]) -> Stmt {
     let (field, dict) = *rng.pick(fields);
-    let key = dict.then(|| if rng.once_in(2) { arg(0) } else { Expr::Int(rng.below(KEYS as u64) as i64) });
+    let key = dict.then(|| if rng.once_in(2) { arg(0) } else { Expr::Int(place(rng.below(KEYS))) });
     match rng.below(5) {
         0 if dict => Stmt::Sum(20, 21, field),
         0..=2 => Stmt::Get(22, field, key),
@@ -27,12 +28,12 @@ const LEAVES: &[&str] = &["leaf0", "leaf1", "leaf2"];
 const MIDS: &[&str] = &["mid0", "mid1"];
 
 fn leaf_call(rng: &mut Rng) -> Target {
-    let args = vec![Expr::Int(rng.below(KEYS as u64) as i64)];
+    let args = vec![Expr::Int(place(rng.below(KEYS)))];
     let name = *rng.pick(LEAVES);
     match rng.below(3) {
         0 => to("A", name, args),
         1 => to("B", name, args),
-        _ => on("E", rng.below(KEYS as u64) as i64, name, args),
+        _ => on("E", place(rng.below(KEYS)), name, args),
     }
 }
 
@@ -40,7 +41,7 @@ fn any_call(rng: &mut Rng, deep: bool) -> Target {
     if !deep || rng.once_in(2) {
         return leaf_call(rng);
     }
-    let args = vec![Expr::Int(rng.below(KEYS as u64) as i64)];
+    let args = vec![Expr::Int(place(rng.below(KEYS)))];
     to(if rng.once_in(2) { "A" } else { "B" }, rng.pick::<&'static str>(MIDS), args)
 }
 
@@ -141,7 +142,7 @@ pub(super) fn build(rng: &mut Rng) -> (App, Vec<Wish>) {
     let wishes = (0..count)
         .map(|n| {
             let service = if rng.once_in(2) { "A" } else { "B" };
-            let key = rng.below(KEYS as u64) as i64;
+            let key = place(rng.below(KEYS));
             if rng.once_in(3) {
                 return call(service, "peek", &[key]);
             }

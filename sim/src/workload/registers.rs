@@ -1,5 +1,6 @@
 //! Few numbers that everybody reads and changes, each request in one step: what single cells promise.
 
+use super::place;
 use crate::check::linear::SERVICE;
 use crate::program::{App, Stmt, app, arg, def, reg, service};
 use crate::rng::Rng;
@@ -23,7 +24,7 @@ pub(super) fn build(rng: &mut Rng) -> (App, Vec<Wish>) {
     let wishes = (0..count)
         .map(|n| {
             let method = *rng.pick(&["get", "get", "put", "add", "add"]);
-            let wish = call(SERVICE, method, &[rng.below(keys) as i64, n as i64 + 1]);
+            let wish = call(SERVICE, method, &[place(rng.below(keys)), n as i64 + 1]);
             if rng.once_in(5) { wish } else { wish.keyed() }
         })
         .collect();

@@ -70,10 +70,7 @@ impl World {
         for (from, to, message) in messages {
             let receiver = self.plan.node_of(to.0);
             let sent_to = self.machines[receiver].life;
-            let mut after = self.delay(self.plan.net);
-            if (from.0 + to.0) % 2 == 1 {
-                after *= self.plan.slow_link;
-            }
+            let after = self.delay(self.plan.net) * self.plan.slowness(from.0, to.0);
             let arrives = (self.time.now() + after).max(self.links.get(&(from, to)).map_or(0, |last| last + 1));
             self.links.insert((from, to), arrives);
             self.sent += 1;

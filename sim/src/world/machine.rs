@@ -141,7 +141,8 @@ impl Machine {
             clock: Arc::clone(&self.clock) as Arc<dyn runtime::Clock>,
             network: Arc::new(SimNetwork(Arc::clone(&outbox))),
             entropy: Box::new(Draws(Rng::new(plan.seed ^ (u64::from(self.life) << 40)))),
-            launch: (launch(Kind::Steps), launch(Kind::Tasks)),
+            launch: launch(Kind::Steps),
+            launch_tasks: (launch(Kind::Tasks), launch(Kind::Tasks)),
         };
         let node = SteppedNode::open(parts).map_err(|error| self.failure(&error.to_string()))?;
         // Recovery was shorter: a machine that has lost its power would not just find that its disk is gone.

@@ -38,6 +38,7 @@ use self::machine::{Machine, StartFailure};
 use self::process::Kind;
 use crate::check::{self, Violation};
 use crate::happenings::{Counts, Happening};
+use crate::native::Tasks;
 use crate::plan::{FAULTS_END, Fault, Plan};
 use crate::program::{App, decode_int};
 use crate::recorder::Recorder;
@@ -134,6 +135,7 @@ pub struct World {
     pub requests: Vec<Request>,
     pub recorder: Rc<RefCell<Recorder>>,
     pub errands: Errands,
+    tasks: Tasks,
     /// Events so far.
     pub events: u64,
     pub lives: u32,
@@ -182,6 +184,7 @@ impl World {
             requests: wishes.into_iter().map(Request::new).collect(),
             recorder: Rc::default(),
             errands: Errands::default(),
+            tasks: Tasks::default(),
             events: 0,
             lives: 0,
             violations: Vec::new(),
@@ -336,20 +339,25 @@ impl World {
 
     /// Lets what goes on without clients come to its end.
     fn settle(&mut self) {
-        let mut until = self.time.now() + 40_000_000;
-        while self.violations.is_empty() && self.time.now() < until && !check::progress::is_quiet(self) {
-            if !self.step() {
-                break;
-            }
-        }
+        self.come_to_rest();
         if self.plan.retention == crate::plan::SHORT_RETENTION && self.violations.is_empty() {
-            until = self.time.now() + self.plan.retention + 15_000_000;
-            while self.violations.is_empty() && self.time.now() < until && self.step() {}
-            while self.violations.is_empty()
-                && self.time.now() < until + 40_000_000
-                && !check::progress::is_quiet(self)
-                && self.step()
-            {}
+            self.go_on_for(self.plan.retention + 15_000_000);
+            self.come_to_rest();
+            // A disk may have waited with its last fault for the record that forgets: then its node is back only now.
+            self.go_on_for(5_000_000);
+            self.come_to_rest();
+        }
+    }
+
+    fn go_on_for(&mut self, time: u64) {
+        let until = self.time.now() + time;
+        while self.violations.is_empty() && self.time.now() < until && self.step() {}
+    }
+
+    /// Until nothing is under way anywhere, if that comes soon.
+    fn come_to_rest(&mut self) {
+        let until = self.time.now() + 40_000_000;
+        while self.violations.is_empty() && self.time.now() < until && !check::progress::is_quiet(self) && self.step() {
         }
     }
 
@@ -629,7 +637,8 @@ impl World {
         }
         self.trace(|| format!("node {node} crashes, {survivors:?}"));
         let now = self.time.now();
-        let lost_after = now + self.rng.below(2 * self.plan.net);
+        let longest = *self.rng.pick(&[1, self.plan.slow_link]);
+        let lost_after = now + self.rng.below(2 * self.plan.net * longest);
         let life = self.machines[node].life;
         self.cut.insert((node, life), lost_after);
         let power = survivors != store::faulty::Survivors::Process;

@@ -121,6 +121,8 @@ pub struct Process {
     pub tasks: Vec<TaskRun>,
     /// It works, or has a turn coming.
     pub busy: bool,
+    /// It was killed; the pool has not heard of it yet.
+    pub dead: bool,
     pub busy_until: u64,
     /// Said and not heard yet: when it left the process, when it arrives.
     pub said: VecDeque<(u64, u64, FromWorker)>,
@@ -136,6 +138,7 @@ impl Process {
             blocked: None,
             tasks: Vec::new(),
             busy: false,
+            dead: false,
             busy_until: 0,
             said: VecDeque::new(),
             heard_until: 0,

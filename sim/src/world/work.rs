@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 
 use protocol::message::Exception;
-use protocol::worker::{FromWorker, Outcome, Resume, Slice, Start, StepStatus, TaskRun, ToWorker};
+use protocol::worker::{FromWorker, Outcome, RUST_TASK, Resume, Slice, Start, StepStatus, TaskRun, ToWorker};
 use protocol::{RunNumber, Value, msgpack};
 use runtime::stepped::{Death, WorkerEvent, WorkerId};
 
@@ -14,6 +14,7 @@ use super::{Event, World};
 use crate::check;
 use crate::coroutine::{Coroutine, Progress};
 use crate::happenings::Happening;
+use crate::native::Fate;
 use crate::recorder::Witness;
 
 /// The number that a task was given.
@@ -102,7 +103,7 @@ impl World {
 
     /// A process takes its next message.
     pub(super) fn work(&mut self, node: usize, kind: Kind, worker: WorkerId) {
-        let Some(process) = self.process(node, kind, worker) else { return };
+        let Some(process) = self.process(node, kind, worker).filter(|process| !process.dead) else { return };
         process.busy = false;
         let Some(message) = process.mail.take(process.blocked.is_some()) else { return };
         match message {
@@ -165,6 +166,8 @@ impl World {
             None => {
                 let process = self.process(node, Kind::Steps, worker).expect("it works");
                 process.mail.word.store(0, Ordering::Relaxed);
+                let life = self.machines[node].life;
+                self.recorder.borrow_mut().drops(coroutine.start.invocation, run.0, life);
                 self.say(node, Kind::Steps, worker, 1, FromWorker::Dropped { run });
             }
         }
@@ -223,16 +226,27 @@ impl World {
         let Some(process) = self.process(node, Kind::Tasks, worker) else { return };
         let Some(at) = process.tasks.iter().position(|task| task.run.0 == run) else { return };
         let task = process.tasks.remove(at);
-        let errand = errand_of(&task.args);
-        let outcome = if self.rng.once_in(3) {
-            *self.errands.failed.entry(errand).or_default() += 1;
-            Outcome::Exception(Exception::encode("builtins.OSError", "the errand failed"))
+        let (errand, is_rust) = (errand_of(&task.args), task.function.starts_with(RUST_TASK));
+        let fate = if self.rng.once_in(3) {
+            let failed = self.errands.failed.entry(errand).or_default();
+            *failed += 1;
+            if is_rust && failed.is_multiple_of(2) { Fate::Panicked } else { Fate::Failed }
         } else {
             self.errands.given += 1;
-            let given = Value::Int(errand * 1_000_000 + self.errands.given);
-            Outcome::Value(msgpack::encode(&given).expect("a number"))
+            Fate::Given(errand * 1_000_000 + self.errands.given)
         };
-        self.say(node, Kind::Tasks, worker, 1, FromWorker::TaskEnd { run: task.run, outcome, is_final: false });
+        let (outcome, is_final) = match fate {
+            _ if is_rust => {
+                self.counts.note(Happening::RustTaskTried, 1);
+                self.counts.note(Happening::RustTaskPanicked, u64::from(fate == Fate::Panicked));
+                self.tasks.run(&task, fate)
+            }
+            Fate::Given(given) => (Outcome::Value(msgpack::encode(&Value::Int(given)).expect("a number")), false),
+            Fate::Failed | Fate::Panicked => {
+                (Outcome::Exception(Exception::encode("builtins.OSError", "the errand failed")), false)
+            }
+        };
+        self.say(node, Kind::Tasks, worker, 1, FromWorker::TaskEnd { run: task.run, outcome, is_final });
     }
 
     /// A process ends. What has left it is still heard.
@@ -246,6 +260,7 @@ impl World {
         let at = left.back().map_or(now, |(_, arrives, _)| *arrives) + 1;
         process.said = left;
         process.busy = true;
+        process.dead = true;
         process.blocked = None;
         process.coroutines.clear();
         process.tasks.clear();

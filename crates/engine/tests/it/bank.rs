@@ -4,13 +4,14 @@ use crate::seeds::for_seeds;
 use crate::world::{Options, Request, World, call};
 use sim::rng::Rng;
 use sim::workload::bank::{ACCOUNTS, bank};
+use sim::workload::place;
 
 /// Random traffic that conserves the sums of both kinds of accounts (0).
 pub fn traffic(rng: &mut Rng, count: u64, keyed: bool) -> Vec<Request> {
     (0..count)
         .map(|n| {
-            let (a, b) = (rng.below(ACCOUNTS as u64) as i64, rng.below(ACCOUNTS as u64 - 1) as i64);
-            let b = if b >= a { b + 1 } else { b };
+            let first = rng.below(ACCOUNTS);
+            let [a, b] = [first, (first + rng.range(1, ACCOUNTS)) % ACCOUNTS].map(place);
             let amount = rng.range(1, 4) as i64;
             let name = *rng.pick(&[
                 "transfer",
