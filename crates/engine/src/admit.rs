@@ -15,7 +15,7 @@ use protocol::worker::Outcome;
 use crate::begin::Load;
 use crate::deployment::Cells;
 use crate::io::{Effect, Query, Reply, Submit, Token, Turn};
-use crate::live::{Cancel, Inner, Live, Pending, Phase, TurnState};
+use crate::live::{Cancel, Inner, Live, Pending, Phase, Ready, TurnState};
 use crate::partition::Partition;
 use crate::planted::{self, Bug};
 use crate::routing;
@@ -118,7 +118,7 @@ impl Partition {
         }
         if !live.logged {
             live.logged = true;
-            let row = (*live.row).clone();
+            let row = Arc::clone(&live.row);
             let accepts = live.source.take().into_iter().collect();
             self.log(Body::Accept(row), accepts, turn);
         }
@@ -248,8 +248,9 @@ impl Partition {
         live.logged = true;
         live.journal = stored.journal;
         live.journal_logged = live.journal.len();
-        live.parked = stored.status.parked;
-        live.cancel = if stored.status.cancel { Cancel::Asked } else { Cancel::No };
+        let status = stored.status.unwrap_or_default();
+        live.parked = status.parked;
+        live.cancel = if status.cancel { Cancel::Asked } else { Cancel::No };
         if let Some(dedup) = live.row.dedup {
             self.keys.insert((dedup.slot, dedup.scope), id);
         }
@@ -321,7 +322,7 @@ fn revive_pending(
             OpRowKind::Send { .. } | OpRowKind::Cancel(_) => continue,
             OpRowKind::Task(call) => match task_results.get(&op.position) {
                 Some(outcome) => {
-                    ready.push(crate::tasks::result(&op.position, outcome.clone()));
+                    ready.push(Ready::own(&op.position, outcome.clone()));
                     continue;
                 }
                 None => crate::tasks::pending(call.clone()),

@@ -1,6 +1,8 @@
 //! What operators and failures do to invocations: workers that die, strikes and parking, departures from the journal,
 //! cancellation.
 
+use std::sync::Arc;
+
 use protocol::ids::{InvocationId, RunNumber};
 use protocol::message::{DoomReason, DurableBody, Exception, LockRequest, Message};
 use protocol::problem::Code;
@@ -132,7 +134,7 @@ impl Partition {
 
     fn log_status(&mut self, id: InvocationId, parked: Option<Parked>, cancel: bool, turn: &mut Turn) {
         let Some(live) = self.live.get_mut(&id) else { return };
-        let accept = (!live.logged).then(|| (*live.row).clone());
+        let accept = (!live.logged).then(|| Arc::clone(&live.row));
         live.logged = true;
         let accepts: Vec<Accepted> = live.source.take().into_iter().collect();
         let change = StatusChange { invocation: id, accept, parked, cancel };

@@ -226,6 +226,7 @@ impl Partition {
             self.locks.release(context.attempt);
         }
         self.forget_groups(context.attempt, Some(id), turn);
+        self.record_results(id, turn);
         for to in asked {
             let attempt = context.attempt;
             let message = match in_transaction {
@@ -245,7 +246,7 @@ impl Partition {
         live.output.extend(end.logs.iter().cloned());
         live.doom = live.doom.take().or_else(|| end.doom.clone());
         context.local = writes.remove(&own).unwrap_or_default();
-        context.journal = Some(Arc::new(journal));
+        context.journal = Some(journal);
         context.end = Some(Box::new(end));
         let remote = context.remote.clone();
         let attempt = context.attempt;
@@ -366,8 +367,10 @@ impl Partition {
         let lasts = |pending: &Pending| matches!(pending, Pending::Sleep(_) | Pending::Task(_));
         let lasts = asked.pending.iter().any(|(_, pending)| lasts(pending));
         let much = self.live.get(&id).is_some_and(|live| live.unlogged_bytes > UNLOGGED_BYTES_SOON);
-        let must_log = !writes.is_empty() || commit.is_some() || !asked.messages.is_empty() || lasts || much;
-        self.append_journal(id, &context, asked.rows);
+        let unrecorded = context.delivered.iter().any(|ready| ready.unrecorded);
+        let must_log =
+            !writes.is_empty() || commit.is_some() || !asked.messages.is_empty() || lasts || much || unrecorded;
+        self.append_journal(id, context.journal, asked.rows);
         self.wait(id, asked.pending, asked.failed, turn);
         if must_log {
             let after = self.log_step(id, writes, asked.messages, commit, None, turn);
@@ -377,10 +380,9 @@ impl Partition {
     }
 
     /// The finished step joins the journal in memory.
-    fn append_journal(&mut self, id: InvocationId, context: &StepContext, ops: Vec<OpRow>) {
+    fn append_journal(&mut self, id: InvocationId, journal: Option<JournalRow>, ops: Vec<OpRow>) {
         let Some(live) = self.live.get_mut(&id) else { return };
-        let mut row = context.journal.as_deref().cloned().unwrap_or_default();
-        row.ops = ops;
+        let row = JournalRow { ops, ..journal.unwrap_or_default() };
         live.await_what(&row);
         live.journal.push(Arc::new(row));
     }
@@ -424,9 +426,9 @@ impl Partition {
     ) -> Position {
         let time = self.time(turn);
         let live = self.live.get_mut(&id).expect("only a live invocation logs a step");
-        let accept = (!live.logged).then(|| (*live.row).clone());
+        let accept = (!live.logged).then(|| Arc::clone(&live.row));
         let journal = match done {
-            None => live.journal[live.journal_logged..].iter().map(|row| (**row).clone()).collect(),
+            None => live.journal[live.journal_logged..].to_vec(),
             Some(_) => Vec::new(),
         };
         live.logged = true;
@@ -562,7 +564,7 @@ impl Partition {
         self.locks.end_step(attempt, id, true, turn_cell.as_ref());
         match end.status {
             StepStatus::Suspended => {
-                self.append_journal(id, &context, asked.rows);
+                self.append_journal(id, context.journal, asked.rows);
                 self.wait(id, asked.pending, asked.failed, turn);
                 self.send_inner(id, asked.inner, turn);
                 self.maybe_commit(id, turn);

@@ -9,6 +9,8 @@ use protocol::problem::Code;
 use protocol::record::Record;
 use protocol::worker::{FromWorker, Outcome, Resume, Slice, Start, TaskCall, ValueBytes};
 
+use crate::rows::RowChange;
+
 /// Names a request of the gateway; the reply carries it back.
 pub type Token = u64;
 
@@ -252,9 +254,9 @@ pub struct Turn {
     pub next: Position,
     /// Records to append, in order; they are applied already.
     pub records: Vec<Record>,
-    /// Rows that changed: position, key, new bytes (`None` deletes). To be kept in the overlay until the position is
-    /// durable, then written to the state.
-    pub writes: Vec<(Position, Vec<u8>, Option<Vec<u8>>)>,
+    /// Rows that changed: position, key, what became of it. To be kept in the overlay until the position is durable, then
+    /// written to the state.
+    pub writes: Vec<(Position, Vec<u8>, RowChange)>,
     /// Effects, in order.
     pub effects: Vec<Effect>,
 }

@@ -270,6 +270,16 @@ pub(crate) struct Ready {
     pub(crate) child: Option<InvocationId>,
     /// Newest position that it rests on without a record of its own.
     pub(crate) newest: Position,
+    /// Of a task, and in no record yet: the step that it begins records it.
+    pub(crate) unrecorded: bool,
+}
+
+impl Ready {
+    /// A result of our own: no message brought it, and it rests on nothing.
+    pub(crate) fn own(position: &str, result: Outcome) -> Self {
+        let delivered = Delivered { position: position.to_owned(), result };
+        Self { delivered, source: None, child: None, newest: Position::default(), unrecorded: false }
+    }
 }
 
 /// A cell that a step wants.
@@ -303,7 +313,7 @@ pub(crate) struct StepContext {
     /// The end, while other partitions take part in it.
     pub(crate) end: Option<Box<StepEnd>>,
     /// The journal step made from it.
-    pub(crate) journal: Option<Arc<JournalRow>>,
+    pub(crate) journal: Option<JournalRow>,
     /// Writes to cells of the home.
     pub(crate) local: Vec<CellWrite>,
 }

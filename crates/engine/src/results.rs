@@ -4,7 +4,7 @@
 use protocol::ids::{InvocationId, Position};
 use protocol::message::{CallResult, Exception, InnerResult, Message};
 use protocol::record::Accepted;
-use protocol::worker::{Delivered, Outcome};
+use protocol::worker::Outcome;
 
 use crate::io::Turn;
 use crate::live::{Cancel, Pending, Phase, Ready};
@@ -12,9 +12,7 @@ use crate::partition::Partition;
 
 /// A result that the server itself gives: `None`, or an exception.
 pub(crate) fn decided(position: &str, exception: Option<Vec<u8>>) -> Ready {
-    let result = exception.map_or_else(Outcome::default, Outcome::Exception);
-    let delivered = Delivered { position: position.to_owned(), result };
-    Ready { delivered, source: None, child: None, newest: Position::default() }
+    Ready::own(position, exception.map_or_else(Outcome::default, Outcome::Exception))
 }
 
 impl Partition {
@@ -35,8 +33,7 @@ impl Partition {
         }
         let Some(live) = self.live.get_mut(&id) else { return };
         live.pending.remove(position);
-        let delivered = Delivered { position: position.clone(), result: result.outcome };
-        live.ready.push(Ready { delivered, source, child: Some(result.child), newest });
+        live.ready.push(Ready { source, child: Some(result.child), newest, ..Ready::own(position, result.outcome) });
         self.maybe_begin_transaction(id, turn);
         self.try_deliver(id, turn);
     }
@@ -88,9 +85,8 @@ impl Partition {
             transaction.participants.extend(inner.participants.iter().copied());
             transaction.holds |= !inner.participants.is_empty();
         }
-        let delivered = Delivered { position, result: inner.result.outcome };
         let child = Some(inner.result.child);
-        live.ready.push(Ready { delivered, source: None, child, newest: Position::default() });
+        live.ready.push(Ready { child, ..Ready::own(&position, inner.result.outcome) });
         self.maybe_commit(id, turn);
         self.try_deliver(id, turn);
     }

@@ -1,10 +1,11 @@
 //! How many bytes things take in a record: never less than they do, and little more. A record has a limit, and one over
 //! it would end the node, so whatever adds to one asks here first.
 
+use protocol::cell::CellRow;
 use protocol::limits::RECORD_BYTES_MAX;
 use protocol::message::{Call, DurableBody, Turn};
-use protocol::record::{self, CellWrite, JournalRow};
-use protocol::worker::{Op, OpKind, Outcome, Slice, StepStatus, Target};
+use protocol::record::{CellWrite, JournalRow, OpRow, OpRowKind};
+use protocol::worker::{Op, OpKind, Outcome, Slice, StepStatus, Target, TaskCall};
 
 use crate::live::Ready;
 
@@ -41,7 +42,39 @@ pub(crate) fn journal(row: &JournalRow) -> usize {
 
 /// A step in the journal with its operations.
 pub(crate) fn step(row: &JournalRow) -> usize {
-    journal(row) + record::encode(&row.ops).len()
+    journal(row) + row.ops.iter().map(operation_row).sum::<usize>()
+}
+
+fn operation_row(row: &OpRow) -> usize {
+    let what = match &row.kind {
+        OpRowKind::Call { target, .. } => ID + 4 + target.len(),
+        OpRowKind::Task(call) => task(call),
+        OpRowKind::Cancel(position) => position.len(),
+        OpRowKind::Send { target } => 4 + target.len(),
+        OpRowKind::Commit(doom) => HEADS + doom.as_ref().map_or(0, Vec::len),
+        OpRowKind::Sleep(_) | OpRowKind::Begin | OpRowKind::Rollback => 9,
+    };
+    8 + row.position.len() + what
+}
+
+/// Exactly, as a step may ask for thousands of tasks.
+fn task(call: &TaskCall) -> usize {
+    let text = |length: usize| head(length as u64) + length;
+    let numbers =
+        head(call.retries.into()) + call.timeout.map_or(1, head) + head(call.backoff) + head(call.backoff_max);
+    let flags = 2;
+    1 + text(call.function.len()) + text(call.args.len()) + numbers + flags
+}
+
+/// Bytes of a number, or of the length of something, in CBOR.
+fn head(number: u64) -> usize {
+    match number {
+        0..=0x17 => 1,
+        0x18..=0xff => 2,
+        0x100..=0xffff => 3,
+        0x1_0000..=0xffff_ffff => 5,
+        _ => 9,
+    }
 }
 
 fn slice(reads: &Slice) -> usize {
@@ -55,7 +88,7 @@ fn slice(reads: &Slice) -> usize {
 pub(crate) fn operation(op: &Op) -> usize {
     let what = match &op.kind {
         OpKind::Call(target) | OpKind::Send(target) => ID + 4 + target.service.len() + target.method.len(),
-        OpKind::Task(task) => record::encode(task).len(),
+        OpKind::Task(call) => task(call),
         OpKind::Cancel(position) => position.len(),
         OpKind::Sleep(_) | OpKind::Begin | OpKind::Commit | OpKind::Rollback(_) => 9,
     };
@@ -72,6 +105,12 @@ pub(crate) fn operation_message(op: &Op, chain: &[Turn]) -> usize {
     }
 }
 
+/// A call, without the turns of those who wait for it.
+pub(crate) fn call(call: &Call) -> usize {
+    let names = call.service.len() + call.method.len();
+    CALL + names + call.key.as_ref().map_or(0, Vec::len) + call.args.len()
+}
+
 fn call_to(target: &Target) -> usize {
     let names = target.service.len() + target.method.len();
     CALL + names + target.key.as_ref().map_or(0, Vec::len) + target.args.len()
@@ -85,10 +124,7 @@ fn turns(chain: &[Turn]) -> usize {
 /// A message that waits for a commit.
 pub(crate) fn message(body: &DurableBody) -> usize {
     match body {
-        DurableBody::Call { call: Call { service, key, method, args, chain, .. }, .. } => {
-            let names = service.len() + method.len();
-            CALL + names + key.as_ref().map_or(0, Vec::len) + args.len() + turns(chain)
-        }
+        DurableBody::Call { call: of, .. } => call(of) + turns(&of.chain),
         DurableBody::Result(result) => 2 * HEADS + 2 * ID + result.parent.position.len() + outcome(&result.outcome),
         DurableBody::Cancel { .. } => HEADS + ID,
     }
@@ -101,6 +137,11 @@ pub(crate) fn write(write: &CellWrite) -> usize {
     HEADS + length(&write.cell.entity) + length(&write.cell.key) + put
 }
 
+/// A stored cell.
+pub(crate) fn cell(row: &CellRow) -> usize {
+    3 * HEADS + row.value.len() + row.key.as_ref().map_or(0, Vec::len)
+}
+
 /// The result of a step that ends its method.
 pub(crate) fn status(status: &StepStatus) -> usize {
     match status {
@@ -111,11 +152,13 @@ pub(crate) fn status(status: &StepStatus) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use protocol::cell::CellKey;
     use protocol::ids::{InvocationId, PartitionId, Stamp};
     use protocol::message::Parent;
-    use protocol::record::{CellPut, OpRow, OpRowKind, Step};
-    use protocol::worker::{Delivered, Held, HeldCell, SliceCell, TaskCall};
+    use protocol::record::{self, CellPut, Step};
+    use protocol::worker::{Delivered, Held, HeldCell, SliceCell};
 
     use super::*;
 
@@ -141,7 +184,8 @@ mod tests {
 
     fn journal_of(row: JournalRow, count: usize) {
         let said = count * journal(&row);
-        added(|step| step.journal = vec![row.clone(); count], said + 16 * count);
+        let row = Arc::new(row);
+        added(|step| step.journal = vec![Arc::clone(&row); count], said + 16 * count);
     }
 
     #[test]
@@ -159,20 +203,36 @@ mod tests {
     #[test]
     fn operations_and_their_messages() {
         let task = TaskCall { function: "module.f".into(), args: vec![0x90; 4], backoff: LARGE, ..TaskCall::default() };
-        let ops =
-            [OpKind::Call(target()), OpKind::Task(task.clone()), OpKind::Sleep(LARGE), OpKind::Cancel("1".into())];
+        let ops = [
+            OpKind::Call(target()),
+            OpKind::Task(task.clone()),
+            OpKind::Sleep(LARGE),
+            OpKind::Cancel("1".into()),
+            OpKind::Send(target()),
+            OpKind::Begin,
+            OpKind::Commit,
+        ];
         let rows = [
             OpRowKind::Call { child: id(), target: "S.m".into() },
             OpRowKind::Task(task),
             OpRowKind::Sleep(LARGE),
             OpRowKind::Cancel("1".into()),
+            OpRowKind::Send { target: "S.m".into() },
+            OpRowKind::Begin,
+            OpRowKind::Commit(Some(vec![1; 30])),
         ];
         for (kind, row) in ops.into_iter().zip(rows) {
             let op = Op { position: "123.4".into(), kind };
-            let rows = vec![OpRow { position: op.position.clone(), kind: row }; 100];
+            let row = OpRow { position: op.position.clone(), kind: row };
+            let said = match op.kind {
+                // Its doom comes with its row only.
+                OpKind::Commit => operation_row(&row),
+                _ => operation(&op).min(operation_row(&row)),
+            };
+            let rows = vec![row; 100];
             added(
-                |step| step.journal = vec![JournalRow { ops: rows.clone(), ..JournalRow::default() }],
-                100 * operation(&op) + 16,
+                |step| step.journal = vec![Arc::new(JournalRow { ops: rows.clone(), ..JournalRow::default() })],
+                100 * said + 16,
             );
         }
         let call = Call {
@@ -191,6 +251,24 @@ mod tests {
         assert!(message(&body) <= operation_message(&op, &[]));
         let said = 100 * message(&body);
         added(|step| step.messages = vec![(PartitionId(500), body.clone()); 100], said + 16);
+    }
+
+    #[test]
+    fn a_task_has_exactly_as_many_bytes() {
+        for number in [0, 23, 24, 255, 256, 65_535, 65_536, u64::from(u32::MAX), 1 << 32, LARGE] {
+            let length = number.min(70_000) as usize;
+            let call = TaskCall {
+                function: "f".repeat(length),
+                args: vec![0x90; length],
+                retries: number.min(u32::MAX.into()) as u32,
+                timeout: (number > 30).then_some(number),
+                backoff: number,
+                backoff_max: LARGE - number,
+                is_pure: number > 100,
+                is_async: number > 1000,
+            };
+            assert_eq!(task(&call), record::encode(&call).len(), "{number}");
+        }
     }
 
     #[test]

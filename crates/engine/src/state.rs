@@ -17,12 +17,14 @@ use protocol::record::{
 use protocol::worker::{Delivered, Outcome};
 
 use crate::planted::{self, Bug};
+use crate::rows::{RowChange, RowValue};
 
 /// An unfinished invocation.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stored {
     pub(crate) row: Arc<InvocationRow>,
-    pub(crate) status: StatusRow,
+    /// `None` while there is no row of it.
+    pub(crate) status: Option<StatusRow>,
     pub(crate) journal: Vec<Arc<JournalRow>>,
     /// Results of tasks that no step has taken yet, by position.
     pub(crate) task_results: BTreeMap<String, Outcome>,
@@ -45,7 +47,7 @@ pub(crate) struct State {
 /// Rows that a record changes, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
-    pub(crate) rows: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    pub(crate) rows: Vec<(Vec<u8>, RowChange)>,
     /// Cells among them, for the cache.
     pub(crate) cells: Vec<(CellKey, Option<Arc<CellRow>>)>,
     /// Messages that entered the outbox: receiver, sequence number.
@@ -54,11 +56,17 @@ pub(crate) struct Changes {
 
 impl Changes {
     fn put(&mut self, key: Vec<u8>, row: Vec<u8>) {
-        self.rows.push((key, Some(row)));
+        self.rows.push((key, RowChange::Put(RowValue::Bytes(row))));
+    }
+
+    /// Says that there was no such row if `is_new`, which whoever has its like in memory knows.
+    fn put_new(&mut self, is_new: bool, key: Vec<u8>, row: RowValue) {
+        let change = if is_new { RowChange::Insert } else { RowChange::Put };
+        self.rows.push((key, change(row)));
     }
 
     fn delete(&mut self, key: Vec<u8>) {
-        self.rows.push((key, None));
+        self.rows.push((key, RowChange::Delete));
     }
 }
 
@@ -91,7 +99,7 @@ impl State {
             kind::INVOCATION => self.restore_invocation(record::decode(bytes, "invocation")?),
             kind::STATUS => {
                 let id = invocation_of(suffix);
-                self.invocations.entry(id).or_default().status = record::decode(bytes, "status")?;
+                self.invocations.entry(id).or_default().status = Some(record::decode(bytes, "status")?);
             }
             kind::JOURNAL => {
                 let row = Arc::new(record::decode(bytes, "journal step")?);
@@ -134,6 +142,7 @@ impl State {
     pub(crate) fn apply(&mut self, position: Position, record: &Record) -> Changes {
         assert_eq!(record.version, 1, "a record of a later version must be refused when it is read");
         let mut changes = Changes::default();
+        let time = self.meta.time;
         self.applied = position;
         self.apply_header(record, &mut changes);
         match &record.body {
@@ -142,15 +151,18 @@ impl State {
             Body::Accept(row) => self.apply_accept(row, &mut changes),
             Body::Step(step) => self.apply_step(step, &mut changes),
             Body::Prepared(row) => {
-                changes.put(cell::partition_row(kind::PREPARED, &attempt_suffix(row.attempt)), record::encode(row));
-                self.prepared.insert(row.attempt, row.clone());
+                let key = cell::partition_row(kind::PREPARED, &attempt_suffix(row.attempt));
+                let is_new = self.prepared.insert(row.attempt, row.clone()).is_none();
+                changes.put_new(is_new, key, RowValue::Bytes(record::encode(row)));
             }
             Body::Resolved(resolved) => self.apply_resolved(resolved, &mut changes),
             Body::Status(change) => self.apply_status(change, &mut changes),
             Body::Forget(forgotten) => forgotten.iter().for_each(|one| forget(one, &mut changes)),
             Body::TaskResult(result) => self.apply_task_result(result, &mut changes),
         }
-        changes.put(cell::partition_row(kind::META, &[]), record::encode(&self.meta));
+        if self.meta.time != time || !changes.sent.is_empty() {
+            changes.put(cell::partition_row(kind::META, &[]), record::encode(&self.meta));
+        }
         changes
     }
 
@@ -179,17 +191,19 @@ impl State {
         self.write_cells(&deploy.seeds, deploy.time, changes);
     }
 
-    fn apply_accept(&mut self, row: &InvocationRow, changes: &mut Changes) {
-        changes.put(cell::invocation_row(kind::INVOCATION, row.id), record::encode(row));
+    fn apply_accept(&mut self, row: &Arc<InvocationRow>, changes: &mut Changes) {
+        let is_new = !self.invocations.contains_key(&row.id);
+        let key = cell::invocation_row(kind::INVOCATION, row.id);
+        changes.put_new(is_new, key, RowValue::Invocation(Arc::clone(row)));
         self.remember(row, changes);
     }
 
-    fn remember(&mut self, row: &InvocationRow, changes: &mut Changes) {
+    fn remember(&mut self, row: &Arc<InvocationRow>, changes: &mut Changes) {
         if let Some(dedup) = row.dedup {
             let remembered = DedupRow { id: row.id, arguments: dedup.arguments };
             changes.put(cell::dedup_row(dedup.slot, &dedup.scope), record::encode(&remembered));
         }
-        self.invocations.insert(row.id, Stored { row: Arc::new(row.clone()), ..Stored::default() });
+        self.invocations.insert(row.id, Stored { row: Arc::clone(row), ..Stored::default() });
     }
 
     fn apply_step(&mut self, step: &Step, changes: &mut Changes) {
@@ -206,9 +220,11 @@ impl State {
         }
         if let Some(commit) = &step.commit {
             let row = DecisionRow { participants: commit.participants.clone(), time: step.time };
-            let suffix = attempt_suffix(commit.attempt);
-            changes.put(cell::partition_row(kind::DECISION, &suffix), record::encode(&row));
-            self.decisions.insert(commit.attempt, row);
+            self.meta.time = self.meta.time.max(step.time);
+            let key = cell::partition_row(kind::DECISION, &attempt_suffix(commit.attempt));
+            let bytes = record::encode(&row);
+            let is_new = self.decisions.insert(commit.attempt, row).is_none();
+            changes.put_new(is_new, key, RowValue::Bytes(bytes));
         }
         match &step.done {
             Some(_) => self.finish(step, changes),
@@ -218,21 +234,17 @@ impl State {
 
     fn append_journal(&mut self, step: &Step, changes: &mut Changes) {
         let Some(stored) = self.invocations.get_mut(&step.invocation) else { return };
-        if step.journal.is_empty() {
-            return;
-        }
         for row in &step.journal {
             let key = cell::journal_row(step.invocation, stored.journal.len() as u64);
-            changes.put(key, record::encode(row));
+            // Steps only join a journal; they go with it.
+            changes.put_new(true, key, RowValue::Journal(Arc::clone(row)));
             for delivered in &row.delivered {
                 if stored.task_results.remove(&delivered.position).is_some() {
                     changes.delete(cell::task_result_row(step.invocation, &delivered.position));
                 }
             }
-            stored.journal.push(Arc::new(row.clone()));
+            stored.journal.push(Arc::clone(row));
         }
-        stored.status.journal_len = stored.journal.len() as u64;
-        changes.put(cell::invocation_row(kind::STATUS, step.invocation), record::encode(&stored.status));
     }
 
     fn finish(&mut self, step: &Step, changes: &mut Changes) {
@@ -241,6 +253,8 @@ impl State {
         let id = step.invocation;
         if step.accept.is_none() {
             changes.delete(cell::invocation_row(kind::INVOCATION, id));
+        }
+        if stored.status.is_some() {
             changes.delete(cell::invocation_row(kind::STATUS, id));
         }
         for index in 0..stored.journal.len() {
@@ -282,16 +296,18 @@ impl State {
             self.apply_accept(row, changes);
         }
         let Some(stored) = self.invocations.get_mut(&change.invocation) else { return };
-        stored.status.parked = change.parked.clone();
-        stored.status.cancel = change.cancel;
-        changes.put(cell::invocation_row(kind::STATUS, change.invocation), record::encode(&stored.status));
+        let status = StatusRow { parked: change.parked.clone(), cancel: change.cancel };
+        let key = cell::invocation_row(kind::STATUS, change.invocation);
+        let bytes = record::encode(&status);
+        changes.put_new(stored.status.replace(status).is_none(), key, RowValue::Bytes(bytes));
     }
 
     fn apply_task_result(&mut self, entry: &TaskResult, changes: &mut Changes) {
         let Some(stored) = self.invocations.get_mut(&entry.invocation) else { return };
         let Delivered { position, result } = &entry.result;
-        changes.put(cell::task_result_row(entry.invocation, position), record::encode(&entry.result));
-        stored.task_results.insert(position.clone(), result.clone());
+        let key = cell::task_result_row(entry.invocation, position);
+        let is_new = stored.task_results.insert(position.clone(), result.clone()).is_none();
+        changes.put_new(is_new, key, RowValue::Bytes(record::encode(&entry.result)));
     }
 
     fn send(&mut self, to: PartitionId, body: DurableBody, changes: &mut Changes) {
@@ -301,12 +317,16 @@ impl State {
         }
         let seq = self.meta.next_seq[index];
         self.meta.next_seq[index] += 1;
-        changes.put(outbox_row(to, seq), record::encode(&body));
+        let bytes = record::encode(&body);
+        let is_new = self.outbox.entry(to).or_default().insert(seq, body).is_none();
+        changes.put_new(is_new, outbox_row(to, seq), RowValue::Bytes(bytes));
         changes.sent.push((to, seq));
-        self.outbox.entry(to).or_default().insert(seq, body);
     }
 
     fn write_cells(&mut self, writes: &[CellWrite], time: u64, changes: &mut Changes) {
+        if writes.is_empty() {
+            return;
+        }
         self.meta.time = self.meta.time.max(time);
         let left_out = usize::from(planted::is(Bug::PartialStep) && writes.len() > 1);
         for write in &writes[..writes.len() - left_out] {
@@ -317,7 +337,8 @@ impl State {
                 let (updates, incarnation) = (put.updates, put.incarnation);
                 Arc::new(CellRow { value, key, inserted, written, updates, incarnation })
             });
-            changes.rows.push((write.cell.row(), row.as_deref().map(record::encode)));
+            let value = row.clone().map(RowValue::Cell);
+            changes.rows.push((write.cell.row(), value.map_or(RowChange::Delete, RowChange::Put)));
             changes.cells.push((write.cell.clone(), row));
         }
     }

@@ -1,6 +1,9 @@
 //! Tasks at the home of the invocation that asked for them: handed to the runtime in order and in bounds, tried again by
 //! their policy, their result recorded once, cancelled. What runs them is not known here; how many tries a task had is
 //! not durable, so after a restart it begins with its first.
+//!
+//! A result that a step begins with at once is recorded with what that step comes to: nobody sees more of it before. Any
+//! other has a record of its own, and it gets one when that step is given up.
 
 use std::sync::Arc;
 
@@ -13,7 +16,7 @@ use protocol::worker::{Delivered, Op, Outcome, TaskCall};
 use crate::end::{Asked, not_storable};
 use crate::io::{Effect, TaskStart, Turn};
 use crate::limits::TASKS_IN_FLIGHT_MAX;
-use crate::live::{Pending, PendingTask, Ready, TaskPhase};
+use crate::live::{Pending, PendingTask, Phase, Ready, TaskPhase};
 use crate::partition::Partition;
 
 /// Bytes of a task's result: it travels in records like the result of a call.
@@ -23,12 +26,6 @@ const RESULT_BYTES_MAX: usize = RECORD_BYTES_MAX / 2 - 64 * 1024;
 pub(crate) fn pending(call: TaskCall) -> Pending {
     let (call, after) = (Arc::new(call), Position::default());
     Pending::Task(PendingTask { call, failed: 0, error: String::new(), phase: TaskPhase::Waiting, after })
-}
-
-/// A recorded result, to be delivered.
-pub(crate) fn result(position: &str, result: Outcome) -> Ready {
-    let delivered = Delivered { position: position.to_owned(), result };
-    Ready { delivered, source: None, child: None, newest: Position::default() }
 }
 
 impl Partition {
@@ -165,15 +162,37 @@ impl Partition {
         }
     }
 
-    /// Records the result, once, and delivers it.
+    /// Delivers the result and has it recorded, once.
     fn task_result(&mut self, id: InvocationId, position: String, outcome: Outcome, turn: &mut Turn) {
         let Some(live) = self.live.get_mut(&id) else { return };
         live.pending.remove(&position);
-        live.ready.push(result(&position, outcome.clone()));
-        let result = Delivered { position, result: outcome };
-        self.log(Body::TaskResult(TaskResult { invocation: id, result }), Vec::new(), turn);
+        live.ready.push(Ready { unrecorded: true, ..Ready::own(&position, outcome) });
+        let outside = live.transaction.is_none() && live.inner.is_none();
+        let goes_on = live.phase == Phase::Suspended && live.has_enough();
+        if !(outside && goes_on) || live.pending.values().any(|pending| *pending == Pending::Begin) {
+            self.record_results(id, turn);
+        }
         self.maybe_begin_transaction(id, turn);
         self.try_deliver(id, turn);
+        if self.live.get(&id).is_some_and(|live| live.phase != Phase::Running) {
+            // Its step waits for its cells, which may take long.
+            self.record_results(id, turn);
+        }
+    }
+
+    /// Records what tasks of the invocation gave and no record has.
+    pub(crate) fn record_results(&mut self, id: InvocationId, turn: &mut Turn) {
+        let Some(live) = self.live.get_mut(&id) else { return };
+        let delivered = live.step.iter_mut().flat_map(|step| &mut step.delivered);
+        let unrecorded = live.ready.iter_mut().chain(delivered).filter(|ready| ready.unrecorded);
+        let mark = |ready: &mut Ready| {
+            ready.unrecorded = false;
+            ready.delivered.clone()
+        };
+        let results: Vec<Delivered> = unrecorded.map(mark).collect();
+        for result in results {
+            self.log(Body::TaskResult(TaskResult { invocation: id, result }), Vec::new(), turn);
+        }
     }
 
     /// The invocation is cancelled: its tasks end with that, whoever waits for them.

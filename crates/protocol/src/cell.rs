@@ -79,6 +79,17 @@ pub mod kind {
     pub const META: u8 = 21;
     /// Retention index (partition row): bucket, invocation.
     pub const EXPIRY: u8 = 22;
+
+    /// Rows that their partition has in memory too, as long as they are there: only recovery reads them.
+    pub fn is_mirrored(kind: u8) -> bool {
+        let of_invocations = matches!(kind, INVOCATION | STATUS | JOURNAL | TASK_RESULT);
+        of_invocations || matches!(kind, OUTBOX | INBOX | PREPARED | DECISION | CATALOGUE | META)
+    }
+}
+
+/// The kind of the row with this key.
+pub fn kind_of(key: &[u8]) -> u8 {
+    key.get(2).copied().unwrap_or_default()
 }
 
 fn prefix(slot: u16, kind: u8) -> Vec<u8> {

@@ -1,6 +1,7 @@
 //! Identities: slots, partitions, invocations, attempts, positions. Nothing here allocates ids; they are derived
 //! from inputs, so that a replay derives the same ones.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
@@ -52,9 +53,24 @@ pub struct RunNumber(#[n(0)] pub u64);
 
 /// Identity of one call. The first two bytes are its slot (big endian), so that its home partition is known from the
 /// id alone; the rest is a digest or random.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, Encode, Decode)]
 #[cbor(transparent)]
 pub struct InvocationId(#[cbor(n(0), with = "minicbor::bytes")] pub [u8; 16]);
+
+/// The order of the bytes, compared as one number: ordered maps of invocations are on every path.
+impl Ord for InvocationId {
+    #[inline]
+    fn cmp(&self, other: &Self) -> Ordering {
+        u128::from_be_bytes(self.0).cmp(&u128::from_be_bytes(other.0))
+    }
+}
+
+impl PartialOrd for InvocationId {
+    #[inline]
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 impl InvocationId {
     /// An id in `slot` from 16 bytes of entropy.

@@ -18,6 +18,7 @@ pub mod msgpack;
 pub mod problem;
 pub mod record;
 pub mod schema;
+mod shared;
 pub mod value;
 pub mod worker;
 

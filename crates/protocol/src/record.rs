@@ -3,6 +3,10 @@
 //! A record states outcomes: applying one makes no choice and reads no configuration, clock or manifest. Tags are
 //! explicit and append-only; a change of meaning is a new version in [`Record`].
 
+use std::cell::RefCell;
+use std::convert::Infallible;
+use std::sync::Arc;
+
 use minicbor::{Decode, Encode};
 
 use crate::cell::CellKey;
@@ -55,7 +59,7 @@ pub enum Body {
     Deploy(#[n(0)] Deploy),
     /// An invocation was accepted without having run.
     #[n(2)]
-    Accept(#[n(0)] InvocationRow),
+    Accept(#[cbor(n(0), with = "crate::shared::one")] Arc<InvocationRow>),
     /// Steps of an invocation committed.
     #[n(3)]
     Step(#[n(0)] Box<Step>),
@@ -111,11 +115,11 @@ pub struct Step {
     #[n(0)]
     pub invocation: InvocationId,
     /// Its accepting part, if this is its first record.
-    #[n(1)]
-    pub accept: Option<InvocationRow>,
+    #[cbor(n(1), with = "crate::shared::option")]
+    pub accept: Option<Arc<InvocationRow>>,
     /// Journal steps to append. Empty for the last step.
-    #[n(2)]
-    pub journal: Vec<JournalRow>,
+    #[cbor(n(2), with = "crate::shared::list")]
+    pub journal: Vec<Arc<JournalRow>>,
     /// Writes to cells of this partition.
     #[n(3)]
     pub writes: Vec<CellWrite>,
@@ -291,10 +295,7 @@ pub struct DedupRow {
 /// The changing part of an invocation.
 #[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
 pub struct StatusRow {
-    /// Number of journal rows.
-    #[n(0)]
-    pub journal_len: u64,
-    /// Why it is parked.
+    /// Why it is parked. Tag 0 was the number of journal rows.
     #[n(1)]
     pub parked: Option<Parked>,
     /// Cancellation was asked for.
@@ -320,8 +321,8 @@ pub struct StatusChange {
     #[n(0)]
     pub invocation: InvocationId,
     /// Its accepting part, if this is its first record.
-    #[n(1)]
-    pub accept: Option<InvocationRow>,
+    #[cbor(n(1), with = "crate::shared::option")]
+    pub accept: Option<Arc<InvocationRow>>,
     /// Parked or not from now on.
     #[n(2)]
     pub parked: Option<Parked>,
@@ -502,11 +503,37 @@ pub struct BadBytes {
     source: minicbor::decode::Error,
 }
 
+thread_local! {
+    /// Room to write into, so that what comes of it is allocated once and no larger than it is.
+    static ROOM: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Like minicbor's own writer to a `Vec`, but inlined: most of what is written is a head of one or two bytes.
+struct Bytes<'a>(&'a mut Vec<u8>);
+
+impl minicbor::encode::Write for Bytes<'_> {
+    type Error = Infallible;
+
+    #[inline(always)]
+    fn write_all(&mut self, bytes: &[u8]) -> Result<(), Infallible> {
+        match bytes {
+            [head] => self.0.push(*head),
+            bytes => self.0.extend_from_slice(bytes),
+        }
+        Ok(())
+    }
+}
+
+/// More room than this is not kept.
+const ROOM_MAX: usize = 64 * 1024;
+
 /// Writes `value` with its explicit tags.
 pub fn encode<T: Encode<()>>(value: &T) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(128);
-    minicbor::encode(value, &mut bytes).expect("writing to a Vec does not fail");
-    bytes
+    ROOM.with_borrow_mut(|room| {
+        room.clear();
+        minicbor::encode(value, Bytes(room)).expect("writing to memory does not fail");
+        if room.len() > ROOM_MAX { std::mem::take(room) } else { room.as_slice().to_vec() }
+    })
 }
 
 /// Reads what [`encode`] wrote; `what` names it in the error.

@@ -13,6 +13,9 @@ pub const ROUND_INPUTS_MAX: usize = 2048;
 /// Bytes of records that end a round early: the log takes them in one batch.
 pub const ROUND_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// Items that a turn of a partition keeps room for.
+pub const TURN_ROOM_MAX: usize = 256;
+
 /// Bytes of rows that wait for the log or the state; beyond, calls are answered `unavailable` until it has shrunk.
 pub const OVERLAY_BYTES_MAX: usize = 256 * 1024 * 1024;
 

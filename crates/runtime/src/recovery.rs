@@ -92,12 +92,12 @@ fn replay(
         let mut turn = Turn { next: position, ..Turn::default() };
         partition.replay(position, &record, &mut turn);
         let changed = turn.writes.into_iter();
-        rows.extend(changed.map(|(position, key, value)| Row { position, partition: id, key, value }));
+        rows.extend(changed.map(|(position, key, change)| Row { position, partition: id, key, change }));
         if rows.len() >= limits::REPLAY_BATCH_WRITES {
-            writer::apply(&*backends.state, position, &rows, false)?;
+            writer::apply(&*backends.state, position, rows.iter(), false)?;
             rows.clear();
         }
     }
-    writer::apply(&*backends.state, tail, &rows, true)?;
+    writer::apply(&*backends.state, tail, rows.iter(), true)?;
     Ok(())
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use engine::{Config, Deployment, Partition, Turn};
+use engine::{Config, Deployment, Partition, RowChange, Turn};
 use protocol::Position;
 use protocol::ids::PartitionId;
 
@@ -24,7 +24,7 @@ pub fn agrees(world: &World, node: usize) -> Result<(), String> {
     let deployment = Arc::new(Deployment::new(world.manifest()));
     for (id, _) in up.node.partitions() {
         let has: Rows = up.node.rows(id).map_err(|error| error.to_string())?.into_iter().collect();
-        let replayed = replayed(world, node, id, &deployment);
+        let replayed = replayed(world, node, id, &deployment)?;
         if has != replayed {
             let differs = |(key, row): &(&Vec<u8>, &Vec<u8>)| replayed.get(*key) != Some(row);
             let extra = has.iter().filter(differs).map(|(key, _)| key.clone()).next();
@@ -37,7 +37,7 @@ pub fn agrees(world: &World, node: usize) -> Result<(), String> {
     Ok(())
 }
 
-fn replayed(world: &World, node: usize, id: PartitionId, deployment: &Arc<Deployment>) -> Rows {
+fn replayed(world: &World, node: usize, id: PartitionId, deployment: &Arc<Deployment>) -> Result<Rows, String> {
     let config = Config { id, partitions: world.plan.partitions, ..Config::default() };
     let mut partition = Partition::new(config, Arc::clone(deployment));
     let mut rows = Rows::new();
@@ -46,12 +46,18 @@ fn replayed(world: &World, node: usize, id: PartitionId, deployment: &Arc<Deploy
         let position = Position(position);
         let mut turn = Turn { next: position, ..Turn::default() };
         partition.replay(position, &entry.record, &mut turn);
-        for (_, key, row) in turn.writes {
-            match row {
+        for (_, key, change) in turn.writes {
+            if matches!(change, RowChange::Insert(_)) && rows.contains_key(&key) {
+                return Err(format!(
+                    "record {} of partition {id} takes a row for new that is there: {key:?}",
+                    position.0
+                ));
+            }
+            match change.encode() {
                 Some(row) => drop(rows.insert(key, row)),
                 None => drop(rows.remove(&key)),
             }
         }
     }
-    rows
+    Ok(rows)
 }

@@ -359,7 +359,7 @@ impl World {
         for (position, record) in (first..).zip(turn.records) {
             self.say(|| format!("       record {position} {}", brief(&record)));
             let rows = turn.writes.iter().filter(|(of, ..)| of.0 == position);
-            let rows = rows.map(|(_, key, row)| (key.clone(), row.clone())).collect();
+            let rows = rows.map(|(_, key, change)| (key.clone(), change.encode())).collect();
             self.logs[log].push(Written { partition: id, record, rows });
         }
         let mut loads = Vec::new();
@@ -445,7 +445,7 @@ impl World {
     fn replay(&mut self, engine: &mut Partition, position: u64, written: &Written) {
         let mut turn = Turn::default();
         engine.replay(Position(position), &written.record, &mut turn);
-        let rows: Vec<_> = turn.writes.into_iter().map(|(_, key, row)| (key, row)).collect();
+        let rows: Vec<_> = turn.writes.into_iter().map(|(_, key, change)| (key, change.encode())).collect();
         if rows != written.rows {
             self.violated(format!("replaying record {position} gives other rows than it gave first"));
         }

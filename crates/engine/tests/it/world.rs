@@ -11,7 +11,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use engine::{Config, Deployment, Effect, Input, Partition, Query, Reply, Submit, TaskStart, Token, Turn, routing};
+use engine::{
+    Config, Deployment, Effect, Input, Partition, Query, Reply, RowChange, Submit, TaskStart, Token, Turn, routing,
+};
 use protocol::cell::{CellKey, kind};
 use protocol::ids::{InvocationId, PartitionId, Position, RunNumber};
 use protocol::message::{Exception, Message};
@@ -428,7 +430,9 @@ impl World {
             self.records += 1;
         }
         let part = &mut self.parts[usize::from(id.0)];
-        for (position, key, value) in turn.writes {
+        for (position, key, change) in turn.writes {
+            let value = change.encode();
+            assert!(!(matches!(change, RowChange::Insert(_)) && part.rows.contains_key(&key)), "a new row was there");
             put_row(&mut part.rows, &key, value.as_deref());
             part.overlay.push_back((position.0, key, value));
         }
@@ -940,7 +944,8 @@ impl World {
             let mut turn = Turn { now: 0, next: position, ..Turn::default() };
             engine.replay(position, record, &mut turn);
             assert!(turn.effects.is_empty() && turn.records.is_empty(), "recovery only changes rows");
-            for (position, key, value) in turn.writes {
+            for (position, key, change) in turn.writes {
+                let value = change.encode();
                 put_row(&mut rows, &key, value.as_deref());
                 part.overlay.push_back((position.0, key, value));
             }
@@ -1232,7 +1237,7 @@ impl World {
         for (position, record) in self.records_of(id) {
             let mut turn = Turn { next: position, ..Turn::default() };
             engine.replay(position, record, &mut turn);
-            turn.writes.iter().for_each(|(_, key, value)| put_row(&mut rows, key, value.as_deref()));
+            turn.writes.iter().for_each(|(_, key, change)| put_row(&mut rows, key, change.encode().as_deref()));
         }
         rows
     }

@@ -1,5 +1,7 @@
 //! Golden vectors of what is on disk: the bytes of records and rows never change meaning.
 
+use std::sync::Arc;
+
 use protocol::cell::{CellKey, CellRow};
 use protocol::ids::{Age, AttemptId, DeploymentId, InvocationId, PartitionId, Slot, Stamp};
 use protocol::message::{Call, CallResult, DurableBody, Parent};
@@ -89,8 +91,8 @@ fn bodies() -> Vec<(&'static str, Body)> {
     let result = CallResult { child: id(3), parent: Parent::default(), outcome: Outcome::Value(vec![0xc2]) };
     let step = Step {
         invocation: id(1),
-        accept: Some(row()),
-        journal: vec![journal()],
+        accept: Some(Arc::new(row())),
+        journal: vec![Arc::new(journal())],
         writes: vec![write(), CellWrite { cell: cell(), put: None }],
         messages: vec![
             (PartitionId(1), DurableBody::Call { id: id(3), call: call() }),
@@ -125,7 +127,7 @@ fn bodies() -> Vec<(&'static str, Body)> {
     vec![
         ("nothing", Body::Nothing),
         ("deploy", Body::Deploy(deploy)),
-        ("accept", Body::Accept(row())),
+        ("accept", Body::Accept(Arc::new(row()))),
         ("step", Body::Step(Box::new(step))),
         ("prepared", Body::Prepared(prepared)),
         ("resolved", Body::Resolved(Resolved { attempt: attempt(), committed: Some(19) })),

@@ -14,20 +14,20 @@ use crate::rows::Row;
 use crate::rows::query::{self, Rows};
 
 impl Driver {
-    /// Takes in one turn of a partition: records to be appended, rows for the overlay, effects.
-    pub(super) fn carry_out(&mut self, partition: PartitionId, turn: Turn) {
+    /// Takes in one turn of a partition, and leaves it empty: records to be appended, rows for the overlay, effects.
+    pub(super) fn carry_out(&mut self, partition: PartitionId, turn: &mut Turn) {
         assert_eq!(turn.next.0, self.next.0 + turn.records.len() as u64, "a position for each record");
-        for record in &turn.records {
-            let bytes = encode(record);
+        for record in turn.records.drain(..) {
+            let bytes = encode(&record);
             self.batch_bytes += bytes.len();
             self.batch.push(LogRecord { partition: partition.0, bytes });
         }
         self.next = turn.next;
-        for (position, key, value) in turn.writes {
-            self.overlay.put(Row { position, partition, key, value });
+        for (position, key, change) in turn.writes.drain(..) {
+            self.overlay.put(Row { position, partition, key, change });
         }
         let mut loads = Vec::new();
-        for effect in turn.effects {
+        for effect in turn.effects.drain(..) {
             self.effect(partition, effect, &mut loads);
         }
         // Before anything else reaches the partition, so that what was read is still what is there.

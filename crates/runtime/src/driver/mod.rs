@@ -16,7 +16,7 @@ mod held;
 mod reads;
 mod requests;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -26,6 +26,7 @@ use std::time::{Duration, Instant};
 use engine::{Input, Partition, TaskStart, Token, Turn};
 use protocol::message::{Exception, Message};
 use protocol::{Micros, PartitionId, Position, RunNumber};
+use rustc_hash::FxHashMap;
 use store::state::Entry;
 use store::{LogError, LogRecord, StateError};
 use tokio::sync::oneshot;
@@ -41,7 +42,7 @@ use crate::limits;
 use crate::maintenance::Maintenance;
 use crate::network::Network;
 use crate::rows::writer::Writer;
-use crate::rows::{Overlay, Row, View};
+use crate::rows::{Overlay, View};
 use crate::shared::{Phase, Shared, add, set};
 use crate::sink::Sink;
 use crate::stepped::Holds;
@@ -70,8 +71,8 @@ pub(crate) enum Event {
     Durable,
     /// The log has failed.
     LogFailed(LogError),
-    /// The state has these rows.
-    Applied(Vec<Row>),
+    /// The state has so many more batches of rows.
+    Applied(usize),
     /// The state has failed.
     StateFailed(StateError),
     /// End.
@@ -108,9 +109,11 @@ pub(crate) struct Driver {
     /// Tasks whose records are not durable yet. Bounded by what partitions hand out.
     tasks_held: BTreeMap<(Position, PartitionId, RunNumber), TaskStart>,
     /// Who waits for which token.
-    tokens: HashMap<Token, (PartitionId, oneshot::Sender<Answer>)>,
+    tokens: FxHashMap<Token, (PartitionId, oneshot::Sender<Answer>)>,
     /// Inputs on their way to partitions.
     inputs: VecDeque<Owed>,
+    /// Empty: the room of the last turn, for the next one.
+    turn: Turn,
     /// Records of this round.
     batch: Vec<LogRecord>,
     batch_bytes: usize,
@@ -151,8 +154,9 @@ impl Driver {
             overlay: Overlay::new(parts.shared.partitions),
             held: held::Held::default(),
             tasks_held: BTreeMap::new(),
-            tokens: HashMap::new(),
+            tokens: FxHashMap::default(),
             inputs: VecDeque::new(),
+            turn: Turn::default(),
             batch: Vec::new(),
             batch_bytes: 0,
             in_log: VecDeque::new(),
@@ -282,7 +286,7 @@ impl Driver {
             Event::TaskWorker(event) => self.task_worker(event),
             Event::Durable => self.parts.batch_sent.heard(),
             Event::LogFailed(error) => return Err(error.into()),
-            Event::Applied(rows) => self.overlay.applied(&rows),
+            Event::Applied(times) => self.overlay.applied(times),
             Event::StateFailed(error) => return Err(error.into()),
             Event::Shutdown => self.begin_close(),
         }
@@ -366,9 +370,14 @@ impl Driver {
 
     /// One call of a partition, with everything that comes of it.
     fn turn(&mut self, index: usize, call: impl FnOnce(&mut Partition, &mut Turn)) {
-        let mut turn = Turn { now: self.now, next: self.next, ..Turn::default() };
+        let mut turn = std::mem::take(&mut self.turn);
+        (turn.now, turn.next) = (self.now, self.next);
         call(&mut self.parts.partitions[index], &mut turn);
-        self.carry_out(self.partition_at(index), turn);
+        self.carry_out(self.partition_at(index), &mut turn);
+        let room = [turn.records.capacity(), turn.writes.capacity(), turn.effects.capacity()];
+        if room.into_iter().all(|items| items <= limits::TURN_ROOM_MAX) {
+            self.turn = turn;
+        }
     }
 
     pub(crate) fn partitions(&self) -> impl Iterator<Item = (PartitionId, &Partition)> {
@@ -377,12 +386,18 @@ impl Driver {
 
     /// All rows of a partition.
     pub(crate) fn rows(&self, partition: PartitionId) -> Result<Vec<Entry>, NodeError> {
-        let mut rows = Vec::new();
+        let mut rows = BTreeMap::new();
         self.view(partition).scan(&[], &[0xff; 3], |key, value| {
-            rows.push((key, value));
+            rows.insert(key, value);
             ControlFlow::Continue(())
         })?;
-        Ok(rows)
+        for row in self.overlay.mirrored(partition) {
+            match row.change.encode() {
+                Some(value) => drop(rows.insert(row.key.clone(), value)),
+                None => drop(rows.remove(&row.key)),
+            }
+        }
+        Ok(rows.into_iter().collect())
     }
 
     pub(crate) fn durable(&self) -> Position {
@@ -609,10 +624,10 @@ fn is_ready(change: Change) -> Result<bool, StartError> {
 }
 
 /// What wakes the driver from the threads of log and writer.
-pub(crate) fn report_rows(events: Sender<Event>) -> impl FnMut(Result<Vec<Row>, StateError>) + Send + 'static {
+pub(crate) fn report_rows(events: Sender<Event>) -> impl FnMut(Result<usize, StateError>) + Send + 'static {
     move |result| {
         let event = match result {
-            Ok(rows) => Event::Applied(rows),
+            Ok(times) => Event::Applied(times),
             Err(error) => Event::StateFailed(error),
         };
         // A driver that has ended reads the state at its next start.

@@ -3,6 +3,7 @@
 use std::iter::Peekable;
 use std::ops::{Bound, ControlFlow};
 
+use engine::RowValue;
 use protocol::{PartitionId, Position};
 use store::{State, StateError};
 
@@ -30,7 +31,7 @@ impl<'a> View<'a> {
         match self.overlay.get(key) {
             Some(version) => {
                 self.newest = self.newest.max(version.position);
-                Ok(version.value.clone())
+                Ok(version.value.as_ref().map(RowValue::encode))
             }
             None => self.state.get(self.partition.0, key),
         }
@@ -84,11 +85,12 @@ fn next<'a>(
     let Some((key, version)) = fresh.next() else { return Ok(None) };
     stored.next_if(|entry| entry.as_ref().is_ok_and(|(old, _)| old == key)).transpose()?;
     *newest = (*newest).max(version.position);
-    Ok(Some((key.clone(), version.value.clone())))
+    Ok(Some((key.clone(), version.value.as_ref().map(RowValue::encode))))
 }
 
 #[cfg(test)]
 mod tests {
+    use engine::RowChange;
     use store::memory::MemoryState;
 
     use super::*;
@@ -104,7 +106,7 @@ mod tests {
                 position: Position(position),
                 partition: PartitionId(0),
                 key: key.to_vec(),
-                value: value.map(|text| text.as_bytes().to_vec()),
+                change: value.map_or(RowChange::Delete, |text| RowChange::Put(RowValue::Bytes(text.into()))),
             });
         }
         (state, overlay)

@@ -1,10 +1,10 @@
 //! The thread that writes durable rows to the state, so that the driver never waits for it.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::mpsc::{SendError, TryRecvError};
 
-use protocol::Position;
+use engine::RowChange;
+use protocol::{PartitionId, Position};
 use store::{State, StateError};
 
 use super::Row;
@@ -12,15 +12,15 @@ use crate::planted::{self, Bug};
 use crate::sync::mpsc::{Receiver, Sender, channel};
 use crate::sync::thread::{Builder, JoinHandle};
 
-/// Rows to write, all those up to `durable` that were not handed over before.
+/// Rows to write, all those up to `durable` that were not handed over before, in order of their positions.
 pub(crate) struct Batch {
     pub(crate) durable: Position,
-    pub(crate) rows: Vec<Row>,
+    pub(crate) rows: Arc<Vec<Row>>,
     /// Say of the other partitions too that they have come to `durable`.
     pub(crate) advance: bool,
 }
 
-/// Handed-over batches are written in order and come back when the state has them.
+/// Handed-over batches are written in order; whoever handed them over hears how many more the state has.
 pub(crate) struct Writer {
     batches: Option<Sender<Batch>>,
     thread: Option<JoinHandle<()>>,
@@ -30,7 +30,7 @@ impl Writer {
     /// `done` is called in the writer's thread after each write; after an error nothing more is written.
     pub(crate) fn start(
         state: Arc<dyn State>,
-        done: impl FnMut(Result<Vec<Row>, StateError>) + Send + 'static,
+        done: impl FnMut(Result<usize, StateError>) + Send + 'static,
     ) -> std::io::Result<Self> {
         let (batches, incoming) = channel();
         let thread = Builder::new().name("state-writer".into()).spawn(move || run(&*state, &incoming, done))?;
@@ -40,7 +40,7 @@ impl Writer {
     /// One without a thread: what is handed over is written when the caller of [`StateWriter::step`] wants it.
     pub(crate) fn stepped(
         state: Arc<dyn State>,
-        done: impl FnMut(Result<Vec<Row>, StateError>) + Send + 'static,
+        done: impl FnMut(Result<usize, StateError>) + Send + 'static,
     ) -> (Self, StateWriter) {
         let (batches, incoming) = channel();
         let writer = StateWriter { state, incoming, done: Box::new(done), failed: false };
@@ -68,7 +68,7 @@ impl Writer {
 pub(crate) struct StateWriter {
     state: Arc<dyn State>,
     incoming: Receiver<Batch>,
-    done: Box<dyn FnMut(Result<Vec<Row>, StateError>) + Send>,
+    done: Box<dyn FnMut(Result<usize, StateError>) + Send>,
     failed: bool,
 }
 
@@ -82,7 +82,7 @@ impl StateWriter {
     }
 }
 
-fn run(state: &dyn State, batches: &Receiver<Batch>, mut done: impl FnMut(Result<Vec<Row>, StateError>)) {
+fn run(state: &dyn State, batches: &Receiver<Batch>, mut done: impl FnMut(Result<usize, StateError>)) {
     while let Ok(batch) = batches.recv() {
         if !write(state, batch, batches, &mut done) {
             return;
@@ -93,37 +93,89 @@ fn run(state: &dyn State, batches: &Receiver<Batch>, mut done: impl FnMut(Result
 /// Writes a batch together with those that wait behind it; false if that failed.
 fn write(
     state: &dyn State,
-    mut batch: Batch,
+    first: Batch,
     batches: &Receiver<Batch>,
-    done: &mut impl FnMut(Result<Vec<Row>, StateError>),
+    done: &mut impl FnMut(Result<usize, StateError>),
 ) -> bool {
+    let (mut durable, mut advance) = (first.durable, first.advance);
+    let mut rows = vec![first.rows];
     for more in batches.try_iter() {
-        batch.durable = more.durable;
-        batch.rows.extend(more.rows);
-        batch.advance |= more.advance;
+        durable = more.durable;
+        advance |= more.advance;
+        rows.push(more.rows);
     }
-    let result = apply(state, batch.durable, &batch.rows, batch.advance);
+    let result = apply(state, durable, rows.iter().flat_map(|rows| rows.iter()), advance);
     let written = result.is_ok();
-    done(result.map(|()| batch.rows));
+    done(result.map(|()| rows.len()));
     written
 }
 
-/// Writes the newest version of each row.
-pub(crate) fn apply(state: &dyn State, durable: Position, rows: &[Row], advance: bool) -> Result<(), StateError> {
-    let mut newest: Vec<HashMap<&[u8], &Option<Vec<u8>>>> = vec![HashMap::new(); usize::from(state.partitions())];
-    for row in rows.iter().filter(|row| row.value.is_some() || !planted::is(Bug::DeletionKept)) {
-        newest[usize::from(row.partition.0)].insert(&row.key, &row.value);
-    }
-    for (partition, rows) in (0..).zip(newest) {
-        if rows.is_empty() {
-            if advance {
-                state.advance(partition, durable.0)?;
-            }
-            continue;
+/// Writes the newest version of each row; they come in order of their positions. Of a row that came and went nothing is
+/// written.
+pub(crate) fn apply<'a>(
+    state: &dyn State,
+    durable: Position,
+    rows: impl Iterator<Item = &'a Row>,
+    advance: bool,
+) -> Result<(), StateError> {
+    let is_kept = |row: &&Row| !matches!(row.change, RowChange::Delete) || !planted::is(Bug::DeletionKept);
+    let mut rows: Vec<&Row> = rows.filter(is_kept).collect();
+    // Stable: versions of a row stay in their order.
+    rows.sort_by(|one, other| (one.partition, &one.key).cmp(&(other.partition, &other.key)));
+    let mut parts = rows.chunk_by(|one, other| one.partition == other.partition).peekable();
+    for partition in (0..state.partitions()).map(PartitionId) {
+        let rows = parts.next_if(|rows| rows[0].partition == partition).unwrap_or_default();
+        let writes: Vec<_> = rows.chunk_by(|one, other| one.key == other.key).filter_map(newest).collect();
+        if !writes.is_empty() {
+            state.apply(partition.0, durable.0, &writes)?;
+        } else if advance {
+            state.advance(partition.0, durable.0)?;
         }
-        let mut writes: Vec<_> = rows.into_iter().map(|(key, value)| (key.to_vec(), value.clone())).collect();
-        writes.sort_unstable();
-        state.apply(partition, durable.0, &writes)?;
     }
     Ok(())
+}
+
+/// What all versions of a row come to.
+fn newest(versions: &[&Row]) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
+    let (first, last) = (versions.first()?, versions.last()?);
+    let came_and_went = matches!((&first.change, &last.change), (RowChange::Insert(_), RowChange::Delete));
+    (!came_and_went).then(|| (last.key.clone(), last.change.encode()))
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::RowValue;
+    use store::memory::MemoryState;
+
+    use super::*;
+
+    #[test]
+    fn of_a_row_that_came_and_went_nothing_is_written() {
+        let value = |text: &str| RowValue::Bytes(text.into());
+        let row = |position, partition, key: &str, change| {
+            let (position, partition) = (Position(position), PartitionId(partition));
+            Row { position, partition, key: key.into(), change }
+        };
+        let state = MemoryState::new(2);
+        state.apply(0, 1, &[(b"old".to_vec(), Some(vec![1])), (b"again".to_vec(), Some(vec![1]))]).unwrap();
+        let rows = [
+            row(2, 0, "brief", RowChange::Insert(value("a"))),
+            row(2, 0, "old", RowChange::Put(value("b"))),
+            row(3, 0, "again", RowChange::Delete),
+            row(4, 0, "again", RowChange::Insert(value("c"))),
+            row(4, 0, "stays", RowChange::Insert(value("d"))),
+            row(5, 0, "brief", RowChange::Put(value("e"))),
+            row(6, 0, "brief", RowChange::Delete),
+            row(6, 0, "old", RowChange::Delete),
+            row(7, 0, "again", RowChange::Delete),
+            row(8, 1, "brief", RowChange::Insert(value("f"))),
+        ];
+        assert_eq!(newest(&[&rows[0], &rows[5], &rows[6]]), None);
+        assert_eq!(newest(&[&rows[1], &rows[7]]), Some((b"old".to_vec(), None)));
+        assert_eq!(newest(&[&rows[2], &rows[3], &rows[8]]), Some((b"again".to_vec(), None)));
+        apply(&state, Position(8), rows.iter(), false).unwrap();
+        let get = |partition, key: &str| state.get(partition, key.as_bytes()).unwrap();
+        assert_eq!([get(0, "brief"), get(0, "old"), get(0, "again")], [None, None, None]);
+        assert_eq!((get(0, "stays"), get(1, "brief")), (Some(b"d".to_vec()), Some(b"f".to_vec())));
+    }
 }

@@ -5,12 +5,13 @@
 //! the worker that holds the coroutine. When a worker dies, the run in its strike word gets the strike; if the word
 //! does not say, nobody gets one, and the runs that were there are run again one by one (*alone*), until it does.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use engine::Input;
 use protocol::worker::{FromWorker, Resume, Slice, Start, StepStatus, ToWorker};
 use protocol::{InvocationId, PartitionId, RunNumber};
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{Death, Launch, Link, WorkerId};
 use crate::limits;
@@ -77,19 +78,20 @@ pub(crate) struct Pool {
     config: PoolConfig,
     launch: Box<dyn Launch>,
     workers: BTreeMap<WorkerId, Worker>,
-    /// Runs by the number that workers know them by, which is unique over all partitions.
-    runs: HashMap<u64, Run>,
-    by_number: HashMap<(PartitionId, RunNumber), u64>,
+    /// Runs by the number that workers know them by, which is unique over all partitions. Nobody outside chooses what
+    /// these maps hash: numbers are ours, ids of invocations are hashes.
+    runs: FxHashMap<u64, Run>,
+    by_number: FxHashMap<(PartitionId, RunNumber), u64>,
     /// The newest run of each invocation that has one.
-    by_invocation: HashMap<InvocationId, u64>,
+    by_invocation: FxHashMap<InvocationId, u64>,
     /// Suspended coroutines: who holds them, whose they are, and the run that left them.
-    coroutines: HashMap<InvocationId, (WorkerId, PartitionId, u64)>,
+    coroutines: FxHashMap<InvocationId, (WorkerId, PartitionId, u64)>,
     /// Starts that wait for a worker.
     queue: VecDeque<Start>,
     /// Starts that must run alone.
     queue_alone: VecDeque<Start>,
     /// Invocations whose next start must run alone.
-    suspects: HashSet<InvocationId>,
+    suspects: FxHashSet<InvocationId>,
     /// Gets no other start until one can run alone there.
     reserved: Option<WorkerId>,
     next_run: u64,
@@ -156,13 +158,13 @@ impl Pool {
             config,
             launch,
             workers: BTreeMap::new(),
-            runs: HashMap::new(),
-            by_number: HashMap::new(),
-            by_invocation: HashMap::new(),
-            coroutines: HashMap::new(),
+            runs: FxHashMap::default(),
+            by_number: FxHashMap::default(),
+            by_invocation: FxHashMap::default(),
+            coroutines: FxHashMap::default(),
             queue: VecDeque::new(),
             queue_alone: VecDeque::new(),
-            suspects: HashSet::new(),
+            suspects: FxHashSet::default(),
             reserved: None,
             next_run: 1,
             next_worker: 1,

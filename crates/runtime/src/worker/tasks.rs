@@ -8,7 +8,7 @@
 //! then on; a task that ends its process again and again while alone has failed. What is said here of processes holds for
 //! threads, which run one task each.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,7 @@ use engine::{Input, TaskStart};
 use protocol::message::Exception;
 use protocol::worker::{FromWorker, Outcome, TaskCall, TaskRun, ToWorker};
 use protocol::{InvocationId, PartitionId, RunNumber};
+use rustc_hash::FxHashMap;
 
 use super::pool::Owed;
 use super::{Death, Launch, Link, WorkerId};
@@ -54,8 +55,8 @@ pub(crate) struct TaskPool {
     config: TaskPoolConfig,
     launch: Box<dyn Launch>,
     workers: BTreeMap<WorkerId, Worker>,
-    runs: BTreeMap<u64, Run>,
-    by_number: HashMap<(PartitionId, RunNumber), u64>,
+    runs: FxHashMap<u64, Run>,
+    by_number: FxHashMap<(PartitionId, RunNumber), u64>,
     /// When processes are ended because of a run, see [`Run::deadline`].
     deadlines: BTreeSet<(Instant, u64)>,
     /// Runs that wait for a worker, in order.
@@ -116,8 +117,8 @@ impl TaskPool {
             config,
             launch,
             workers: BTreeMap::new(),
-            runs: BTreeMap::new(),
-            by_number: HashMap::new(),
+            runs: FxHashMap::default(),
+            by_number: FxHashMap::default(),
             deadlines: BTreeSet::new(),
             queue: VecDeque::new(),
             queue_alone: VecDeque::new(),
