@@ -4,10 +4,10 @@ Under a Sostenuto server these names are the durable thing. In a plain Python pr
 (`sostenuto.memory`), so that a service can be tested like any other class.
 """
 
+import importlib as _importlib
 from typing import Annotated as _Annotated
 from typing import TypeVar as _TypeVar
 
-from sostenuto import memory as _memory
 from sostenuto import policy as _policy
 from sostenuto.errors import (
     Aborted,
@@ -49,10 +49,14 @@ __all__ = [
 
 _T = _TypeVar("_T")
 
-#: `hits: Persistent[int] = 0` declares a persistent field; to a type checker it is an `int`.
-Persistent = _Annotated[_T, _memory.PERSISTENT]
+#: Marks annotations of persistent fields.
+_PERSISTENT = "sostenuto.Persistent"
 
-_backend = _memory
+#: `hits: Persistent[int] = 0` declares a persistent field; to a type checker it is an `int`.
+Persistent = _Annotated[_T, _PERSISTENT]
+
+#: What the names stand for; None: what they stand for in memory, which is loaded when the first of them is used.
+_backend = None
 
 
 def use(backend):
@@ -61,39 +65,53 @@ def use(backend):
     _backend = backend
 
 
+def _chosen():
+    if _backend is None:
+        from sostenuto import memory
+
+        use(memory)
+    return _backend
+
+
+def __getattr__(name):
+    if name == "memory":
+        return _importlib.import_module("sostenuto.memory")
+    raise AttributeError(f"module 'sostenuto' has no attribute {name!r}")
+
+
 def service(cls):
     """Makes a class a service: one state, many invocations at once."""
-    return _backend.service(cls)
+    return _chosen().service(cls)
 
 
 def entity(cls):
     """Makes a class an entity: one state for each key, `self.key`; its operations run one at a time."""
-    return _backend.entity(cls)
+    return _chosen().entity(cls)
 
 
 def client(cls):
     """Makes a class the interface of a service that is written elsewhere (in Rust): methods without bodies, and `key`."""
-    return _backend.client(cls)
+    return _chosen().client(cls)
 
 
 def transaction():
     """`async with transaction():` everything inside happens, on all services, or nothing."""
-    return _backend.transaction()
+    return _chosen().transaction()
 
 
 def abort(reason=None):
     """Ends the transaction around it: raises `Aborted(reason)`."""
-    return _backend.abort(reason)
+    return _chosen().abort(reason)
 
 
 def sleep(seconds):
     """`await sleep(3600)`: a durable timer."""
-    return _backend.sleep(seconds)
+    return _chosen().sleep(seconds)
 
 
 def send(call):
     """`send(self.mail.welcome(user))`: a call whose result nobody waits for."""
-    return _backend.send(call)
+    return _chosen().send(call)
 
 
 def task(function=None, /, *, retries=0, timeout=60, backoff=1, backoff_max=60, pure=False):
@@ -108,7 +126,7 @@ def task(function=None, /, *, retries=0, timeout=60, backoff=1, backoff_max=60, 
             marked, retries=retries, timeout=timeout, backoff=backoff, backoff_max=backoff_max, pure=pure
         )
     policy = _policy.make(function.__qualname__, retries, timeout, backoff, backoff_max, pure)
-    return _backend.task(function, policy)
+    return _chosen().task(function, policy)
 
 
 def wait_for(*_, **__):

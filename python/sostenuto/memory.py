@@ -20,10 +20,8 @@ import time
 import types
 import typing
 
+from sostenuto import _PERSISTENT as PERSISTENT
 from sostenuto.errors import PART_ABORTED, Aborted, CallError, NotStorable, TransactionError
-
-#: Marks annotations of persistent fields.
-PERSISTENT = "sostenuto.Persistent"
 
 _MARK = "__sostenuto_service__"
 _ELSEWHERE = "__sostenuto_elsewhere__"

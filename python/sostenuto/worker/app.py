@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import sostenuto
 from sostenuto.errors import CallError, InternalError
-from sostenuto.worker import codec, draws, exceptions, loader, mu2sls, operations, services, standard
+from sostenuto.worker import codec, draws, exceptions, lazy, loader, mu2sls, operations, services, standard
 from sostenuto.worker.current import Signal, current
 from sostenuto.worker.run import END, NOT_STORABLE, RAISED, SUSPENDED, Run
 
@@ -30,9 +30,11 @@ class App:
         if any(description[3] for description in descriptions):
             names.update(mu2sls.names(self.services))
             mu2sls.install_modules(app_names)
+        standard.know_views()
         if services.any_lists(descriptions):
             standard.know_heaps()
         sostenuto.use(backend or BACKEND)
+        lazy.install("asyncio")
         self.finder = loader.Finder(modules, names, code_folder)
         exceptions.app_modules.clear()
         exceptions.app_modules.update(self.finder.modules)

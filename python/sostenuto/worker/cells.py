@@ -5,7 +5,7 @@ A scalar field is an object that stays the same within the step; a dict field is
 """
 
 import os
-from hashlib import blake2b
+from _blake2 import blake2b
 
 from sostenuto.errors import InternalError, NotStorable, NotSupported
 from sostenuto.worker import codec

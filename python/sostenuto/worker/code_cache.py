@@ -11,7 +11,7 @@ import marshal
 import os
 import stat
 import sys
-from hashlib import blake2b
+from _blake2 import blake2b
 
 _MARK = b"sostenuto code 1\n"
 _DIGEST_BYTES = 32

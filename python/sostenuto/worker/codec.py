@@ -7,7 +7,6 @@ takes and we do not. Everything else takes the slow path, which knows every kind
 The table of kinds is in `crates/protocol/src/marshal.rs`.
 """
 
-import dataclasses
 import datetime
 import decimal
 import enum
@@ -144,6 +143,18 @@ def _ints_fit(value):
     return True
 
 
+def is_dataclass(cls):
+    """What `dataclasses.is_dataclass` says of a class. That module loads much of Python's own compiler, so it is loaded
+    where there is a dataclass only; then the application has it already."""
+    return hasattr(cls, "__dataclass_fields__")
+
+
+def _fields_of(cls):
+    from dataclasses import fields
+
+    return fields(cls)
+
+
 class Registry:
     """The dataclasses and enums of the application, by registered name."""
 
@@ -157,7 +168,7 @@ class Registry:
         self.classes[name] = cls
         self.names[cls] = name
         if not issubclass(cls, enum.Enum):
-            self._fields[cls] = tuple(field.name for field in dataclasses.fields(cls))
+            self._fields[cls] = tuple(field.name for field in _fields_of(cls))
 
     def clear(self):
         """Forgets all."""
@@ -349,7 +360,7 @@ def _why_not(value):
         return f"a {kind.__name__} cannot be stored: {advice}"
     if isinstance(value, enum.Enum):
         return f"the enum {name} is not defined in the application's modules"
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+    if is_dataclass(kind) and not isinstance(value, type):
         return f"the dataclass {name} is not defined at the top level of the application's modules"
     if isinstance(value, types.FunctionType | types.MethodType | types.BuiltinFunctionType | type):
         return f"{short(value)} is code, not data"
@@ -420,12 +431,14 @@ def _revive_record(value):
 
 def _fill(record, cls, missing):
     """Gives fields that a stored record lacks their defaults."""
-    for field in dataclasses.fields(cls):
+    from dataclasses import MISSING
+
+    for field in _fields_of(cls):
         if field.name not in missing:
             continue
-        if field.default is not dataclasses.MISSING:
+        if field.default is not MISSING:
             object.__setattr__(record, field.name, field.default)
-        elif field.default_factory is not dataclasses.MISSING:
+        elif field.default_factory is not MISSING:
             object.__setattr__(record, field.name, field.default_factory())
         elif field.init:
             raise TypeError(f"a stored {cls.__qualname__} has no field {field.name!r}; give the field a default")

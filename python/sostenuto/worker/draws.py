@@ -4,13 +4,15 @@ Draws are numbered by branch and counter, so another attempt of the same part of
 a method (while the application is loaded) these are the real ones.
 """
 
-import base64
 import datetime
-import hashlib
+import os
 import random
-import secrets
 import time
 import uuid
+
+# What `hashlib.blake2b` and `secrets.compare_digest` are, without the OpenSSL that those modules load.
+from _blake2 import blake2b
+from _operator import _compare_digest
 
 from sostenuto.errors import NotSupported
 from sostenuto.worker.current import current
@@ -23,15 +25,15 @@ def draw(count):
     """`count` bytes that nobody else draws."""
     run = current.run
     if run is None:
-        return secrets.token_bytes(count)
+        return os.urandom(count)
     branch = run.branch
     number = branch.draws
     branch.draws = number + 1
     label = f"{branch.path}:{number}".encode()
     if count <= _BLOCK:
-        return hashlib.blake2b(label, key=run.seed, digest_size=count).digest() if count else b""
+        return blake2b(label, key=run.seed, digest_size=count).digest() if count else b""
     blocks = range((count + _BLOCK - 1) // _BLOCK)
-    return b"".join(hashlib.blake2b(label + b":%d" % block, key=run.seed).digest() for block in blocks)[:count]
+    return b"".join(blake2b(label + b":%d" % block, key=run.seed).digest() for block in blocks)[:count]
 
 
 def micros():
@@ -118,9 +120,9 @@ def uuid1(node=None, clock_seq=None):
 class Secrets:
     """The functions of `secrets` over the invocation's draws."""
 
-    DEFAULT_ENTROPY = secrets.DEFAULT_ENTROPY
+    DEFAULT_ENTROPY = 32
     SystemRandom = Random.SystemRandom
-    compare_digest = staticmethod(secrets.compare_digest)
+    compare_digest = staticmethod(_compare_digest)
 
     def token_bytes(self, nbytes=None):
         return draw(self.DEFAULT_ENTROPY if nbytes is None else nbytes)
@@ -129,6 +131,8 @@ class Secrets:
         return self.token_bytes(nbytes).hex()
 
     def token_urlsafe(self, nbytes=None):
+        import base64
+
         return base64.urlsafe_b64encode(self.token_bytes(nbytes)).rstrip(b"=").decode("ascii")
 
     def choice(self, sequence):

@@ -5,15 +5,14 @@ class if Python or the application defines it, else as `CallError`. An exception
 exceptions in this form. Frames of this package are in no traceback.
 """
 
-import asyncio
 import builtins
 import importlib
 import os
 import sys
-import traceback
 
 from sostenuto import errors
 from sostenuto.worker import codec
+from sostenuto.worker.lazy import cancelled_class
 
 _PACKAGE = os.path.dirname(os.path.abspath(errors.__file__)) + os.sep
 _IMPORTLIB = importlib.__file__
@@ -25,7 +24,6 @@ _PARTS_MAX = 100
 
 #: Classes outside of builtins that come back as themselves.
 _KNOWN = {f"sostenuto.{name}": getattr(errors, name) for name in errors.NAMES}
-_KNOWN["asyncio.exceptions.CancelledError"] = asyncio.CancelledError
 
 #: Names of the application's modules, whose exceptions come back as themselves.
 app_modules = set()
@@ -80,6 +78,8 @@ def clean(text):
 def user_traceback(error):
     """The text of a traceback without the frames of this package."""
     try:
+        import traceback
+
         shown = traceback.TracebackException.from_exception(error, compact=True)
         _keep_user_frames(shown, set())
         text = clean("".join(shown.format()))
@@ -99,7 +99,7 @@ def _keep_user_frames(shown, seen):
     if shown is None or id(shown) in seen:
         return
     seen.add(id(shown))
-    shown.stack = traceback.StackSummary.from_list([frame for frame in shown.stack if not is_ours(frame.filename)])
+    shown.stack = type(shown.stack).from_list([frame for frame in shown.stack if not is_ours(frame.filename)])
     _keep_user_frames(shown.__cause__, seen)
     _keep_user_frames(shown.__context__, seen)
     for part in shown.exceptions or ():
@@ -178,6 +178,8 @@ def _set_attributes(error, attributes):
 
 
 def _class_of(name):
+    if name == "asyncio.exceptions.CancelledError":
+        return cancelled_class()
     known = _KNOWN.get(name)
     if known is not None:
         return known

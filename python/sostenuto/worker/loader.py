@@ -5,13 +5,15 @@ user's text is registered with `linecache`. Imports between the modules go throu
 code that an earlier worker compiled from the same.
 """
 
-import importlib.abc
 import importlib.util
-import linecache
 import sys
+
+# What `ast` is made of, and all that is needed of it here.
+from _ast import AST, PyCF_ONLY_AST
 from bisect import bisect_right
 
 from sostenuto.errors import NotSupported
+from sostenuto.worker import lazy
 from sostenuto.worker.code_cache import CodeCache
 
 
@@ -63,10 +65,8 @@ class SourceMap:
 
 def relocate(tree, lowered, source, pieces):
     """Moves the positions of all nodes from the lowered text to the user's."""
-    import ast
-
     lowered, source, pieces = Text(lowered), Text(source), SourceMap(pieces)
-    for node in ast.walk(tree):
+    for node in _nodes(tree):
         if not hasattr(node, "lineno"):
             continue
         start = min(pieces.start(lowered.offset(node.lineno, node.col_offset)), source.size)
@@ -76,16 +76,27 @@ def relocate(tree, lowered, source, pieces):
             node.end_lineno, node.end_col_offset = source.position(max(start, min(end, source.size)))
 
 
+def _nodes(tree):
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        for name in node._fields:
+            part = getattr(node, name, None)
+            if isinstance(part, AST):
+                waiting.append(part)
+            elif isinstance(part, list):
+                waiting.extend([inner for inner in part if isinstance(inner, AST)])
+
+
 def compile_module(path, source, lowered, pieces):
     """The code object of a module."""
-    import ast
-
-    tree = ast.parse(lowered, path)
+    tree = compile(lowered, path, "exec", PyCF_ONLY_AST, dont_inherit=True)
     relocate(tree, lowered, source, pieces)
     return compile(tree, path, "exec", dont_inherit=True)
 
 
-class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+class Finder:
     """Finds and loads the application's modules."""
 
     def __init__(self, modules, names, code_folder=None):
@@ -122,7 +133,6 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
             return
         path, source, lowered, pieces, _ = self.modules[name]
         module.__file__ = path
-        linecache.cache[path] = (len(source), None, source.splitlines(True), path)
         module.__dict__.update(self.names)
         exec(self.cache.code(name, lambda: compile_module(path, source, lowered, pieces)), module.__dict__)
 
@@ -130,8 +140,14 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         """The user's text, for `inspect`."""
         return self.modules[fullname][1] if fullname in self.modules else None
 
+    def _show_sources(self):
+        cache = sys.modules["linecache"].cache
+        for path, source, *_ in self.modules.values():
+            cache[path] = (len(source), None, source.splitlines(True), path)
+
     def load_all(self):
         """Imports every module; an application's module takes the place of one of the same name."""
+        lazy.after("linecache", self._show_sources)
         sys.meta_path.insert(0, self)
         for name in self.modules:
             if name.partition(".")[0] in sys.builtin_module_names:

@@ -5,13 +5,13 @@ and answers with its outcome. Nothing here runs user code or talks to the server
 """
 
 import functools
-from asyncio.exceptions import CancelledError, InvalidStateError
 from datetime import timedelta
-from inspect import iscoroutine, iscoroutinefunction
+from types import CoroutineType, FunctionType
 
 from sostenuto.errors import Aborted, NotStorable, NotSupported, TransactionError
 from sostenuto.worker import codec, exceptions
 from sostenuto.worker.current import Signal, current
+from sostenuto.worker.lazy import is_cancelled
 from sostenuto.worker.views import where
 
 #: Kinds of operations in END, and how the journal names them.
@@ -19,6 +19,8 @@ CALL, SEND, SLEEP, BEGIN, COMMIT, ROLLBACK, TASK, CANCEL = range(8)
 KINDS = ("call", "send", "sleep", "begin", "commit", "rollback", "task", "cancel")
 
 _PURE, _ASYNC = 1, 2
+#: Of a code object (`inspect.CO_COROUTINE`).
+_CO_COROUTINE = 0x80
 
 
 class Raise:
@@ -159,10 +161,18 @@ class Task(Call):
         return f"<task {self.method}>"
 
 
+def _is_async(function):
+    if type(function) is FunctionType:
+        return bool(function.__code__.co_flags & _CO_COROUTINE)
+    from inspect import iscoroutinefunction
+
+    return iscoroutinefunction(function)
+
+
 def task(function, policy):
     """What calling a function with `@task` gives."""
     name = f"{function.__module__}.{function.__qualname__}"
-    is_async = iscoroutinefunction(function)
+    is_async = _is_async(function)
 
     @functools.wraps(function)
     def run(*args, **named):
@@ -423,11 +433,11 @@ class Spawned(Gather):
         return hasattr(self, "outcome")
 
     def cancelled(self):
-        return self.done() and isinstance(_error_of(self.outcome), CancelledError)
+        return self.done() and is_cancelled(_error_of(self.outcome))
 
     def result(self):
         if not self.done():
-            raise InvalidStateError("Result is not set.")
+            raise _invalid_state("Result is not set.")
         error = _error_of(self.outcome)
         if error is not None:
             raise error
@@ -435,9 +445,9 @@ class Spawned(Gather):
 
     def exception(self):
         if not self.done():
-            raise InvalidStateError("Exception is not set.")
+            raise _invalid_state("Exception is not set.")
         error = _error_of(self.outcome)
-        if isinstance(error, CancelledError):
+        if is_cancelled(error):
             raise error
         return error
 
@@ -450,6 +460,12 @@ class Spawned(Gather):
 
 def _error_of(outcome):
     return outcome.error if outcome.__class__ is Raise else None
+
+
+def _invalid_state(text):
+    from asyncio.exceptions import InvalidStateError
+
+    return InvalidStateError(text)
 
 
 class TaskGroup:
@@ -488,20 +504,22 @@ class TaskGroup:
         run, cancelled = current.run, None
         self.exiting = True
         if error is not None:
-            if isinstance(error, CancelledError) and not self.interrupted:
+            if is_cancelled(error) and not self.interrupted:
                 cancelled = error
             self._abort(run)
         while pending := [task for task in self.tasks if not task.done()]:
             try:
                 await Gather(run, tuple(pending), True)
-            except CancelledError as problem:
+            except BaseException as problem:
+                if not is_cancelled(problem):
+                    raise
                 cancelled = problem
                 self._abort(run)
         if isinstance(error, SystemExit | KeyboardInterrupt):
             return False
         if cancelled is not None and not self.errors:
             raise cancelled
-        if error is not None and not isinstance(error, CancelledError):
+        if error is not None and not is_cancelled(error):
             self.errors.append(error)
         if self.errors:
             errors, self.errors = self.errors, []
@@ -510,7 +528,7 @@ class TaskGroup:
 
     def failed(self, run, error):
         """One of the tasks raised."""
-        if isinstance(error, CancelledError):
+        if is_cancelled(error):
             return
         self.errors.append(error)
         if self.aborting:
@@ -558,7 +576,7 @@ def gather(*awaitables, return_exceptions=False):
         raise run.dead
     run.prepare_branches()
     for awaitable in awaitables:
-        if not (isinstance(awaitable, Operation | Gather | Promise) or iscoroutine(awaitable)):
+        if not (isinstance(awaitable, Operation | Gather | Promise) or isinstance(awaitable, CoroutineType)):
             if not hasattr(awaitable, "__await__"):
                 raise TypeError(f"gather() takes calls and coroutines, not {type(awaitable).__name__}")
     return Gather(run, awaitables, return_exceptions)
@@ -573,7 +591,7 @@ def _spawned(run, awaitable, group):
     if run.dead:
         raise run.dead
     run.prepare_branches()
-    if not (isinstance(awaitable, Operation) or iscoroutine(awaitable)):
+    if not (isinstance(awaitable, Operation) or isinstance(awaitable, CoroutineType)):
         raise TypeError(f"create_task() takes a coroutine or a call, not {type(awaitable).__name__}")
     return Spawned(run, awaitable, group)
 
@@ -586,7 +604,7 @@ def wait_for(fut, timeout):
     if run.in_transaction:
         raise TransactionError("wait_for() inside a transaction would hold its locks; use it around the transaction")
     run.prepare_branches()
-    if not (isinstance(fut, Operation | Gather | Promise) or iscoroutine(fut)) and not hasattr(fut, "__await__"):
+    if not (isinstance(fut, Operation | Gather | Promise) or isinstance(fut, CoroutineType)) and not hasattr(fut, "__await__"):
         raise TypeError(f"wait_for() takes a call, task or coroutine, not {type(fut).__name__}")
     return WaitFor(run, fut, timeout)
 

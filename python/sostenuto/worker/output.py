@@ -5,9 +5,9 @@ subprocesses that write to the process' own files is not caught.
 """
 
 import io
-import logging
 import sys
 
+from sostenuto.worker import lazy
 from sostenuto.worker.current import current
 
 STDOUT, STDERR, LOGGING = range(3)
@@ -46,38 +46,49 @@ class StepStream(io.TextIOBase):
         """Stays open: it belongs to the process."""
 
 
-class StepHandler(logging.Handler):
-    """The root handler: what reaches it travels as logging output."""
-
-    def __init__(self):
-        super().__init__()
-        self.setFormatter(logging.Formatter(logging.BASIC_FORMAT))
-
-    def emit(self, record):
-        try:
-            text = self.format(record) + "\n"
-        except Exception:
-            self.handleError(record)
-            return
-        output = current.output
-        if output is not None:
-            output.append((LOGGING, text))
-        else:
-            sys.__stderr__.write(text)
-            sys.__stderr__.flush()
-
-
 def install():
     """Takes over the process' text streams and the root logger."""
     sys.stdout = StepStream(STDOUT, sys.__stdout__)
     sys.stderr = StepStream(STDERR, sys.__stderr__)
-    handler = StepHandler()
-    logging.getLogger().addHandler(handler)
+    lazy.after("logging", _take_over_logging)
+
+
+def _take_over_logging():
+    handler = _step_handler()
+    sys.modules["logging"].getLogger().addHandler(handler)
     take_over_basic_config(handler)
+
+
+def _step_handler():
+    import logging
+
+    class StepHandler(logging.Handler):
+        """The root handler: what reaches it travels as logging output."""
+
+        def __init__(self):
+            super().__init__()
+            self.setFormatter(logging.Formatter(logging.BASIC_FORMAT))
+
+        def emit(self, record):
+            try:
+                text = self.format(record) + "\n"
+            except Exception:
+                self.handleError(record)
+                return
+            output = current.output
+            if output is not None:
+                output.append((LOGGING, text))
+            else:
+                sys.__stderr__.write(text)
+                sys.__stderr__.flush()
+
+    return StepHandler()
 
 
 def take_over_basic_config(handler):
     """`logging.basicConfig` does nothing if the root has a handler; here it configures ours."""
+    import logging
+
     original = logging.basicConfig
 
     def basic_config(**options):

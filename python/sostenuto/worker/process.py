@@ -9,11 +9,11 @@ import gc
 import marshal
 import mmap
 import os
-import platform
 import signal
-import socket
 import sys
-import traceback
+
+# `socket` adds to it what nobody here needs, and loads four modules more.
+from _socket import socket
 from collections import deque
 
 from sostenuto.errors import InternalError
@@ -149,12 +149,17 @@ class Worker:
             self.app.load(modules, services, records, code_folder=options.get("code_folder"))
         except BaseException as error:
             problem = exceptions.encode(error)
-        self.channel.ends.append((READY, os.getpid(), platform.python_version(), problem))
+        self.channel.ends.append((READY, os.getpid(), version(), problem))
+
+
+def version():
+    """What `platform.python_version` says, without that module."""
+    return sys.version.split(maxsplit=1)[0]
 
 
 def main():
     """Runs a worker on file descriptor 0; ends with the connection."""
-    connection = socket.socket(fileno=os.dup(0))
+    connection = socket(fileno=os.dup(0))
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
@@ -168,6 +173,8 @@ def main():
     except (Closed, ConnectionError):
         pass
     except BaseException:
+        import traceback
+
         current.output = None
         traceback.print_exc(file=sys.__stderr__)
         status = 70

@@ -5,7 +5,6 @@ A step runs until nothing in the invocation can run. Its operations get their id
 How messages are framed, and which runs there are, is not known here.
 """
 
-from asyncio.exceptions import CancelledError
 from collections import deque
 from types import CoroutineType
 
@@ -13,6 +12,7 @@ from sostenuto.errors import PART_ABORTED, Aborted, InternalError, NotStorable, 
 from sostenuto.worker import codec, exceptions
 from sostenuto.worker.cells import NOTHING_HELD, Cells, line_of
 from sostenuto.worker.current import Departure, Evicted, NotNow, Signal, current
+from sostenuto.worker.lazy import cancelled, is_cancelled
 from sostenuto.worker.operations import (
     CANCEL,
     KINDS,
@@ -224,8 +224,8 @@ class Run:
         error = None
         if kind and payload:
             error = exceptions.decode(payload)
-        if not isinstance(error, CancelledError):
-            error = CancelledError()
+        if not is_cancelled(error):
+            error = cancelled()
         for entry in list(self.ready):
             if entry[0] is self.main:
                 self.ready.remove(entry)
@@ -287,7 +287,7 @@ class Run:
                 self.interrupt_branch(branch, args)
                 return
         self._cancel_awaited(task.parts[0])
-        task.settle(self, 0, Raise(CancelledError(*args)))
+        task.settle(self, 0, Raise(cancelled(*args)))
 
     def interrupt_branch(self, branch, args=()):
         """Raises `CancelledError` where it waits."""
@@ -296,7 +296,7 @@ class Run:
         if branch.awaited is not None:
             self._leave(branch)
             self._cancel_awaited(branch.awaited)
-        self.ready.append((branch, Raise(CancelledError(*args))))
+        self.ready.append((branch, Raise(cancelled(*args))))
 
     def _leave(self, branch):
         """It no longer waits for the task that it awaits."""

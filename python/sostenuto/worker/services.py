@@ -4,7 +4,6 @@
 never seen by anyone but its own methods.
 """
 
-import dataclasses
 import enum
 import sys
 
@@ -173,6 +172,6 @@ def _register(name, is_enum):
             found = getattr(found, part, None)
         if not isinstance(found, type):
             continue
-        if issubclass(found, enum.Enum) if is_enum else dataclasses.is_dataclass(found):
+        if issubclass(found, enum.Enum) if is_enum else codec.is_dataclass(found):
             codec.registry.add(name, found)
             return

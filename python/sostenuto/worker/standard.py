@@ -4,10 +4,10 @@
 in C: they touch few elements, so few chunks.
 """
 
-import heapq
-import json.encoder
+import sys
 from functools import wraps
 
+from sostenuto.worker import lazy
 from sostenuto.worker.lists import ListView
 from sostenuto.worker.views import DictView
 
@@ -24,15 +24,29 @@ def _for_json(make):
 
         return make(markers, encodable, *rest, **named)
 
+    with_views.__wrapped__ = make
     return with_views
 
 
-if json.encoder.c_make_encoder is not None:
-    json.encoder.c_make_encoder = _for_json(json.encoder.c_make_encoder)
+def know_views():
+    """Lets `json` take the views of fields."""
+    lazy.after("json.encoder", _know_json)
 
 
 def know_heaps():
     """Lets `heapq` take list fields. Only for services that have some: real lists take a little longer."""
+    lazy.after("heapq", _know_heaps)
+
+
+def _know_json():
+    encoder = sys.modules["json.encoder"]
+    make = encoder.c_make_encoder
+    if make is not None and not hasattr(make, "__wrapped__"):
+        encoder.c_make_encoder = _for_json(make)
+
+
+def _know_heaps():
+    heapq = sys.modules["heapq"]
     for name in _HEAP_FUNCTIONS:
         for name in (name, f"{name}_max"):
             original = getattr(heapq, name, None)

@@ -14,7 +14,6 @@ import io
 import logging
 import marshal
 import os
-import platform
 import random
 import secrets
 import signal
@@ -28,6 +27,7 @@ from sostenuto.errors import InternalError, NotStorable, NotSupported
 from sostenuto.worker import codec, exceptions, output
 from sostenuto.worker.app import App
 from sostenuto.worker.current import Signal
+from sostenuto.worker.process import version
 
 READY, TASK, STOP, TASK_END, TASK_OUTPUT = 14, 20, 21, 24, 25
 VALUE, EXCEPTION = range(2)
@@ -87,7 +87,7 @@ class TaskWorker:
             App(self.channel).load(modules, services, records, NAMESPACE, BACKEND, options.get("code_folder"))
         except BaseException as error:
             problem = exceptions.encode(error)
-        self.send((READY, os.getpid(), platform.python_version(), problem))
+        self.send((READY, os.getpid(), version(), problem))
 
     def _start(self, coroutines, run, name, args, timeout, flags):
         try:
