@@ -374,7 +374,7 @@ class Server:
         else:
             message = (
                 1, self.runs, invocation.id, invocation.service, invocation.method, invocation.key, invocation.args,
-                invocation.seed, invocation.flags, clock, shipped, invocation.journal, delivered,
+                invocation.seed, invocation.flags, clock, shipped, invocation.journal, delivered, None,
             )  # fmt: skip
         end = self.worker.step(message, self.answer(cells))
         self.ends.append(end)

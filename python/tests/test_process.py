@@ -107,10 +107,10 @@ class ProcessCase(unittest.TestCase):
     def call(self, method, *args):
         return self.server.call("Hotel", method, *args)
 
-    def start(self, run, method, *args, slice=([], [])):
+    def start(self, run, method, *args, slice=([], []), follows=None):
         identity = run.to_bytes(16, "big")
         arguments = fake.dumps((list(args), {}))
-        return (1, run, identity, "Hotel", method, None, arguments, bytes(32), 0, 10**15, slice, [], [])
+        return (1, run, identity, "Hotel", method, None, arguments, bytes(32), 0, 10**15, slice, [], [], follows)
 
 
 class Frames(ProcessCase):
@@ -123,6 +123,17 @@ class Frames(ProcessCase):
         self.worker.send(*[self.start(run, "reserve", "a", slice=cells) for run in (7, 8, 9)])
         ends = self.worker.receive_frame()
         self.assertEqual([(end[0], end[1], end[3]) for end in ends], [(10, run, fake.RETURNED) for run in (7, 8, 9)])
+
+    def test_what_cannot_follow_is_dropped(self):
+        cells = ([("rooms", fake.dumps("a"), fake.dumps(5), 0)], [])
+        self.worker.send(
+            self.start(1, "reserve", "a", slice=cells),
+            self.start(2, "reserve", "a", follows=7),
+            self.start(3, "warn"),
+            self.start(4, "reserve", "a", follows=1),
+        )
+        ends = self.worker.receive_frame()
+        self.assertEqual([end[:2] for end in ends], [(10, 1), (12, 2), (10, 3), (12, 4)])
 
     def test_frames_in_pieces(self):
         frame = fake.dumps([self.start(3, "frozen")])

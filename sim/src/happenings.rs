@@ -43,6 +43,8 @@ pub enum Happening {
     CoroutineEvicted,
     CoroutineRebuilt,
     AttemptAbandoned,
+    RunAhead,
+    NotFollowed,
 }
 
 impl Happening {
@@ -79,6 +81,8 @@ impl Happening {
         Self::CoroutineEvicted,
         Self::CoroutineRebuilt,
         Self::AttemptAbandoned,
+        Self::RunAhead,
+        Self::NotFollowed,
     ];
 
     pub fn text(self) -> &'static str {
@@ -115,6 +119,8 @@ impl Happening {
             Self::CoroutineEvicted => "coroutines were evicted",
             Self::CoroutineRebuilt => "coroutines were rebuilt from a journal",
             Self::AttemptAbandoned => "attempts of transactions came to nothing",
+            Self::RunAhead => "steps ran ahead of their turn",
+            Self::NotFollowed => "steps were to run ahead and could not",
         }
     }
 }

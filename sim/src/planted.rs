@@ -27,7 +27,7 @@ pub fn all() -> Vec<(Bug, &'static [&'static str])> {
     use engine::planted::Bug as E;
     use runtime::planted::Bug as R;
     use store::planted::Bug as S;
-    let engine: [(E, &[&str]); 25] = [
+    let engine: [(E, &[&str]); 26] = [
         (E::ReusedAttempt, &["progress"]),
         (E::LateAbort, &["progress"]),
         (E::ForgottenDecision, &["atomic"]),
@@ -52,6 +52,7 @@ pub fn all() -> Vec<(Bug, &'static [&'static str])> {
         (E::InboxGrows, &["bounds"]),
         (E::AdmitsAll, &["bounds"]),
         (E::TooLarge, &["bounds"]),
+        (E::AheadUnchecked, &["linear"]),
         (E::StaleCell, &["linear"]),
     ];
     let driver: [(R, &[&str]); 7] = [

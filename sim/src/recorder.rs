@@ -5,7 +5,7 @@
 //! saw. Reads and writes belong to *units*: an attempt of a transaction, or one run of a step outside of transactions.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 
 use protocol::ids::InvocationId;
@@ -60,6 +60,8 @@ pub struct UnitRecord {
     pub invocation: InvocationId,
     pub step: u64,
     pub is_transaction: bool,
+    /// A step that ran ahead of its turn, on what another one was about to leave.
+    pub is_ahead: bool,
     /// When it last touched a cell, in events.
     pub touched: u64,
     pub wrote: Vec<i64>,
@@ -126,6 +128,8 @@ pub struct Recorder {
     field_numbers: HashMap<String, u32>,
     steps: HashMap<(InvocationId, u64, u64, u32), Unit>,
     attempts: BTreeMap<(InvocationId, u64, u32), Unit>,
+    /// Runs ahead of their turn: invocation, run, life of the node.
+    ahead: HashSet<(InvocationId, u64, u32)>,
     /// The version that the newest run gave to a write.
     places: HashMap<Place, (u32, u64, i64)>,
     /// The present, in events.
@@ -196,6 +200,11 @@ impl Recorder {
         cell
     }
 
+    /// This run does not wait for its turn.
+    pub fn runs_ahead(&mut self, invocation: InvocationId, run: u64, life: u32) {
+        self.ahead.insert((invocation, run, life));
+    }
+
     /// The worker has dropped this run, which it will do again unless its attempt dies first.
     pub fn drops(&mut self, invocation: InvocationId, run: u64, life: u32) {
         // Outside of transactions each run is a unit of its own.
@@ -240,7 +249,8 @@ impl Recorder {
             return *unit;
         }
         let (root, invocation, step) = (reading.root, reading.invocation, reading.step);
-        let unit = self.new_unit(UnitRecord { root, invocation, step, ..UnitRecord::default() });
+        let is_ahead = self.ahead.contains(&(invocation, reading.run, life));
+        let unit = self.new_unit(UnitRecord { root, invocation, step, is_ahead, ..UnitRecord::default() });
         self.steps.insert(key, unit);
         unit
     }

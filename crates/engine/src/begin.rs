@@ -14,6 +14,7 @@ use protocol::worker::{
     Delivered, FetchWhat, Held, HeldCell, JournalStep, Resume, Slice, SliceCell, SliceEntry, Start,
 };
 
+use crate::ahead::start_of;
 use crate::deployment::{Numbered, has_entries, mode_of};
 use crate::io::{Effect, Query, Submit, Token, Turn};
 use crate::keys;
@@ -118,7 +119,7 @@ impl Partition {
         let wants = self.wants(id);
         let attempt = self.attempt_of(id);
         let Some(live) = self.live.get_mut(&id) else { return };
-        live.clock = turn.now.max(live.clock + 1_000);
+        live.clock = live.next_clock(turn.now);
         live.attempts += 1;
         let mut context = Box::new(StepContext {
             attempt,
@@ -146,7 +147,7 @@ impl Partition {
 
     /// Cells to ask for before the next step: foreseen ones if it is the first, else those whose objects the coroutine
     /// holds; and learned ones.
-    fn wants(&self, id: InvocationId) -> BTreeMap<(PartitionId, CellKey), Want> {
+    pub(crate) fn wants(&self, id: InvocationId) -> BTreeMap<(PartitionId, CellKey), Want> {
         let live = &self.live[&id];
         let mut wants = BTreeMap::new();
         match live.journal.last() {
@@ -528,8 +529,10 @@ impl Partition {
 
     /// Starts or resumes the step on a worker: all cells are granted.
     fn run_step(&mut self, id: InvocationId, turn: &mut Turn) {
-        let run = RunNumber(self.next_run);
-        self.next_run += 1;
+        if self.is_run_already(id, turn) {
+            return;
+        }
+        let run = self.new_run();
         let slice = self.slice(id, |_| true);
         let Some(live) = self.live.get_mut(&id) else { return };
         let Some(context) = live.step.as_mut() else { return };
@@ -543,22 +546,16 @@ impl Partition {
             let resume = Resume { run, invocation: id, clock, slice, delivered };
             return turn.effects.push(Effect::Resume(resume));
         }
-        let call = &live.row.call;
-        let start = Start {
-            run,
-            invocation: id,
-            service: call.service.clone(),
-            method: call.method.clone(),
-            key: call.key.clone(),
-            args: call.args.clone(),
-            seed: call.seed,
-            in_transaction: live.inner.is_some(),
-            clock,
-            slice,
-            journal: live.journal.iter().map(|row| journal_step(row)).collect(),
-            delivered,
-        };
+        let journal = live.journal.iter().map(|row| journal_step(row)).collect();
+        let start = Start { journal, delivered, ..start_of(id, live, run, clock, slice) };
         turn.effects.push(Effect::Start(Box::new(start)));
+        self.start_followers(id, turn);
+    }
+
+    pub(crate) fn new_run(&mut self) -> RunNumber {
+        let run = RunNumber(self.next_run);
+        self.next_run += 1;
+        run
     }
 
     /// The granted cells of the invocation's own `self`, as they are shipped.
@@ -601,6 +598,9 @@ impl Partition {
         let Some(id) = self.runs.get(&run).copied() else { return not_now(turn) };
         let Some(locks) = self.locks_for(id, field, &what) else { return not_now(turn) };
         let live = self.live.get_mut(&id).expect("a run belongs to a live invocation");
+        if live.is_ahead(run) {
+            return not_now(turn);
+        }
         let context = live.step.as_mut().expect("a running invocation has a step");
         for (partition, cell, lock) in &locks {
             want(&mut context.keys, *partition, cell.clone(), lock.clone());

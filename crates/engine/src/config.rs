@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use protocol::ids::{Micros, PartitionId};
 
+use crate::limits::AHEAD_MAX;
+
 /// Settings of a partition.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -19,6 +21,8 @@ pub struct Config {
     pub invocations_max: usize,
     /// Partitions whose records are in the same log: their positions mean something here.
     pub same_log: Range<u16>,
+    /// First steps that are run ahead behind one that uses the same cells; 0: none are.
+    pub ahead_max: usize,
     /// Drop each coroutine when it suspends and rebuild it by replay (outside transactions): for tests.
     pub evict_at_suspension: bool,
 }
@@ -32,6 +36,7 @@ impl Default for Config {
             retention: 24 * 3600 * 1_000_000,
             invocations_max: 100_000,
             same_log: 0..u16::MAX,
+            ahead_max: AHEAD_MAX,
             evict_at_suspension: false,
         }
     }

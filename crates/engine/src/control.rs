@@ -26,13 +26,22 @@ impl Partition {
         for id in suspended {
             self.coroutine_lost(*id, turn);
         }
-        for (run, struck) in runs {
-            let Some(id) = self.runs.remove(run) else { continue };
+        // The strike first: it counts also if what is done for the others ends that run.
+        let (struck, others): (Vec<_>, Vec<_>) = runs.iter().copied().partition(|(_, struck)| *struck);
+        for (run, struck) in struck.into_iter().chain(others) {
+            let Some(id) = self.runs.remove(&run) else { continue };
+            if self.live.get(&id).is_some_and(|live| live.is_ahead(run)) {
+                self.forget_ahead(id);
+                if struck && self.strike(id) {
+                    self.poisoned(id, cause, turn);
+                }
+                continue;
+            }
             if let Some(live) = self.live.get_mut(&id) {
                 live.resident = false;
                 live.note = Some(format!("run {} ended: {cause}", run.0));
             }
-            match *struck && self.strike(id) {
+            match struck && self.strike(id) {
                 true => self.poisoned(id, cause, turn),
                 false => self.run_lost(id, turn),
             }
@@ -144,6 +153,7 @@ impl Partition {
     /// A replay asked for something else than the journal holds.
     pub(crate) fn departed(&mut self, run: RunNumber, step: u64, expected: &str, actual: &str, turn: &mut Turn) {
         let Some(id) = self.runs.remove(&run) else { return };
+        self.forget_ahead(id);
         if let Some(live) = self.live.get_mut(&id) {
             live.resident = false;
         }

@@ -47,6 +47,12 @@ impl Partition {
             }
             return;
         };
+        let Some(end) = self.live.get_mut(&id).and_then(|live| live.put_aside(end)) else { return };
+        self.end_of_step(id, end, turn);
+    }
+
+    /// The current step of an invocation has ended.
+    pub(crate) fn end_of_step(&mut self, id: InvocationId, end: StepEnd, turn: &mut Turn) {
         let Some(live) = self.live.get_mut(&id) else { return };
         live.resident = matches!(end.status, StepStatus::Suspended);
         let writes = match self.writes(id, &end) {
@@ -174,6 +180,9 @@ impl Partition {
     pub(crate) fn step_dropped(&mut self, run: RunNumber, turn: &mut Turn) {
         let Some(id) = self.runs.remove(&run) else { return };
         if let Some(live) = self.live.get_mut(&id) {
+            if live.is_ahead(run) {
+                return self.forget_ahead(id);
+            }
             live.resident = false;
         }
         self.run_again(id, turn);
@@ -190,6 +199,7 @@ impl Partition {
     /// Ends the step without any trace; its results are delivered again. False if there is no such step.
     pub(crate) fn give_up_step(&mut self, id: InvocationId, turn: &mut Turn) -> bool {
         let own = self.config.id;
+        self.forget_ahead(id);
         let Some(live) = self.live.get_mut(&id) else { return false };
         let Some(context) = live.step.take() else { return false };
         let asking = match live.phase {
@@ -199,6 +209,7 @@ impl Partition {
         if let Some(run) = context.run {
             self.runs.remove(&run);
         }
+        let follower = context.run.zip(context.next);
         let mut ready = context.delivered;
         ready.append(&mut live.ready);
         live.ready = ready;
@@ -226,6 +237,9 @@ impl Partition {
             self.locks.release(context.attempt);
         }
         self.forget_groups(context.attempt, Some(id), turn);
+        if let Some((run, next)) = follower {
+            self.drop_ahead(next, run);
+        }
         self.record_results(id, turn);
         for to in asked {
             let attempt = context.attempt;
@@ -321,6 +335,9 @@ impl Partition {
         }
         // Nobody is granted anything before this input has been dealt with.
         self.locks.release(context.attempt);
+        let follower = context.run.zip(context.next);
+        let cells = if follower.is_some() { std::mem::take(&mut context.cells) } else { BTreeMap::new() };
+        let as_it_said = matches!(end.status, StepStatus::Returned(_) | StepStatus::Raised(_));
         match end.status {
             StepStatus::Suspended => self.suspend(id, context, asked, writes, commit, turn),
             StepStatus::Returned(value) => {
@@ -329,6 +346,11 @@ impl Partition {
             StepStatus::Raised(exception) | StepStatus::NotStorable(exception) => {
                 self.complete(id, Outcome::Exception(exception), writes, asked.messages, commit, turn);
             }
+        }
+        match follower {
+            Some((run, next)) if as_it_said => self.leave_to(next, run, cells.into_keys()),
+            Some((run, next)) => self.drop_ahead(next, run),
+            None => {}
         }
     }
 
@@ -512,6 +534,7 @@ impl Partition {
 
     /// Forgets an ended invocation: answers its clients, gives its turn on, drops its timers.
     pub(crate) fn leave(&mut self, id: InvocationId, after: Position, reply: Reply, turn: &mut Turn) {
+        self.forget_ahead(id);
         let Some(live) = self.live.remove(&id) else { return };
         for token in live.clients {
             turn.effects.push(Effect::Reply { token, after, invocation: id, reply: reply.clone() });

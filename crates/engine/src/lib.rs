@@ -6,11 +6,12 @@
 //! driver acts on effects.
 //!
 //! The way of an invocation: [`admit`] takes it in, [`begin`] gets its cells and starts a step, [`end`] turns the
-//! step's end into a record, [`results`] wakes it. [`transaction`] is the home of attempts over many steps,
-//! [`participant`] the other side, [`restart`] what a restart of either means; [`locks`], [`turns`] and [`deadlock`]
-//! decide who may go first; [`control`] is for operators and failures.
+//! step's end into a record, [`results`] wakes it; [`ahead`] runs first steps that wait for the same cells as a group.
+//! [`transaction`] is the home of attempts over many steps, [`participant`] the other side, [`restart`] what a restart of
+//! either means; [`locks`], [`turns`] and [`deadlock`] decide who may go first; [`control`] is for operators and failures.
 
 mod admit;
+mod ahead;
 mod begin;
 mod cells;
 mod config;

@@ -30,5 +30,9 @@ pub(crate) const KEYS_FORESEEN_MAX: usize = 256;
 pub(crate) const DELIVERED_BYTES_MAX: usize = 96 * 1024;
 /// Bytes of steps without record at which the next suspension makes one.
 pub(crate) const UNLOGGED_BYTES_SOON: usize = 96 * 1024;
+/// Invocations that are run ahead behind one step; further ones wait.
+pub(crate) const AHEAD_MAX: usize = 63;
+/// Bytes of their arguments; who is over them waits.
+pub(crate) const AHEAD_BYTES_MAX: usize = 64 * 1024;
 /// Calls, sends, tasks and sleeps that one step starts and its invocation waits for; beyond, it fails.
 pub(crate) const OPERATIONS_MAX: usize = 10_000;

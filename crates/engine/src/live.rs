@@ -10,6 +10,7 @@ use protocol::message::LockMode;
 use protocol::record::{Accepted, CellWrite, InvocationRow, JournalRow, Parked};
 use protocol::worker::{Delivered, Outcome, StepEnd, TaskCall};
 
+use crate::ahead::Ahead;
 use crate::deployment::Cells;
 use crate::io::Token;
 
@@ -48,6 +49,8 @@ pub(crate) struct Live {
     /// The transaction that it runs.
     pub(crate) transaction: Option<Transaction>,
     pub(crate) step: Option<Box<StepContext>>,
+    /// A run of its first step ahead of its turn.
+    pub(crate) ahead: Option<Box<Ahead>>,
     /// Cells that a run needed though they were not foreseen; for the next run of the same step.
     pub(crate) learned: BTreeMap<(PartitionId, CellKey), Want>,
     /// Clients that wait for the result.
@@ -309,6 +312,8 @@ pub(crate) struct StepContext {
     pub(crate) delivered: Vec<Ready>,
     pub(crate) clock: Micros,
     pub(crate) run: Option<RunNumber>,
+    /// Who runs ahead on what it leaves.
+    pub(crate) next: Option<InvocationId>,
     pub(crate) newest: Position,
     /// The end, while other partitions take part in it.
     pub(crate) end: Option<Box<StepEnd>>,

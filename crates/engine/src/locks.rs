@@ -478,6 +478,12 @@ impl LockTable {
         cells.all(|entry| entry.and_then(|entry| entry.holders.get(&request.attempt)).is_some_and(uses))
     }
 
+    /// Who waits to hold this cell alone, as they stand in line.
+    pub(crate) fn line(&self, cell: &CellKey) -> impl Iterator<Item = InvocationId> {
+        let line = self.entries.get(cell).and_then(|entry| entry.lines.get(&LockMode::Exclusive));
+        line.into_iter().flatten().map(|(_, _, step)| *step)
+    }
+
     /// Who holds a cell, for people: owner and whether it is a transaction's step.
     pub(crate) fn holders(&self, cell: &CellKey) -> Vec<InvocationId> {
         self.entries

@@ -56,6 +56,8 @@ pub enum Bug {
     AdmitsAll,
     /// However large a value is, it is stored.
     TooLarge,
+    /// What a step did ahead of its turn counts, whatever it ran on.
+    AheadUnchecked,
     /// A write does not renew a cell that is in memory.
     StaleCell,
 }

@@ -8,7 +8,7 @@
 //! | tag | server to worker |
 //! |---|---|
 //! | 0 INIT | `(0, modules, services, records, options)`, see [`encode_init`] |
-//! | 1 START | `(1, run, invocation, service, method, key, args, seed, flags, clock, slice, journal, delivered)` |
+//! | 1 START | `(1, run, invocation, service, method, key, args, seed, flags, clock, slice, journal, delivered, follows)` |
 //! | 2 RESUME | `(2, run, invocation, clock, slice, delivered)` |
 //! | 3 EVICT | `(3, invocation)` |
 //! | 4 FETCHED | `(4, run, slice)`, `slice` is `None` for *not now* |
@@ -19,7 +19,7 @@
 //! |---|---|
 //! | 10 END | `(10, run, invocation, status, payload, reads, writes, ops, waits, logs, doom, held)` |
 //! | 11 FETCH | `(11, run, field, key)`, `key` is `None` for a scalar field, `...` for the whole field |
-//! | 12 DROPPED | `(12, run)` after *not now* |
+//! | 12 DROPPED | `(12, run)` after *not now*, or if it cannot follow |
 //! | 13 DEPARTED | `(13, run, invocation, step, expected, actual)` |
 //! | 14 READY | `(14, pid, python version, problem)`; `problem` is an exception value's bytes or `None` |
 //! | 24 TASK_END | `(24, run, kind, payload, final)`, from task workers; `final`: another try is of no use |
@@ -29,6 +29,7 @@
 //! and `value` `None` for an absent cell; `wholes` a list of `(field, [(key, value, incarnation), …])` in iteration order.
 //! `reads` is `(cells, wholes)` with `cells` a list of `(field, key)` and `wholes` a list of fields; so is `held`: what a
 //! suspended coroutine still refers to, which the next step needs.
+//! `follows` is the number of a run of the same worker, or `None`: see [`Start::follows`].
 //! `writes` is a list of `(field, key, value, fresh, incarnation)`: `value` `None` deletes; `fresh` is true if the entry
 //! was deleted and inserted again within the step, so that it moves to the end of the iteration order; `incarnation` is
 //! `None` if the cell holds the object that it held, else the name of the one that was assigned.
@@ -41,6 +42,7 @@
 
 mod decode;
 mod encode;
+mod follow;
 mod frame;
 
 use minicbor::{Decode, Encode};
@@ -50,6 +52,7 @@ use crate::{limits, marshal};
 
 pub use decode::{decode_from_worker, decode_to_worker};
 pub use encode::{InitOptions, encode_from_worker, encode_init, encode_to_worker};
+pub use follow::left_by;
 pub use frame::FrameReader;
 
 /// A value in canonical msgpack ([`crate::msgpack`]), the stored form. Opaque to the engine.
@@ -119,6 +122,9 @@ pub struct Start {
     pub journal: Vec<JournalStep>,
     /// Results delivered to the step to run.
     pub delivered: Vec<Delivered>,
+    /// It runs ahead of its turn: on the cells that were shipped to this run, as that run leaves them. `slice` is empty.
+    /// Unless the worker has just ended that run and can tell, it says [`FromWorker::Dropped`].
+    pub follows: Option<RunNumber>,
 }
 
 /// RESUME.
@@ -285,7 +291,7 @@ pub enum FromWorker {
         /// Which part of it.
         what: FetchWhat,
     },
-    /// The run was dropped after *not now*; nothing of it remains.
+    /// The run was dropped after *not now*, or was to follow another one and could not; nothing of it remains.
     Dropped {
         /// The run.
         run: RunNumber,

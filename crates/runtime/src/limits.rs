@@ -19,8 +19,12 @@ pub const TURN_ROOM_MAX: usize = 256;
 /// Bytes of rows that wait for the log or the state; beyond, calls are answered `unavailable` until it has shrunk.
 pub const OVERLAY_BYTES_MAX: usize = 256 * 1024 * 1024;
 
-/// Steps that a worker has been sent and has not ended; further ones wait in the driver, where admission bounds them.
+/// Steps that a worker has been sent and has not ended; further ones wait in the driver, where admission bounds them. Who
+/// follows a step goes with it, so it may be exceeded by [`engine::Config::ahead_max`].
 pub const RUNS_IN_FLIGHT_MAX: usize = 64;
+
+/// For how long steps on a worker may follow each other, whose ends go together; further ones are dropped and come again.
+pub const FOLLOWED_FOR_MAX: Duration = Duration::from_millis(5);
 
 /// Tasks that a task worker runs at once; further ones wait in the driver, in order.
 pub const TASKS_PER_WORKER_MAX: usize = 32;

@@ -2,7 +2,7 @@
 //! those of shuttle, which tries out in which order threads may run.
 
 use std::sync::mpsc::RecvTimeoutError;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[cfg(feature = "interleave")]
 pub(crate) use shuttle::{
@@ -32,6 +32,11 @@ pub(crate) fn recv_within<T>(queue: &mpsc::Receiver<T>, wait: Duration) -> Resul
         return queue.try_recv().map_err(|_| RecvTimeoutError::Timeout);
     }
     queue.recv().map_err(|_| RecvTimeoutError::Disconnected)
+}
+
+/// Is it so long ago? Where interleavings are tried out no time passes.
+pub(crate) fn has_passed(since: Instant, time: Duration) -> bool {
+    cfg!(not(feature = "interleave")) && since.elapsed() >= time
 }
 
 /// Queues whose receiver drops what is left in them when it is dropped, as in the standard library; those of shuttle keep

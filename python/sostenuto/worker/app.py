@@ -52,7 +52,7 @@ class App:
 
     def start(self, message):
         """START: runs a method from its beginning. Returns the message that ends the step."""
-        _, number, invocation, service, method, key, args, seed, flags, clock, shipped, journal, delivered = message
+        _, number, invocation, service, method, key, args, seed, flags, clock, shipped, journal, delivered, _ = message
         found = self.services.get(service)
         if found is None or method not in found.methods:
             return self._refused(number, invocation, CallError(f"there is no method {service}.{method}"))

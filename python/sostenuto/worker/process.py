@@ -20,6 +20,7 @@ from sostenuto.errors import InternalError
 from sostenuto.worker import exceptions, output
 from sostenuto.worker.app import App
 from sostenuto.worker.current import current
+from sostenuto.worker.follow import Follow
 from sostenuto.worker.run import FETCH
 
 INIT, START, RESUME, EVICT, FETCHED = range(5)
@@ -110,6 +111,7 @@ class Worker:
     def __init__(self, channel):
         self.channel = channel
         self.app = App(channel)
+        self.follow = Follow()
         self.strike = [0]
 
     def run(self):
@@ -125,17 +127,35 @@ class Worker:
     def handle(self, message):
         """Does what one message asks."""
         tag = message[0]
-        if tag == START or tag == RESUME:
-            self.strike[0] = message[1]
-            end = self.app.start(message) if tag == START else self.app.resume(message)
-            self.strike[0] = 0
-            self.channel.ends.append(end)
+        if tag == START:
+            self._start(message)
+        elif tag == RESUME:
+            self.follow.forget()
+            self._run(message, self.app.resume)
         elif tag == EVICT:
             self.app.evict(message)
         elif tag == INIT:
             self._init(message)
         elif tag != FETCHED:
             raise InternalError(f"unknown message {message!r:.200}")
+
+    def _start(self, message):
+        follow = self.follow
+        if message[13] is None:
+            follow.begins()
+        else:
+            message = follow.ship(message)
+            if message[0] != START:
+                self.channel.ends.append(message)
+                return
+        follow.ended(message, self._run(message, self.app.start))
+
+    def _run(self, message, step):
+        self.strike[0] = message[1]
+        end = step(message)
+        self.strike[0] = 0
+        self.channel.ends.append(end)
+        return end
 
     def _init(self, message):
         _, modules, services, records, options = message

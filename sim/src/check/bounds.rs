@@ -46,7 +46,8 @@ pub fn check(world: &World) -> Result<(), String> {
 /// Judges what a node holds at this moment.
 pub fn holds(world: &World, node: usize) -> Result<(), String> {
     let Some(up) = world.machines[node].up.as_ref() else { return Ok(()) };
-    let limit = runtime::limits::RUNS_IN_FLIGHT_MAX;
+    // The last one that finds room may have followers.
+    let limit = runtime::limits::RUNS_IN_FLIGHT_MAX + engine::Config::default().ahead_max;
     if let Some(runs) = up.processes.values().map(|process| process.mail.runs()).max().filter(|runs| *runs > limit) {
         return Err(format!("a worker of node {node} has {runs} runs, at most {limit}"));
     }

@@ -195,13 +195,14 @@ impl Judge<'_> {
     }
 
     /// A version was read that no log has. Its own unit may; a unit that is itself lost may have read what was lost with
-    /// it, if that was ever logged.
+    /// it, if that was ever logged; one that ran ahead of its turn and was dropped may have read what was not.
     fn unknown(&self, unit: Unit, record: &UnitRecord, read: Read, name: &str) -> Result<(), String> {
         if read.version <= 0 || self.writer(read.version) == Some(unit) {
             return Ok(());
         }
         let logged = self.world.machines.iter().any(|machine| chronicle::lock(&machine.chronicle).ever(read.version));
-        if logged && !self.kept(record) {
+        let dropped = record.is_ahead && !record.wrote.is_empty();
+        if (logged || dropped) && !self.kept(record) {
             return Ok(());
         }
         let by = self.writer(read.version).map(|writer| self.recorder.unit_text(writer)).unwrap_or_default();

@@ -67,6 +67,8 @@ pub struct Configuration {
     /// Only the node of this log crashes, and only while the first request is under way; `None`: any at any time.
     pub(super) crashes_of: Option<usize>,
     pub(super) deaths: u32,
+    /// Steps behind a step that starts run ahead on what it leaves.
+    pub(super) ahead: bool,
     /// States after which it is left; `None`: all are visited.
     pub states_max: Option<usize>,
     /// It is small enough for a test that runs always.
@@ -222,6 +224,7 @@ fn configuration(
         crashes: 0,
         crashes_of: None,
         deaths: 0,
+        ahead: false,
         states_max: None,
         is_quick: true,
     }
@@ -230,6 +233,11 @@ fn configuration(
 /// Too large for a test that runs always.
 fn long(configuration: Configuration) -> Configuration {
     Configuration { is_quick: false, ..configuration }
+}
+
+/// With group execution.
+fn ahead(configuration: Configuration) -> Configuration {
+    Configuration { ahead: true, ..configuration }
 }
 
 /// One crash.
@@ -241,7 +249,7 @@ fn crash(configuration: Configuration) -> Configuration {
 pub fn all() -> Vec<Configuration> {
     let two = Maker { partitions: 2 };
     let three = Maker { partitions: 3 };
-    let with_two = [steps(&two), transactions(&two), readers(&two), aborts(&two), entities(&two)];
+    let with_two = [steps(&two), groups(&two), transactions(&two), readers(&two), aborts(&two), entities(&two)];
     [with_two.concat(), crashes(&two), restarts(&two, &three), many(&three)].concat()
 }
 
@@ -269,6 +277,36 @@ fn steps(two: &Maker) -> Vec<Configuration> {
             calls(),
         )),
         long(configuration("calls-each", "each", 2, "the same", calls())),
+    ]
+}
+
+/// Steps on one cell that run ahead of their turn, and what may come between them.
+fn groups(two: &Maker) -> Vec<Configuration> {
+    let line = || (1..=3).map(|tag| two.pad("append", &[0], tag)).collect::<Vec<_>>();
+    let elder = || {
+        let behind = (2..=4).map(|tag| two.pad("append", &[0], tag));
+        std::iter::once(two.root(0, "two", &[1, 0], 1)).chain(behind).collect()
+    };
+    let again = || line().into_iter().map(Wish::again).take(2).collect();
+    vec![
+        ahead(configuration("ahead", "one", 2, "three steps on one cell", line())),
+        long(ahead(configuration(
+            "ahead-elder-one",
+            "one",
+            2,
+            "three steps on one cell, and a transaction over it",
+            elder(),
+        ))),
+        long(ahead(configuration("ahead-elder-each", "each", 2, "the same", elder()))),
+        Configuration { deaths: 2, ..ahead(configuration("death-ahead", "one", 2, "three steps on one cell", line())) },
+        crash(ahead(configuration("crash-ahead", "one", 2, "two steps on one cell", again()))),
+        crash(ahead(configuration(
+            "crash-ahead-elder-each",
+            "each",
+            2,
+            "three steps on one cell, and a transaction over it",
+            elder(),
+        ))),
     ]
 }
 

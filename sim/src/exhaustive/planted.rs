@@ -30,6 +30,7 @@ pub(super) const BUGS: &[(Bug, &str, &str)] = &[
     (Bug::ReadOnlyReply, "a read-only reply does not wait for what it read", "crash-read-one"),
     (Bug::SharedWrite, "locks of writers do not exclude readers", "readers-each"),
     (Bug::ForgottenSend, "what a participant is to send with a commit is dropped", "sending-each"),
+    (Bug::AheadUnchecked, "what a step did ahead of its turn counts, whatever it ran on", "ahead-elder-one"),
     (Bug::PartialStep, "of several writes of a step, the last is left out", "pair"),
 ];
 

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use engine::Input;
 use protocol::ids::{AttemptId, InvocationId, PartitionId, RunNumber};
-use protocol::worker::{FromWorker, Resume, Slice, Start, StepEnd, StepStatus};
+use protocol::worker::{FromWorker, Resume, Slice, Start, StepEnd, StepStatus, left_by};
 
 use super::world::{Digest, World};
 use crate::coroutine::{Coroutine, Progress};
@@ -55,7 +55,26 @@ impl World {
     pub(super) fn start_run(&mut self, id: PartitionId, start: Start) {
         self.coroutines.remove(&start.invocation);
         let (run, invocation) = (start.run, start.invocation);
+        let mut start = start;
+        if let Some(follows) = start.follows {
+            let Some(left) = self.left(id, follows) else {
+                let says = FromWorker::Dropped { run };
+                let run = Run { invocation, attempt: None, history: Rc::default(), says, evicted: false };
+                self.runs.insert((id, start.run), run);
+                return;
+            };
+            start.slice = left;
+        }
         self.execute(id, run, invocation, vec![Told::Start(start)]);
+    }
+
+    /// What a run will leave in its cells, if it can be followed.
+    fn left(&self, id: PartitionId, run: RunNumber) -> Option<Slice> {
+        let leader = self.runs.get(&(id, run))?;
+        match (leader.history.first()?, &leader.says) {
+            (Told::Start(start), FromWorker::End(end)) => left_by(start.slice.clone(), end),
+            _ => None,
+        }
     }
 
     pub(super) fn resume_run(&mut self, id: PartitionId, resume: Resume) {

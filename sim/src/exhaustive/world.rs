@@ -166,6 +166,7 @@ impl World {
             partitions: self.setup.configuration.partitions(),
             epoch: self.logs[log].life,
             same_log: owned[0].0..owned[owned.len() - 1].0 + 1,
+            ahead_max: if self.setup.configuration.ahead { Config::default().ahead_max } else { 0 },
             ..Config::default()
         };
         Partition::new(config, Arc::clone(&self.setup.deployment))

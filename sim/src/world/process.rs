@@ -6,8 +6,9 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use protocol::RunNumber;
 use protocol::ids::InvocationId;
-use protocol::worker::{FromWorker, TaskRun, ToWorker};
+use protocol::worker::{FromWorker, Slice, TaskRun, ToWorker};
 use runtime::stepped::{Launch, Link, WorkerId};
 
 use crate::coroutine::Coroutine;
@@ -119,6 +120,8 @@ pub struct Process {
     /// Waits for the answer to a fetch.
     pub blocked: Option<Coroutine>,
     pub tasks: Vec<TaskRun>,
+    /// The run that has just ended, and what it has left in its cells.
+    pub left: Option<(RunNumber, Slice)>,
     /// It works, or has a turn coming.
     pub busy: bool,
     /// It was killed; the pool has not heard of it yet.
@@ -137,6 +140,7 @@ impl Process {
             coroutines: BTreeMap::new(),
             blocked: None,
             tasks: Vec::new(),
+            left: None,
             busy: false,
             dead: false,
             busy_until: 0,

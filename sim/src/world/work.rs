@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 
 use protocol::message::Exception;
-use protocol::worker::{FromWorker, Outcome, RUST_TASK, Resume, Slice, Start, StepStatus, TaskRun, ToWorker};
+use protocol::worker::{FromWorker, Outcome, RUST_TASK, Resume, Slice, Start, StepStatus, TaskRun, ToWorker, left_by};
 use protocol::{RunNumber, Value, msgpack};
 use runtime::stepped::{Death, WorkerEvent, WorkerId};
 
@@ -107,7 +107,7 @@ impl World {
         process.busy = false;
         let Some(message) = process.mail.take(process.blocked.is_some()) else { return };
         match message {
-            ToWorker::Start(start) => self.start_run(node, worker, &start),
+            ToWorker::Start(start) => self.start_or_follow(node, worker, *start),
             ToWorker::Resume(resume) => self.resume_run(node, worker, &resume),
             ToWorker::Evict(invocation) => {
                 let held = process.coroutines.remove(&invocation).is_some();
@@ -129,6 +129,24 @@ impl World {
         if self.machines[node].up.is_some() {
             self.set_to_work(node);
         }
+    }
+
+    /// Starts a run. One that follows another one gets what that has left, unless the worker has taken too long.
+    fn start_or_follow(&mut self, node: usize, worker: WorkerId, mut start: Start) {
+        let process = self.process(node, Kind::Steps, worker).expect("it works");
+        let left = process.left.take();
+        if let Some(follows) = start.follows {
+            let in_time = !self.rng.once_in(8);
+            let Some((_, left)) = left.filter(|(last, _)| *last == follows && in_time) else {
+                self.counts.note(Happening::NotFollowed, 1);
+                return self.say(node, Kind::Steps, worker, 1, FromWorker::Dropped { run: start.run });
+            };
+            self.counts.note(Happening::RunAhead, 1);
+            start.slice = left;
+            let life = self.machines[node].life;
+            self.recorder.borrow_mut().runs_ahead(start.invocation, start.run.0, life);
+        }
+        self.start_run(node, worker, &start);
     }
 
     fn start_run(&mut self, node: usize, worker: WorkerId, start: &Start) {
@@ -202,6 +220,7 @@ impl World {
         process.busy_until = now + took;
         let message = match progress {
             Progress::End(end) => {
+                process.left = left_by(coroutine.start.slice.clone(), &end).map(|left| (run, left));
                 if end.status == StepStatus::Suspended {
                     process.coroutines.insert(invocation, coroutine);
                 }

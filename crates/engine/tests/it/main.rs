@@ -5,6 +5,7 @@
 #![expect(clippy::print_stderr, reason = "a failing seed says how to run it alone")]
 #![allow(unreachable_pub, reason = "one binary")]
 
+mod ahead;
 mod bank;
 mod basics;
 mod booking;

@@ -18,7 +18,7 @@ use protocol::cell::{CellKey, kind};
 use protocol::ids::{InvocationId, PartitionId, Position, RunNumber};
 use protocol::message::{Exception, Message};
 use protocol::record::Record;
-use protocol::worker::{FromWorker, Outcome, Resume, Slice, Start, StepStatus};
+use protocol::worker::{FromWorker, Outcome, Resume, Slice, Start, StepStatus, left_by};
 use protocol::{Value, msgpack, record};
 
 use sim::coroutine::{Coroutine, Progress, decode_result};
@@ -170,6 +170,8 @@ struct Process {
     coroutines: BTreeMap<InvocationId, Coroutine>,
     blocked: Option<Blocked>,
     out: VecDeque<(PartitionId, FromWorker)>,
+    /// What the last run has left in its cells.
+    left: Option<((PartitionId, RunNumber), Slice)>,
 }
 
 struct Blocked {
@@ -303,6 +305,8 @@ pub struct World {
     pub delivered: u64,
     verbose: bool,
     pub steps_run: BTreeMap<InvocationId, u64>,
+    /// Steps that ran ahead of their turn.
+    pub run_ahead: u64,
 }
 
 impl World {
@@ -335,6 +339,7 @@ impl World {
             delivered: 0,
             verbose: std::env::var("ENGINE_TRACE").is_ok(),
             steps_run: BTreeMap::new(),
+            run_ahead: 0,
             deployment,
             options,
         };
@@ -363,6 +368,7 @@ impl World {
             invocations_max: self.options.invocations_max,
             evict_at_suspension: self.options.evict,
             same_log: if self.options.logs { id.0..id.0 + 1 } else { 0..self.options.partitions },
+            ..Config::default()
         };
         Partition::new(config, self.deployment.clone())
     }
@@ -458,7 +464,11 @@ impl World {
         match effect {
             Effect::Start(start) => {
                 self.evict(start.invocation);
-                let process = self.rng.below(self.processes.len() as u64) as usize;
+                let leader = start.follows.and_then(|run| self.running.get(&(id, run)));
+                let process = match leader {
+                    Some(leader) => leader.process,
+                    None => self.rng.below(self.processes.len() as u64) as usize,
+                };
                 self.assign(id, start.run, start.invocation, process);
                 self.processes[process].queue.push_back((id, Task::Start(start)));
             }
@@ -694,7 +704,15 @@ impl World {
         }
         let Some((partition, task)) = process.queue.pop_front() else { return };
         match task {
-            Task::Start(start) => {
+            Task::Start(mut start) => {
+                let left = process.left.take();
+                if let Some(follows) = start.follows {
+                    let Some((_, left)) = left.filter(|(last, _)| *last == (partition, follows)) else {
+                        return process.out.push_back((partition, FromWorker::Dropped { run: start.run }));
+                    };
+                    start.slice = left;
+                    self.run_ahead += 1;
+                }
                 *self.steps_run.entry(start.invocation).or_default() += 1;
                 let (coroutine, progress) = Coroutine::start(&self.app, &start, &Witness::default());
                 self.progress(index, partition, coroutine, progress);
@@ -716,6 +734,7 @@ impl World {
         let process = &mut self.processes[index];
         match progress {
             Progress::End(end) => {
+                process.left = left_by(coroutine.start.slice.clone(), &end).map(|left| ((partition, run), left));
                 if end.status == StepStatus::Suspended {
                     process.coroutines.insert(invocation, coroutine);
                 }

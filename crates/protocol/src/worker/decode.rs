@@ -41,7 +41,7 @@ pub fn decode_from_worker(frame: &[u8]) -> Result<Vec<FromWorker>, FrameError> {
 /// stand in for a worker.)
 pub fn decode_to_worker(frame: &[u8]) -> Result<Vec<ToWorker>, FrameError> {
     messages(frame, |input, tag, len| match (tag, len) {
-        (tag::START, 13) => Ok(ToWorker::Start(Box::new(start(input)?))),
+        (tag::START, 14) => Ok(ToWorker::Start(Box::new(start(input)?))),
         (tag::RESUME, 6) => Ok(ToWorker::Resume(Resume {
             run: input.run()?,
             invocation: input.invocation()?,
@@ -98,6 +98,7 @@ fn start(input: &mut Input<'_>) -> Result<Start, FrameError> {
         slice: input.slice()?,
         journal: input.list(journal_step)?,
         delivered: input.list(delivered)?,
+        follows: if input.take_none()? { None } else { Some(input.run()?) },
     })
 }
 

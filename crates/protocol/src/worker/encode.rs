@@ -187,7 +187,7 @@ fn put_timeout(out: &mut Vec<u8>, timeout: Option<Micros>) {
 }
 
 fn put_start(out: &mut Vec<u8>, start: &Start) -> Done {
-    write::tuple(out, 13)?;
+    write::tuple(out, 14)?;
     write::int(out, tag::START);
     write::uint(out, start.run.0);
     write::bytes(out, &start.invocation.0)?;
@@ -200,7 +200,12 @@ fn put_start(out: &mut Vec<u8>, start: &Start) -> Done {
     write::uint(out, start.clock);
     put_slice(out, &start.slice)?;
     list(out, &start.journal, put_journal_step)?;
-    list(out, &start.delivered, put_delivered)
+    list(out, &start.delivered, put_delivered)?;
+    match start.follows {
+        Some(run) => write::uint(out, run.0),
+        None => write::none(out),
+    }
+    Ok(())
 }
 
 fn put_slice(out: &mut Vec<u8>, slice: &Slice) -> Done {

@@ -52,6 +52,7 @@ fn to_worker() -> Vec<ToWorker> {
             slice: slice(),
             journal: vec![step],
             delivered: delivered(),
+            follows: Some(RunNumber(u64::MAX)),
         })),
         ToWorker::Start(Box::new(Start { args: msgpack::NO_ARGS.to_vec(), ..Start::default() })),
         ToWorker::Resume(Resume {
@@ -181,7 +182,8 @@ fn cpython_reads_a_start() {
     let script = "
 import marshal
 [message] = marshal.loads(bytes.fromhex(input()))
-tag, run, invocation, service, method, key, args, seed, flags, clock, slice, journal, delivered = message
+tag, run, invocation, service, method, key, args, seed, flags, clock, slice, journal, delivered, follows = message
+assert follows == 2**64 - 1
 assert (tag, run, invocation, service, method) == (1, 2**64 - 1, b'\\7' * 16, 'Hotel', 'reserve')
 assert marshal.loads(key) == 'k' and marshal.loads(args) == ([1], {}) and seed == b'\\t' * 32
 assert (flags, clock) == (1, 1_700_000_000_000_000)

@@ -38,7 +38,11 @@ impl Driver {
 
     fn effect(&mut self, partition: PartitionId, effect: Effect, loads: &mut Vec<(u64, Query)>) {
         match effect {
-            Effect::Start(start) => self.parts.pool.start(partition, *start),
+            Effect::Start(start) => {
+                let mut owed = Vec::new();
+                self.parts.pool.start(partition, *start, &mut owed);
+                self.inputs.extend(owed);
+            }
             Effect::Resume(resume) => {
                 let mut owed = Vec::new();
                 self.parts.pool.resume(partition, resume, &mut owed);

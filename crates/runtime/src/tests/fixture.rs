@@ -91,6 +91,13 @@ impl Link for Scripted {
             if self.dead.load(Ordering::SeqCst) {
                 return;
             }
+            // These workers remember no step.
+            if let ToWorker::Start(start) = &message
+                && start.follows.is_some()
+            {
+                self.report(WorkerEvent::Said(self.worker, vec![FromWorker::Dropped { run: start.run }]));
+                continue;
+            }
             let act = (self.script.lock().unwrap())(&message);
             match act {
                 Act::Say(said) => self.report(WorkerEvent::Said(self.worker, vec![said])),

@@ -10,16 +10,17 @@ use std::io;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
+use std::time::Instant;
 
 use protocol::RunNumber;
-use protocol::worker::{FetchWhat, FromWorker, Outcome, Slice, TaskRun, ToWorker};
+use protocol::worker::{FetchWhat, FromWorker, Outcome, Slice, TaskRun, ToWorker, left_by};
 use tokio::sync::oneshot;
 
 use super::process::Report;
 use super::{Death, Launch, Link, WorkerEvent, WorkerId};
-use crate::limits::THREADS_LOST_MAX;
+use crate::limits::{FOLLOWED_FOR_MAX, THREADS_LOST_MAX};
 use crate::sync::mpsc::{Receiver, Sender, channel};
-use crate::sync::{AtomicBool, AtomicU64, Mutex, thread};
+use crate::sync::{AtomicBool, AtomicU64, Mutex, has_passed, thread};
 
 /// Gets cells that were not shipped; `None`: not now.
 pub type Fetch = Box<dyn FnMut(RunNumber, &str, FetchWhat) -> Option<Slice>>;
@@ -208,6 +209,14 @@ impl Mail {
         self.shared.say(std::mem::take(&mut self.ends));
     }
 
+    /// What was shipped to a step that the next message follows.
+    fn followed(&self, message: &ToWorker) -> Option<Slice> {
+        let (ToWorker::Start(start), Some(ToWorker::Start(next))) = (message, self.waiting.front()) else {
+            return None;
+        };
+        (next.follows == Some(start.run)).then(|| start.slice.clone())
+    }
+
     /// Asks for a cell and waits for the answer; other messages wait meanwhile.
     fn fetch(&mut self, run: RunNumber, field: &str, what: FetchWhat) -> Option<Slice> {
         self.ends.push(FromWorker::Fetch { run, field: field.to_owned(), what });
@@ -226,6 +235,29 @@ impl Mail {
     }
 }
 
+/// What the last step has left, for those that follow it.
+struct Left {
+    last: Option<(RunNumber, Slice)>,
+    /// When the first of those that follow each other began. Their ends go together, so they must not become many.
+    since: Instant,
+}
+
+impl Left {
+    /// Gives a step that follows another one its cells. False: it cannot follow.
+    fn ship(&mut self, message: &mut ToWorker) -> bool {
+        let ToWorker::Start(start) = message else { return true };
+        let Some(follows) = start.follows else {
+            self.since = Instant::now();
+            return true;
+        };
+        let left = self.last.take().filter(|(last, _)| *last == follows);
+        let left = left.filter(|_| !has_passed(self.since, FOLLOWED_FOR_MAX));
+        let follows = left.is_some();
+        start.slice = left.map(|(_, slice)| slice).unwrap_or_default();
+        follows
+    }
+}
+
 /// The thread: runs what comes until nobody can send any more.
 fn serve(native: &dyn Native, shared: &Arc<Shared>, messages: Receiver<Vec<ToWorker>>) {
     let mail = Mail { shared: Arc::clone(shared), messages, waiting: VecDeque::new(), ends: Vec::new() };
@@ -233,18 +265,29 @@ fn serve(native: &dyn Native, shared: &Arc<Shared>, messages: Receiver<Vec<ToWor
     let fetching = Rc::clone(&mail);
     let mut worker = native.worker(Box::new(move |run, field, what| fetching.borrow_mut().fetch(run, field, what)));
     shared.say(vec![FromWorker::Ready { pid: std::process::id(), python: String::new(), problem: None }]);
+    let mut left = Left { last: None, since: Instant::now() };
     loop {
         let next = mail.borrow_mut().waiting.pop_front();
-        let Some(message) = next else {
+        let Some(mut message) = next else {
             mail.borrow_mut().flush();
             if shared.is_gone() || !mail.borrow_mut().read() {
                 return;
             }
             continue;
         };
-        shared.word.store(run_of(&message), Ordering::Release);
+        let run = run_of(&message);
+        if !left.ship(&mut message) {
+            mail.borrow_mut().ends.push(FromWorker::Dropped { run: RunNumber(run) });
+            continue;
+        }
+        let shipped = mail.borrow().followed(&message);
+        shared.word.store(run, Ordering::Release);
         let said = worker.handle(message);
         shared.word.store(0, Ordering::Release);
+        left.last = match (shipped, &said) {
+            (Some(shipped), Some(FromWorker::End(end))) => left_by(shipped, end).map(|left| (end.run, left)),
+            _ => None,
+        };
         mail.borrow_mut().ends.extend(said);
     }
 }

@@ -1,9 +1,10 @@
 //! Which worker runs what, and what the death of one means. Belongs to the driver; speaks with processes only through
 //! [`Link`] and [`Launch`], so that tests play the workers.
 //!
-//! A start goes to the worker with the fewest runs; beyond a worker's bound, starts wait here. A resumption goes to
-//! the worker that holds the coroutine. When a worker dies, the run in its strike word gets the strike; if the word
-//! does not say, nobody gets one, and the runs that were there are run again one by one (*alone*), until it does.
+//! A start goes to the worker with the fewest runs, and with it those that follow it; beyond a worker's bound, starts wait
+//! here. A resumption goes to the worker that holds the coroutine. When a worker dies, the run in its strike word gets
+//! the strike; if the word does not say, nobody gets one, and the runs that were there are run again one by one
+//! (*alone*), until it does.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
@@ -206,10 +207,20 @@ impl Pool {
         self.workers.values().map(|worker| worker.runs.len()).sum()
     }
 
-    /// Runs a step from the beginning of its method.
-    pub(crate) fn start(&mut self, partition: PartitionId, mut start: Start) {
+    /// Runs a step from the beginning of its method. One that follows another one comes right behind it; if it must run
+    /// alone, it is dropped and comes again by itself.
+    pub(crate) fn start(&mut self, partition: PartitionId, mut start: Start, owed: &mut Vec<Owed>) {
         if self.draining {
             return;
+        }
+        if let Some(follows) = start.follows {
+            // What it follows was queued just before, unless that must run alone.
+            let number = self.queue.back().map(|last| last.run.0);
+            let number = number.filter(|last| self.by_number.get(&(partition, follows)) == Some(last));
+            let Some(number) = number.filter(|_| !self.suspects.contains(&start.invocation)) else {
+                return owed.push((partition, Input::Worker(FromWorker::Dropped { run: start.run })));
+            };
+            start.follows = Some(RunNumber(number));
         }
         start.run = self.number(partition, start.run, start.invocation);
         if let Some((worker, ..)) = self.coroutines.remove(&start.invocation) {
@@ -528,6 +539,9 @@ impl Pool {
             let Some((&id, _)) = candidates.min_by_key(|(_, worker)| worker.runs.len()) else { return };
             let Some(start) = self.queue.pop_front() else { return };
             self.send_start(start, id);
+            while let Some(follower) = self.queue.pop_front_if(|start| start.follows.is_some()) {
+                self.send_start(follower, id);
+            }
         }
     }
 

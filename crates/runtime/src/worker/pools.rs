@@ -55,11 +55,11 @@ impl Pools {
     }
 
     /// Runs a step from the beginning of its method. A service that is gone runs where it fails with a message.
-    pub(crate) fn start(&mut self, partition: PartitionId, start: Start) {
+    pub(crate) fn start(&mut self, partition: PartitionId, start: Start, owed: &mut Vec<Owed>) {
         let language = self.manifest.service(&start.service).map(|service| service.language).unwrap_or_default();
         let of_language = self.pools.iter().position(|(of, _)| *of == language).unwrap_or_default();
         if let Some((_, pool)) = self.pools.get_mut(of_language) {
-            pool.start(partition, start);
+            pool.start(partition, start, owed);
         }
     }
 

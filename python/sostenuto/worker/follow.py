@@ -1,0 +1,77 @@
+"""Running ahead: what a step leaves in its cells for the one that follows it.
+
+Calls that wait for the same cells are sent to a worker together. Each but the first runs on what the one before has
+left; the server compares that with what it grants later, so what cannot be told here is only run again.
+"""
+
+from time import monotonic
+
+from sostenuto.worker.codec import decode
+from sostenuto.worker.run import DROPPED, END, RAISED, RETURNED
+
+#: Bytes of writes and result up to which a step is followed: far below every limit for which the server could refuse
+#: the end.
+_BYTES_MAX = 32 * 1024
+#: For how many seconds steps may follow each other (`limits.rs`): their ends go together.
+_SECONDS_MAX = 0.005
+
+
+def left_by(shipped, end):
+    """The cells that a step was shipped as its END leaves them; None if whatever follows must wait for the server."""
+    if end[0] != END or end[3] not in (RETURNED, RAISED) or end[7] or end[10] is not None:
+        return None
+    cells, wholes = shipped
+    payload, writes = end[4], end[6]
+    if wholes or len(payload) + sum(len(value) for _, _, value, _, _ in writes if value is not None) > _BYTES_MAX:
+        return None
+    if not writes:
+        return shipped
+    left = {_name(cell): cell for cell in cells}
+    for write in writes:
+        field, key, value, _, incarnation = write
+        name = _name(write)
+        before = left.get(name)
+        if before is None:
+            return None
+        if value is None:
+            incarnation = 0
+        elif incarnation is None:
+            incarnation = before[3]
+        left[name] = (field, key if before[2] is None else before[1], value, incarnation)
+    return list(left.values()), wholes
+
+
+def _name(cell):
+    field, key = cell[:2]
+    return field, key if key is None else decode(key)
+
+
+class Follow:
+    """The step that has just ended, for those that follow it."""
+
+    def __init__(self):
+        self._start = self._end = None
+        #: When the first of the steps that follow each other began.
+        self._since = 0.0
+
+    def begins(self):
+        """A step that follows none begins."""
+        self._since = monotonic()
+
+    def ended(self, start, end):
+        """A step has ended."""
+        self._start, self._end = start, end
+
+    def forget(self):
+        """Something else has happened since."""
+        self._start = self._end = None
+
+    def ship(self, message):
+        """A START that follows another step, with its cells; or the DROPPED that says that it cannot."""
+        number, follows = message[1], message[13]
+        left = None
+        if self._start is not None and self._start[1] == follows and monotonic() - self._since < _SECONDS_MAX:
+            left = left_by(self._start[10], self._end)
+        if left is None:
+            return (DROPPED, number)
+        return (*message[:10], left, *message[11:])
