@@ -313,9 +313,20 @@ class Server:
         self.process.send_signal(signal.SIGTERM)
         return self.ended()
 
-    def worker_pids(self) -> list[int]:
-        """Processes that the server started."""
+    def template_pids(self) -> list[int]:
+        """The process that workers are forked from, once it runs."""
         return children(self.process.pid)
+
+    def worker_pids(self) -> list[int]:
+        """Workers, of steps and of tasks, also those whose template was killed: what was told where our package is."""
+        package = f"PYTHONPATH={self.data.resolve()}/worker/python".encode()
+        found = []
+        for entry in Path("/proc").iterdir():
+            with contextlib.suppress(OSError):
+                if entry.name.isdigit() and (entry / "comm").read_text().strip() in ("worker", "tasks"):
+                    if package in (entry / "environ").read_bytes():
+                        found.append(int(entry.name))
+        return found
 
     def tail(self) -> str:
         """End of what the server printed."""

@@ -8,7 +8,7 @@ import time
 import unittest
 
 from checkers import bookings, counts
-from harness import APPS, EndToEnd, driver, in_parallel, until
+from harness import APPS, EndToEnd, alive, driver, in_parallel, until
 
 HOTEL, COUNTER = driver("hotel"), driver("counter")
 SEED = int(os.environ.get("SOSTENUTO_SEED", random.SystemRandom().randrange(10**6)))
@@ -60,12 +60,49 @@ class WorkersKilled(EndToEnd):
                 time.sleep(chance.uniform(0, 0.4))  # the moment of the crash
                 pids = until("a worker", server.worker_pids, RESTART_SECONDS_MAX)
                 try:
-                    os.kill(chance.choice(pids), signal.SIGKILL)
+                    # Now and then what they are forked from.
+                    os.kill(chance.choice(pids + server.template_pids()), signal.SIGKILL)
                     self.killed += 1
                 except ProcessLookupError:
                     continue
         finally:
             stopping.set()
+
+
+class TemplateKilled(EndToEnd):
+    """The process that workers are forked from."""
+
+    def setUp(self):
+        super().setUp()
+        self.node = self.server(APPS / "trouble", workers=1).start()
+        self.client = self.node.client()
+
+    def kill_template(self) -> int:
+        [template] = self.node.template_pids()
+        os.kill(template, signal.SIGKILL)
+        return template
+
+    def test_its_workers_go_on(self):
+        self.assertEqual(self.client.call("/Trouble/mark", ["x", 1]), 1)
+        workers = self.node.worker_pids()
+        template = self.kill_template()
+        until("it is gone", lambda: template not in self.node.template_pids())
+        self.assertEqual(self.client.call("/Trouble/mark", ["x", 1]), 2)
+        self.assertTrue(all(alive(pid) for pid in workers))
+
+    def test_another_is_started_when_a_worker_is_missing(self):
+        workers = until("worker and spare", lambda: len(found := self.node.worker_pids()) == 2 and found)
+        self.kill_template()
+        for pid in workers:
+            os.kill(pid, signal.SIGKILL)
+        self.assertEqual(self.client.call("/Trouble/mark", ["x", 1]), 1)
+        self.assertFalse(set(workers) & set(self.node.worker_pids()))
+
+    def test_workers_without_it_end_with_the_server(self):
+        workers = until("worker and spare", lambda: len(found := self.node.worker_pids()) == 2 and found)
+        self.kill_template()
+        self.node.kill()
+        until("workers ended", lambda: not any(alive(pid) for pid in workers))
 
 
 class Poison(EndToEnd):

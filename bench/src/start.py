@@ -12,6 +12,7 @@ import time
 
 import sostenuto
 from sostenuto.worker.app import App
+from sostenuto.worker.code_cache import CodeCache
 
 assert asyncio and dataclasses and sostenuto, "what every application imports is not what is measured"
 
@@ -33,7 +34,7 @@ def worker(frame, code):
     _, modules, services, records, _ = marshal.loads(data[4:])[0]
     app = App(None)
     begun = now()
-    app.load(modules, services, records, code_folder=code)
+    app.load(modules, services, records, cache=CodeCache(code, modules))
     return begun
 
 

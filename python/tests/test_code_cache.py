@@ -30,7 +30,7 @@ class CodeCache(unittest.TestCase):
     def load(self, source=SOURCE, name="kept_module"):
         """Loads a module; gives it and how many were compiled."""
         module = fake.module(name, *fake.lower(source, ("text / 2", "((text) / (2))")))
-        finder = loader.Finder([module], {}, os.fspath(self.folder))
+        finder = loader.Finder([module], {}, code_cache.CodeCache(os.fspath(self.folder), [module]))
         with mock.patch.object(loader, "compile_module", side_effect=loader.compile_module) as compiled:
             finder.load_all()
         loaded = loader.sys.modules.pop(name)

@@ -25,6 +25,19 @@
 //! | 24 TASK_END | `(24, run, kind, payload, final)`, from task workers; `final`: another try is of no use |
 //! | 25 TASK_OUTPUT | `(25, run, stream, text)`, from task workers, at once |
 //!
+//! Workers are forked from a *template*, a process that has loaded the library and the code of the application. It is sent
+//! INIT once; the file descriptors of a worker (its socket and its raw output) travel with FORK.
+//!
+//! | tag | server to template |
+//! |---|---|
+//! | 30 FORK | `(30, worker, options)`; `options` are added to those of INIT |
+//! | 31 KILL | `(31, worker)` |
+//!
+//! | tag | template to server |
+//! |---|---|
+//! | 32 FORKED | `(32, worker, pid)` |
+//! | 33 ENDED | `(33, worker, status)`, `status` as `waitpid` has it |
+//!
 //! `slice` is `(cells, wholes)`: `cells` a list of `(field, key, value, incarnation)` with `key` `None` for a scalar field
 //! and `value` `None` for an absent cell; `wholes` a list of `(field, [(key, value, incarnation), …])` in iteration order.
 //! `reads` is `(cells, wholes)` with `cells` a list of `(field, key)` and `wholes` a list of fields; so is `held`: what a
@@ -50,8 +63,8 @@ use minicbor::{Decode, Encode};
 use crate::ids::{InvocationId, Micros, RunNumber};
 use crate::{limits, marshal};
 
-pub use decode::{decode_from_worker, decode_to_worker};
-pub use encode::{InitOptions, encode_from_worker, encode_init, encode_to_worker};
+pub use decode::{decode_from_template, decode_from_worker, decode_to_worker};
+pub use encode::{InitOptions, encode_fork, encode_from_worker, encode_init, encode_kill, encode_to_worker};
 pub use follow::left_by;
 pub use frame::FrameReader;
 
@@ -78,6 +91,25 @@ pub enum ToWorker {
     Task(Box<TaskRun>),
     /// To a task worker: end a run whose result nobody wants, as far as that can be done.
     StopTask(RunNumber),
+}
+
+/// What the template tells the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FromTemplate {
+    /// A worker has begun.
+    Forked {
+        /// The number that the server gave it.
+        worker: u64,
+        /// Its process.
+        pid: u32,
+    },
+    /// A worker has ended.
+    Ended {
+        /// Its number.
+        worker: u64,
+        /// As `waitpid` has it.
+        status: i32,
+    },
 }
 
 /// TASK.
@@ -521,6 +553,10 @@ mod tag {
     pub(super) const STOP: i64 = 21;
     pub(super) const TASK_END: i64 = 24;
     pub(super) const TASK_OUTPUT: i64 = 25;
+    pub(super) const FORK: i64 = 30;
+    pub(super) const KILL: i64 = 31;
+    pub(super) const FORKED: i64 = 32;
+    pub(super) const ENDED: i64 = 33;
     /// Of START: runs inside a caller's transaction.
     pub(super) const FLAG_IN_TRANSACTION: i64 = 1;
     /// Of a task that is asked for: it has no outside effect.

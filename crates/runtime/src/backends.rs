@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use store::memory::{MemoryLog, MemoryState, Watermark};
-use store::{DataDir, Log, State};
+use store::{Claim, DataDir, DataDirOptions, Log, State};
 
 use crate::error::StartError;
 
@@ -17,13 +17,28 @@ pub(crate) struct Backends {
     pub(crate) data_dir: Option<Arc<DataDir>>,
 }
 
-impl Backends {
-    pub(crate) fn open(path: Option<&Path>, partitions: u16) -> Result<Self, StartError> {
-        let Some(path) = path else {
-            return Ok(Self::memory(Arc::new(MemoryLog::new(Watermark::Immediate)), partitions));
+/// Storage that is ours and not open yet.
+pub(crate) struct Claimed {
+    data_dir: Option<Claim>,
+    partitions: u16,
+}
+
+impl Claimed {
+    /// Opens it, which may take long.
+    pub(crate) fn open(self) -> Result<Backends, StartError> {
+        let Some(claim) = self.data_dir else {
+            return Ok(Backends::memory(Arc::new(MemoryLog::new(Watermark::Immediate)), self.partitions));
         };
-        let data_dir = Arc::new(DataDir::open(path, partitions)?);
-        Ok(Self { log: data_dir.log(), state: data_dir.state(), data_dir: Some(data_dir) })
+        let data_dir = Arc::new(claim.open(DataDirOptions::default())?);
+        Ok(Backends { log: data_dir.log(), state: data_dir.state(), data_dir: Some(data_dir) })
+    }
+}
+
+impl Backends {
+    /// Makes sure that nobody else uses the directory.
+    pub(crate) fn claim(path: Option<&Path>, partitions: u16) -> Result<Claimed, StartError> {
+        let data_dir = path.map(|path| Claim::take(path, partitions)).transpose()?;
+        Ok(Claimed { data_dir, partitions })
     }
 
     pub(crate) fn memory(log: Arc<MemoryLog>, partitions: u16) -> Self {

@@ -1,6 +1,6 @@
 //! A node: one running server's partitions, workers and storage, and the thread that drives them.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use protocol::PartitionId;
@@ -29,7 +29,7 @@ use crate::worker::native_tasks::TaskThreads;
 use crate::worker::package::WorkerDir;
 use crate::worker::pool::{Pool, PoolConfig};
 use crate::worker::pools::Pools;
-use crate::worker::process::{Purpose, Python, Report, init_frame};
+use crate::worker::process::{Purpose, Python, Report, Templates, init_frame};
 use crate::worker::task_pools::TaskPools;
 use crate::worker::tasks::{TaskPool, TaskPoolConfig};
 use engine::{Config, Deployment};
@@ -55,19 +55,28 @@ impl Node {
         check(&config)?;
         // Before anything is touched: can this application be sent to workers at all?
         init_frame(&manifest, None)?;
-        let backends = Backends::open(config.data_dir.as_deref(), config.partitions)?;
+        let claimed = Backends::claim(config.data_dir.as_deref(), config.partitions)?;
         let dir = WorkerDir::create(config.data_dir.as_deref())?;
-        let python = (config.python.clone(), Arc::clone(&config.sink), Arc::clone(&manifest));
+        let templates = Arc::new(Templates {
+            interpreter: config.python.clone(),
+            dir,
+            manifest: Arc::clone(&manifest),
+            sink: Arc::clone(&config.sink),
+            present: Mutex::default(),
+        });
+        let has = |language| manifest.services.iter().any(|service| service.language == language);
+        let (with_python, with_rust) = (has(Language::Python) || !has(Language::Rust), has(Language::Rust));
+        if with_python {
+            // It loads the library while the storage is opened.
+            templates.present().map_err(StartError::io("starting", &config.python))?;
+        }
+        let backends = claimed.open()?;
         let native = config.native.clone();
         let launch: MakeLaunch<'_> = Box::new(move |events| {
-            let (interpreter, sink, manifest) = python;
             // A driver that has ended has closed all connections, so the workers end too.
             let of_tasks = events.clone();
             let report: Report = Arc::new(move |event| drop(events.send(Event::Worker(event))));
-            let has = |language| manifest.services.iter().any(|service| service.language == language);
-            let (with_python, with_rust) = (has(Language::Python) || !has(Language::Rust), has(Language::Rust));
-            let dir = Arc::new(dir);
-            let python = Python { purpose: Purpose::Steps, interpreter, dir, manifest, sink, report: report.clone() };
+            let python = Python { purpose: Purpose::Steps, templates, report: report.clone() };
             let of_tasks: Report = Arc::new(move |event| drop(of_tasks.send(Event::TaskWorker(event))));
             let of_python = Python { purpose: Purpose::Tasks, report: Arc::clone(&of_tasks), ..python.clone() };
             let mut tasks: Vec<(Language, Box<dyn Launch>)> = vec![(Language::Python, Box::new(of_python))];

@@ -33,7 +33,8 @@ mod sync;
 pub use crate::{
     blob::{Blob, BlobError},
     data_dir::{
-        CloseError, CopyError, DataDir, DataDirOptions, Maintenance, MaintenanceError, OpenError, Recovery, StateOrigin,
+        Claim, CloseError, CopyError, DataDir, DataDirOptions, Maintenance, MaintenanceError, OpenError, Recovery,
+        StateOrigin,
     },
     log::{Log, LogError, LogLimits, LogRecord, LogStats, Lsn, Space},
     state::{Snapshot, State, StateError},

@@ -23,8 +23,8 @@ class App:
         self.suspended = {}
         self.finder = None
 
-    def load(self, modules, descriptions, records, namespace=None, backend=None, code_folder=None):
-        """Loads the application's modules and puts what is durable on its classes. Code is kept in `code_folder`."""
+    def load(self, modules, descriptions, records, namespace=None, backend=None, cache=None):
+        """Loads the application's modules and puts what is durable on its classes. Code is kept in `cache`."""
         names = {"__sos__": namespace or NAMESPACE}
         app_names = {name.partition(".")[0] for name, *_ in modules}
         if any(description[3] for description in descriptions):
@@ -35,7 +35,7 @@ class App:
             standard.know_heaps()
         sostenuto.use(backend or BACKEND)
         lazy.install("asyncio")
-        self.finder = loader.Finder(modules, names, code_folder)
+        self.finder = loader.Finder(modules, names, cache)
         exceptions.app_modules.clear()
         exceptions.app_modules.update(self.finder.modules)
         self.finder.load_all()

@@ -38,15 +38,20 @@ class CodeCache:
             self._is_new = True
         return code
 
-    def close(self):
-        """Everything is loaded: keeps what was compiled, if that is possible, and forgets it here."""
-        codes, self._codes = self._codes, {}
+    def keep(self):
+        """Everything is compiled: keeps it, if that is possible."""
         if self._folder and self._is_new:
             try:
-                _write(self._folder, self._path, self._key, marshal.dumps(codes))
+                _write(self._folder, self._path, self._key, marshal.dumps(self._codes))
             except (OSError, ValueError):
-                # The next worker compiles them again.
+                # The next server compiles them again.
                 pass
+        self._is_new = False
+
+    def close(self):
+        """Everything is loaded: keeps what was compiled, and forgets it here."""
+        self.keep()
+        self._codes = {}
 
 
 def _key(modules):

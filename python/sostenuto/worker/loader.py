@@ -99,12 +99,12 @@ def compile_module(path, source, lowered, pieces):
 class Finder:
     """Finds and loads the application's modules."""
 
-    def __init__(self, modules, names, code_folder=None):
+    def __init__(self, modules, names, cache=None):
         #: Module name to (path, source, lowered, pieces, is a package).
         self.modules = {name: rest for name, *rest in modules}
         #: Names that every module finds in its globals.
         self.names = names
-        self.cache = CodeCache(code_folder, modules)
+        self.cache = cache or CodeCache(None, modules)
         self.packages = {
             name.rpartition(".")[0] for name in self.modules if "." in name
         } | {name for name, rest in self.modules.items() if rest[4]}

@@ -19,6 +19,7 @@ from collections import deque
 from sostenuto.errors import InternalError
 from sostenuto.worker import exceptions, output
 from sostenuto.worker.app import App
+from sostenuto.worker.code_cache import CodeCache
 from sostenuto.worker.current import current
 from sostenuto.worker.follow import Follow
 from sostenuto.worker.run import FETCH
@@ -31,6 +32,8 @@ _RECEIVE_BYTES = 1 << 20
 _FRAME_BYTES_MAX = 64 * 1024 * 1024
 #: New objects before a young collection: suspended coroutines are many and live long.
 _GC_THRESHOLD = 50_000
+#: Exit status of a worker whose own machinery failed.
+FAILED = 70
 
 
 class Closed(Exception):
@@ -108,11 +111,13 @@ class StrikeWord:
 class Worker:
     """Handles messages until the server closes the connection."""
 
-    def __init__(self, channel):
+    def __init__(self, channel, cache=None):
         self.channel = channel
         self.app = App(channel)
         self.follow = Follow()
         self.strike = [0]
+        #: Code of the application that is there already.
+        self.cache = cache
 
     def run(self):
         """The loop."""
@@ -162,11 +167,12 @@ class Worker:
         if options.get("tasks"):
             from sostenuto.worker.tasks import TaskWorker
 
-            return TaskWorker(self.channel).run(message)
+            return TaskWorker(self.channel, self.cache).run(message)
         problem = None
         try:
             self.strike = StrikeWord.at(options.get("strike_file"))
-            self.app.load(modules, services, records, code_folder=options.get("code_folder"))
+            cache = self.cache or CodeCache(options.get("code_folder"), modules)
+            self.app.load(modules, services, records, cache=cache)
         except BaseException as error:
             problem = exceptions.encode(error)
         self.channel.ends.append((READY, os.getpid(), version(), problem))
@@ -177,19 +183,36 @@ def version():
     return sys.version.split(maxsplit=1)[0]
 
 
-def main():
-    """Runs a worker on file descriptor 0; ends with the connection."""
+def name(text):
+    """What this process is called in lists of processes, where that can be said."""
+    try:
+        with open("/proc/self/comm", "w") as file:
+            file.write(text)
+    except OSError:
+        pass
+
+
+def take_input():
+    """The connection that is file descriptor 0, in whose place comes an empty input."""
     connection = socket(fileno=os.dup(0))
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
     # The server ends its workers by closing the socket; a Ctrl-C at its terminal is not for user code.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return connection
+
+
+def serve(connection, init=None, cache=None):
+    """Runs a worker on a connection, and ends with it. `init` is INIT, if it is known already."""
     output.install()
     gc.set_threshold(_GC_THRESHOLD, 20, 50)
     status = 0
     try:
-        Worker(Channel(connection)).run()
+        worker = Worker(Channel(connection), cache)
+        if init is not None:
+            worker.handle(init)
+        worker.run()
     except (Closed, ConnectionError):
         pass
     except BaseException:
@@ -197,8 +220,13 @@ def main():
 
         current.output = None
         traceback.print_exc(file=sys.__stderr__)
-        status = 70
+        status = FAILED
     # Suspended coroutines must not be torn down one by one: that would run their `finally` blocks.
     sys.__stdout__.flush()
     sys.__stderr__.flush()
     os._exit(status)
+
+
+def main():
+    """Runs a worker on file descriptor 0."""
+    serve(take_input())

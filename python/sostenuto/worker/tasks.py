@@ -26,6 +26,7 @@ from types import SimpleNamespace
 from sostenuto.errors import InternalError, NotStorable, NotSupported
 from sostenuto.worker import codec, exceptions, output
 from sostenuto.worker.app import App
+from sostenuto.worker.code_cache import CodeCache
 from sostenuto.worker.current import Signal
 from sostenuto.worker.process import version
 
@@ -42,8 +43,9 @@ _run = contextvars.ContextVar("sostenuto_task_run", default=0)
 class TaskWorker:
     """Handles messages until the server closes the connection."""
 
-    def __init__(self, channel):
+    def __init__(self, channel, cache=None):
         self.channel = channel
+        self.cache = cache
         self.output = Output(self.send)
         self.loop = self._loop_thread = None
         #: Ends of coroutines that leave together.
@@ -84,7 +86,8 @@ class TaskWorker:
         _, modules, services, records, options = init
         problem = None
         try:
-            App(self.channel).load(modules, services, records, NAMESPACE, BACKEND, options.get("code_folder"))
+            cache = self.cache or CodeCache(options.get("code_folder"), modules)
+            App(self.channel).load(modules, services, records, NAMESPACE, BACKEND, cache)
         except BaseException as error:
             problem = exceptions.encode(error)
         self.send((READY, os.getpid(), version(), problem))

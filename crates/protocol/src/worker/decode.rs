@@ -67,6 +67,21 @@ pub fn decode_to_worker(frame: &[u8]) -> Result<Vec<ToWorker>, FrameError> {
     })
 }
 
+/// Reads a frame of the template (without its length).
+pub fn decode_from_template(frame: &[u8]) -> Result<Vec<FromTemplate>, FrameError> {
+    messages(frame, |input, tag, len| match (tag, len) {
+        (tag::FORKED, 3) => Ok(FromTemplate::Forked {
+            worker: input.uint()?,
+            pid: u32::try_from(input.uint()?).map_err(|_| input.wrong("a process id"))?,
+        }),
+        (tag::ENDED, 3) => Ok(FromTemplate::Ended {
+            worker: input.uint()?,
+            status: i32::try_from(input.int()?).map_err(|_| input.wrong("a status"))?,
+        }),
+        _ => Err(FrameError::Message { tag, len }),
+    })
+}
+
 fn messages<T>(
     frame: &[u8],
     message: impl Fn(&mut Input<'_>, i64, usize) -> Result<T, FrameError>,

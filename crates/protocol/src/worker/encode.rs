@@ -44,13 +44,39 @@ pub fn encode_init(manifest: &Manifest, options: &InitOptions) -> Result<Vec<u8>
         write::boolean(out, record.is_enum);
         Ok(())
     })?;
-    write::begin_dict(&mut out);
+    put_options(&mut out, options)?;
+    end(out)
+}
+
+/// The frame that lets the template fork a worker.
+pub fn encode_fork(worker: u64, options: &InitOptions) -> Result<Vec<u8>, FrameError> {
+    let mut out = begin();
+    write::list(&mut out, 1)?;
+    write::tuple(&mut out, 3)?;
+    write::int(&mut out, tag::FORK);
+    write::uint(&mut out, worker);
+    put_options(&mut out, options)?;
+    end(out)
+}
+
+/// The frame that lets the template end a worker at once.
+pub fn encode_kill(worker: u64) -> Result<Vec<u8>, FrameError> {
+    let mut out = begin();
+    write::list(&mut out, 1)?;
+    write::tuple(&mut out, 2)?;
+    write::int(&mut out, tag::KILL);
+    write::uint(&mut out, worker);
+    end(out)
+}
+
+fn put_options(out: &mut Vec<u8>, options: &InitOptions) -> Done {
+    write::begin_dict(out);
     for (name, value) in &options.values {
-        write::str(&mut out, name)?;
+        write::str(out, name)?;
         out.extend_from_slice(&marshal::encode(value)?);
     }
-    write::end_dict(&mut out);
-    end(out)
+    write::end_dict(out);
+    Ok(())
 }
 
 /// The frame with these messages, with its length.

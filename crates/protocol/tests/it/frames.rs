@@ -312,3 +312,27 @@ proptest! {
         let _ = decode_to_worker(&frame[4..]);
     }
 }
+
+/// What a template is ordered, as CPython reads it, and what CPython says in its place.
+#[test]
+fn cpython_is_ordered_to_fork_and_tells_of_ends() {
+    let script = "
+import marshal, sys
+for line in sys.stdin:
+    frame = bytes.fromhex(line)
+    assert int.from_bytes(frame[:4], 'little') == len(frame) - 4
+    for message in marshal.loads(frame[4:]):
+        assert message in ((30, 2**64 - 1, {'tasks': True}), (31, 7)), message
+print(marshal.dumps([(32, 2**64 - 1, 2**31), (33, 7, 15), (33, 0, 3 << 8)], 2).hex())
+";
+    let options = InitOptions { values: vec![("tasks".into(), Value::Bool(true))] };
+    let frames = [encode_fork(u64::MAX, &options).unwrap(), encode_kill(7).unwrap()];
+    let lines = run(script, &frames.map(|frame| hex(&frame)));
+    let expected = [
+        FromTemplate::Forked { worker: u64::MAX, pid: 1 << 31 },
+        FromTemplate::Ended { worker: 7, status: 15 },
+        FromTemplate::Ended { worker: 0, status: 768 },
+    ];
+    assert_eq!(decode_from_template(&unhex(&lines[0])).unwrap(), expected);
+    assert!(decode_from_worker(&unhex(&lines[0])).is_err());
+}

@@ -1,6 +1,7 @@
 //! Workers: CPython processes, and threads of this one, that run user code.
 //!
 //! - [`package`] writes the embedded Python package to where workers find it.
+//! - [`template`] is the process that the others are forked from.
 //! - [`process`] starts one process and speaks with it: a socket pair, a thread that reads, one that writes.
 //! - [`strike`] reads which run a dead worker was in.
 //! - [`tasks`] decides which task worker runs which task.
@@ -20,6 +21,7 @@ pub(crate) mod process;
 pub(crate) mod strike;
 pub(crate) mod task_pools;
 pub(crate) mod tasks;
+pub(crate) mod template;
 
 use protocol::worker::{FromWorker, ToWorker};
 

@@ -1,18 +1,16 @@
-//! One worker process: a socket pair as its standard input, a thread that reads frames from it, one that writes them,
-//! one that shows what it writes to its raw output. The driver is never blocked by any of them.
+//! One worker process, forked from the [`Template`]: a socket pair, a thread that reads frames from it, one that writes
+//! them, one that shows what it writes to its raw output. The driver is never blocked by any of them.
 
 use std::io::{self, BufRead, BufReader, PipeReader, Read, Write};
 use std::net::Shutdown;
-use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::process::{Command, ExitStatus};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use protocol::Value;
 use protocol::manifest::Manifest;
@@ -22,6 +20,7 @@ use protocol::worker::{
 
 use super::package::WorkerDir;
 use super::strike::StrikeFile;
+use super::template::{End, Template};
 use super::{Death, Launch, Link, WorkerEvent, WorkerId};
 use crate::limits;
 use crate::sink::Sink;
@@ -45,65 +44,82 @@ impl Purpose {
     }
 }
 
+/// How long output is waited for that a process has left behind.
+pub(crate) const OUTPUT_WAIT: Duration = Duration::from_millis(200);
+
+/// Starts the template, and another one when it has ended.
+pub(crate) struct Templates {
+    pub(crate) interpreter: PathBuf,
+    pub(crate) dir: WorkerDir,
+    pub(crate) manifest: Arc<Manifest>,
+    pub(crate) sink: Arc<dyn Sink>,
+    pub(crate) present: Mutex<Option<Arc<Template>>>,
+}
+
 /// Starts CPython processes.
 #[derive(Clone)]
 pub(crate) struct Python {
     pub(crate) purpose: Purpose,
-    pub(crate) interpreter: PathBuf,
-    pub(crate) dir: Arc<WorkerDir>,
-    pub(crate) manifest: Arc<Manifest>,
-    pub(crate) sink: Arc<dyn Sink>,
+    pub(crate) templates: Arc<Templates>,
     pub(crate) report: Report,
 }
 
 impl Launch for Python {
     fn launch(&mut self, worker: WorkerId) -> io::Result<Box<dyn Link>> {
-        let strike = StrikeFile::create(&self.dir.strike_file(self.purpose.name(), worker.0))?;
-        let init = match self.purpose {
-            Purpose::Steps => init_frame(&self.manifest, Some((&self.dir, &strike))),
-            Purpose::Tasks => task_init_frame(&self.manifest, &self.dir),
+        let dir = &self.templates.dir;
+        let strike = StrikeFile::create(&dir.strike_file(self.purpose.name(), worker.0))?;
+        let values = match self.purpose {
+            Purpose::Steps => vec![("strike_file".to_owned(), text(strike.path()))],
+            Purpose::Tasks => vec![("tasks".to_owned(), Value::Bool(true))],
         };
-        let init = init.map_err(io::Error::other)?;
+        let number = match self.purpose {
+            Purpose::Steps => 2 * worker.0,
+            Purpose::Tasks => 2 * worker.0 + 1,
+        };
+        let template = self.templates.present()?;
         let (ours, theirs) = UnixStream::pair()?;
         let (output, raw) = io::pipe()?;
-        let child = self.command(theirs, raw)?.spawn()?;
+        template.fork(number, &InitOptions { values }, theirs, raw).map_err(io::Error::other)?;
         let shared = Arc::new(Shared {
             worker,
             purpose: self.purpose,
             socket: ours,
-            child: Mutex::new(child),
+            template,
+            number,
             strike,
             reason: Mutex::default(),
             tail: Mutex::default(),
-            ended: AtomicBool::new(false),
         });
-        self.spawn_threads(&shared, output, init).map(|outgoing| {
+        self.spawn_threads(&shared, output).map(|outgoing| {
             let process: Box<dyn Link> = Box::new(Process { shared, outgoing });
             process
         })
     }
 }
 
-/// INIT of a worker. Also called without any files, to learn early whether the manifest can be sent at all.
-pub(crate) fn init_frame(manifest: &Manifest, files: Option<(&WorkerDir, &StrikeFile)>) -> Result<Vec<u8>, FrameError> {
-    let options = |(dir, strike): (&WorkerDir, &StrikeFile)| {
-        vec![("strike_file".to_owned(), text(strike.path())), ("code_folder".to_owned(), text(&dir.code_folder()))]
-    };
-    encode_init(manifest, &InitOptions { values: files.map(options).unwrap_or_default() })
-}
-
-/// INIT of a task worker.
-fn task_init_frame(manifest: &Manifest, dir: &WorkerDir) -> Result<Vec<u8>, FrameError> {
-    let values = vec![("tasks".to_owned(), Value::Bool(true)), ("code_folder".to_owned(), text(&dir.code_folder()))];
-    encode_init(manifest, &InitOptions { values })
+/// INIT of the template. Also called without a directory, to learn early whether the manifest can be sent at all.
+pub(crate) fn init_frame(manifest: &Manifest, dir: Option<&WorkerDir>) -> Result<Vec<u8>, FrameError> {
+    let options = |dir: &WorkerDir| vec![("code_folder".to_owned(), text(&dir.code_folder()))];
+    encode_init(manifest, &InitOptions { values: dir.map(options).unwrap_or_default() })
 }
 
 fn text(path: &Path) -> Value {
     Value::Str(path.to_string_lossy().into_owned())
 }
 
-impl Python {
-    fn command(&self, socket: UnixStream, raw: io::PipeWriter) -> io::Result<Command> {
+impl Templates {
+    /// The template, started if there is none.
+    pub(crate) fn present(&self) -> io::Result<Arc<Template>> {
+        let mut present = lock(&self.present);
+        if let Some(template) = present.as_ref().filter(|template| !template.is_over()) {
+            return Ok(Arc::clone(template));
+        }
+        let init = init_frame(&self.manifest, Some(&self.dir)).map_err(io::Error::other)?;
+        let template = Arc::new(Template::start(self.command(), init, Arc::clone(&self.sink))?);
+        Ok(Arc::clone(present.insert(template)))
+    }
+
+    fn command(&self) -> Command {
         let mut path = self.dir.package_root().into_os_string();
         if let Some(inherited) = std::env::var_os("PYTHONPATH").filter(|inherited| !inherited.is_empty()) {
             path.push(":");
@@ -111,38 +127,36 @@ impl Python {
         }
         let mut command = Command::new(&self.interpreter);
         command
-            .args(["-m", "sostenuto.worker"])
+            .args(["-m", "sostenuto.worker.template"])
             .env("PYTHONPATH", path)
             .env("PYTHONHASHSEED", "0")
             .env("PYTHONUNBUFFERED", "1")
-            .stdin(Stdio::from(OwnedFd::from(socket)))
-            .stdout(raw.try_clone()?)
-            .stderr(raw)
             // An interrupt from the terminal is for the server, which lets running steps end.
             .process_group(0);
-        Ok(command)
+        command
     }
+}
 
-    fn spawn_threads(
-        &self,
-        shared: &Arc<Shared>,
-        output: PipeReader,
-        init: Vec<u8>,
-    ) -> io::Result<Sender<Vec<ToWorker>>> {
+impl Python {
+    fn spawn_threads(&self, shared: &Arc<Shared>, output: PipeReader) -> io::Result<Sender<Vec<ToWorker>>> {
         let spawn = |name: &str| thread::Builder::new().name(format!("{name}-{}", shared.worker.0));
         let (outgoing, messages) = channel();
         let writing = Arc::clone(shared);
-        spawn("worker-write").spawn(move || write_frames(&writing, &init, &messages))?;
+        spawn("worker-write").spawn(move || write_frames(&writing, &messages))?;
         let (shown, output_ended) = channel();
-        let (showing, sink) = (Arc::clone(shared), Arc::clone(&self.sink));
+        let (showing, sink) = (Arc::clone(shared), Arc::clone(&self.templates.sink));
         spawn("worker-output").spawn(move || {
-            show_output(&showing, output, &*sink);
+            let name = format!("{} {}", showing.purpose.name(), showing.worker.0);
+            show_output(&name, &showing.tail, output, &*sink);
             // Nobody listens any more if the process was given up.
             let _ = shown.send(());
         })?;
         let (reading, report) = (Arc::clone(shared), Arc::clone(&self.report));
         spawn("worker-read").spawn(move || {
-            read_frames(&reading, &report);
+            let read = read_frames(&reading.socket, |frames| report_frames(frames, reading.worker, &report));
+            if let Err(error) = read {
+                reading.kill(&format!("was ended, because it sent a {error}"));
+            }
             let death = reading.bury(&output_ended);
             report(WorkerEvent::Gone(reading.worker, death));
         })?;
@@ -161,14 +175,14 @@ struct Shared {
     worker: WorkerId,
     purpose: Purpose,
     socket: UnixStream,
-    child: Mutex<Child>,
+    template: Arc<Template>,
+    /// Its number there.
+    number: u64,
     strike: StrikeFile,
     /// Why the server ended it.
     reason: Mutex<Option<String>>,
     /// End of its raw output.
     tail: Mutex<String>,
-    /// It was waited for: its process id may belong to somebody else now.
-    ended: AtomicBool,
 }
 
 impl Link for Process {
@@ -186,7 +200,7 @@ impl Link for Process {
     }
 
     fn check(&self) {
-        if !self.shared.ended.load(Ordering::Acquire) && matches!(lock(&self.shared.child).try_wait(), Ok(Some(_))) {
+        if self.shared.template.has_ended(self.shared.number) {
             self.shared.close();
         }
     }
@@ -201,10 +215,7 @@ impl Drop for Process {
 impl Shared {
     fn kill(&self, reason: &str) {
         lock(&self.reason).get_or_insert_with(|| reason.to_owned());
-        if !self.ended.load(Ordering::Acquire) {
-            // Fails only if it has ended by itself.
-            let _ = lock(&self.child).kill();
-        }
+        self.template.kill(self.number);
         self.close();
     }
 
@@ -217,46 +228,41 @@ impl Shared {
     /// Waits for the end of the process, which comes by itself or is made to come.
     fn bury(&self, output_ended: &Receiver<()>) -> Death {
         self.close();
-        let status = self.wait();
-        self.ended.store(true, Ordering::Release);
+        let End { cause, output } = self.wait();
+        self.template.forget(self.number);
         // A child that inherited the output may keep it open.
-        let _ = output_ended.recv_timeout(Duration::from_millis(200));
-        let cause = lock(&self.reason).take().unwrap_or_else(|| describe(&status));
-        Death { cause, output: std::mem::take(&mut *lock(&self.tail)), word: self.strike.read() }
+        let _ = output_ended.recv_timeout(OUTPUT_WAIT);
+        let cause = lock(&self.reason).take().unwrap_or(cause);
+        let output = output + &std::mem::take(&mut *lock(&self.tail));
+        Death { cause, output, word: self.strike.read() }
     }
 
-    fn wait(&self) -> io::Result<ExitStatus> {
-        let deadline = Instant::now() + limits::WORKER_EXIT_WAIT;
-        loop {
-            match lock(&self.child).try_wait() {
-                Ok(Some(status)) => return Ok(status),
-                Ok(None) if Instant::now() < deadline => {}
-                Ok(None) => break,
-                Err(error) => return Err(error),
-            }
-            thread::sleep(Duration::from_millis(2));
-        }
-        let mut child = lock(&self.child);
-        child.kill()?;
-        child.wait()
+    fn wait(&self) -> End {
+        let end = self.template.wait(self.number, limits::WORKER_EXIT_WAIT).or_else(|| {
+            self.template.kill(self.number);
+            self.template.wait(self.number, limits::WORKER_EXIT_WAIT)
+        });
+        end.unwrap_or_else(|| End { cause: "was lost: it does not end".to_owned(), output: String::new() })
     }
 }
 
-fn read_frames(shared: &Shared, report: &Report) {
+/// Reads until the stream ends, and hands over the frames that are there after each part of it. Why they were no good, if
+/// that is what has ended it.
+pub(crate) fn read_frames(
+    mut socket: &UnixStream,
+    mut take: impl FnMut(&mut FrameReader) -> Result<(), FrameError>,
+) -> Result<(), FrameError> {
     let mut frames = FrameReader::new();
     let mut buffer = vec![0; 64 * 1024];
     loop {
-        let len = match (&shared.socket).read(&mut buffer) {
-            Ok(0) => return,
+        let len = match socket.read(&mut buffer) {
+            Ok(0) => return Ok(()),
             Ok(len) => len,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(_) => return,
+            Err(_) => return Ok(()),
         };
         frames.push(&buffer[..len]);
-        if let Err(error) = report_frames(&mut frames, shared.worker, report) {
-            shared.kill(&format!("was ended, because it sent a {error}"));
-            return;
-        }
+        take(&mut frames)?;
     }
 }
 
@@ -271,10 +277,7 @@ fn report_frames(frames: &mut FrameReader, worker: WorkerId, report: &Report) ->
     Ok(())
 }
 
-fn write_frames(shared: &Shared, init: &[u8], messages: &Receiver<Vec<ToWorker>>) {
-    if (&shared.socket).write_all(init).is_err() {
-        return;
-    }
+fn write_frames(shared: &Shared, messages: &Receiver<Vec<ToWorker>>) {
     while let Ok(mut ready) = messages.recv() {
         for more in messages.try_iter() {
             ready.extend(more);
@@ -309,7 +312,7 @@ fn write_all(shared: &Shared, messages: &[ToWorker]) -> Result<(), WriteError> {
 }
 
 /// What user code prints comes in messages; this is what an interpreter or a native library writes by itself.
-fn show_output(shared: &Shared, output: PipeReader, sink: &dyn Sink) {
+pub(crate) fn show_output(name: &str, tail_kept: &Mutex<String>, output: PipeReader, sink: &dyn Sink) {
     let mut lines = BufReader::new(output);
     loop {
         let mut line = Vec::new();
@@ -318,7 +321,7 @@ fn show_output(shared: &Shared, output: PipeReader, sink: &dyn Sink) {
             Ok(_) => {}
         }
         let line = String::from_utf8_lossy(&line);
-        let mut tail = lock(&shared.tail);
+        let mut tail = lock(tail_kept);
         tail.push_str(&line);
         if tail.len() > limits::WORKER_OUTPUT_TAIL_BYTES {
             let cut = tail.len() - limits::WORKER_OUTPUT_TAIL_BYTES;
@@ -326,11 +329,11 @@ fn show_output(shared: &Shared, output: PipeReader, sink: &dyn Sink) {
             tail.drain(..cut);
         }
         drop(tail);
-        sink.notice(&format!("{} {}: {}", shared.purpose.name(), shared.worker.0, line.trim_end()));
+        sink.notice(&format!("{name}: {}", line.trim_end()));
     }
 }
 
-fn describe(status: &io::Result<ExitStatus>) -> String {
+pub(crate) fn describe(status: &io::Result<ExitStatus>) -> String {
     match status {
         Err(error) => format!("was lost: {error}"),
         Ok(status) => match (status.code(), status.signal()) {
@@ -355,6 +358,6 @@ fn signal_name(signal: i32) -> &'static str {
 }
 
 /// All updates under these locks are single steps, so a panic elsewhere has left nothing half-done.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -200,18 +200,26 @@ pub enum OpenError {
     },
 }
 
-impl DataDir {
-    /// Opens or makes a data directory with the default options.
-    pub fn open(path: impl AsRef<Path>, partitions: u16) -> Result<Self, OpenError> {
-        Self::open_with(path, partitions, DataDirOptions::default())
-    }
+/// A data directory that nobody else can open any more, and that is ours to use: what can be found out at once.
+pub struct Claim {
+    path: PathBuf,
+    partitions: u16,
+    lock: Arc<File>,
+}
 
-    /// Opens or makes a data directory.
-    pub fn open_with(path: impl AsRef<Path>, partitions: u16, options: DataDirOptions) -> Result<Self, OpenError> {
+impl Claim {
+    /// Takes the lock, after making the directory if there is none.
+    pub fn take(path: impl AsRef<Path>, partitions: u16) -> Result<Self, OpenError> {
         let path = path.as_ref().to_path_buf();
         fs::create_dir_all(&path).map_err(failed("creating", &path))?;
         let lock = lock_directory(&path)?;
         format::check_or_create(&path, partitions)?;
+        Ok(Self { path, partitions, lock })
+    }
+
+    /// Opens it.
+    pub fn open(self, options: DataDirOptions) -> Result<DataDir, OpenError> {
+        let Self { path, partitions, lock } = self;
         for folder in [LOG_FOLDER, BLOB_FOLDER] {
             let folder = path.join(folder);
             fs::create_dir_all(&folder).map_err(failed("creating", &folder))?;
@@ -221,7 +229,19 @@ impl DataDir {
         let blob: Arc<dyn Blob> = Arc::new(FileBlob::new(Arc::new(RealDisk::locked(path.join(BLOB_FOLDER), &lock))));
         let opened = recovery::open_state(&path, partitions, &options, &log, &*blob)?;
         let last_copy = Mutex::new(opened.last_copy);
-        Ok(Self { path, log, state: opened.state, blob, recovery: opened.recovery, options, last_copy })
+        Ok(DataDir { path, log, state: opened.state, blob, recovery: opened.recovery, options, last_copy })
+    }
+}
+
+impl DataDir {
+    /// Opens or makes a data directory with the default options.
+    pub fn open(path: impl AsRef<Path>, partitions: u16) -> Result<Self, OpenError> {
+        Self::open_with(path, partitions, DataDirOptions::default())
+    }
+
+    /// Opens or makes a data directory.
+    pub fn open_with(path: impl AsRef<Path>, partitions: u16, options: DataDirOptions) -> Result<Self, OpenError> {
+        Claim::take(path, partitions)?.open(options)
     }
 
     /// The log of all partitions.
