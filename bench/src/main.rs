@@ -48,6 +48,9 @@ struct Options {
     /// The program with the workloads in Rust.
     #[arg(long, default_value = "target/release/bench-services")]
     services: PathBuf,
+    /// Interpreter of our Python services [default: python3].
+    #[arg(long)]
+    python: Option<PathBuf>,
     /// Folder that holds the Python library.
     #[arg(long, default_value = "python")]
     library: PathBuf,
@@ -157,6 +160,7 @@ impl Options {
         Places {
             binary: self.binary.clone(),
             services: self.services.clone(),
+            python: self.python.clone(),
             apps: self.apps.clone(),
             peers: self.peers.clone(),
             data: self.scratch(),

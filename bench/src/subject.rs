@@ -23,6 +23,8 @@ pub(crate) struct Places {
     pub(crate) binary: PathBuf,
     /// The program with services in Rust.
     pub(crate) services: PathBuf,
+    /// The interpreter of services in Python.
+    pub(crate) python: Option<PathBuf>,
     /// The applications in Python.
     pub(crate) apps: PathBuf,
     /// What was installed of the peers.
@@ -91,7 +93,9 @@ impl Ours {
 
     /// Runs an application in Python.
     pub(crate) fn python(places: &Places, app: &Path, options: &[String]) -> Result<Self> {
-        Self::start(places, vec![text(&places.binary), "run".to_owned(), text(app)], options)
+        let mut program = vec![text(&places.binary), "run".to_owned(), text(app)];
+        program.extend(places.python.iter().flat_map(|python| ["--python".to_owned(), text(python)]));
+        Self::start(places, program, options)
     }
 
     /// Runs the services in Rust.

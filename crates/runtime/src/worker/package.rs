@@ -1,5 +1,10 @@
 //! The `sostenuto` Python package, embedded in the binary, and the directory from which workers load it.
+//!
+//! Beside the sources lies their bytecode for the interpreters that were there when the binary was built. CPython looks for it
+//! by its version, and takes it without a look at the sources; both are written anew by each start.
 
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -7,8 +12,8 @@ use std::path::{Path, PathBuf};
 use crate::entropy::Entropy;
 use crate::error::StartError;
 
-/// Path below the package's parent, and content.
-const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/package.rs"));
+/// Path below the package's parent, and content, in order.
+const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/package.rs"));
 
 /// A directory with the package and the workers' strike files. A temporary one is removed in the end.
 #[derive(Debug)]
@@ -36,11 +41,14 @@ impl WorkerDir {
             None => path.join("code"),
         };
         let dir = Self { path, code, temporary };
-        for (name, text) in FILES {
-            let file = dir.package_root().join(name);
-            let folder = file.parent().unwrap_or(&dir.path);
-            fs::create_dir_all(folder).map_err(StartError::io("creating", folder))?;
-            fs::write(&file, text).map_err(StartError::io("writing", &file))?;
+        let root = dir.package_root();
+        for (folder, files) in folders() {
+            let folder = root.join(folder);
+            fs::create_dir_all(&folder).map_err(StartError::io("creating", &folder))?;
+            for (name, content) in files {
+                let file = folder.join(name);
+                fs::write(&file, content).map_err(StartError::io("writing", &file))?;
+            }
         }
         let strikes = dir.path.join("strike");
         fs::create_dir_all(&strikes).map_err(StartError::io("creating", &strikes))?;
@@ -76,6 +84,17 @@ impl Drop for WorkerDir {
     }
 }
 
+/// Names and contents of the files of each folder.
+fn folders() -> BTreeMap<&'static Path, Vec<(&'static OsStr, &'static [u8])>> {
+    let mut folders = BTreeMap::<_, Vec<_>>::new();
+    for (path, content) in FILES {
+        let path = Path::new(path);
+        let (folder, name) = path.parent().zip(path.file_name()).expect("each file is in a folder");
+        folders.entry(folder).or_default().push((name, *content));
+    }
+    folders
+}
+
 /// Removes what workers of a killed server had begun to write.
 fn remove_leftovers(folder: &Path) -> std::io::Result<()> {
     for entry in fs::read_dir(folder)? {
@@ -95,6 +114,8 @@ fn temporary_path() -> Result<PathBuf, StartError> {
 
 #[cfg(test)]
 mod tests {
+    use std::process::{Command, Stdio};
+
     use super::*;
 
     #[test]
@@ -104,5 +125,42 @@ mod tests {
         assert!(FILES.iter().all(|(name, _)| dir.package_root().join(name).is_file()));
         drop(dir);
         assert!(!path.exists());
+    }
+
+    /// Whether `python3` loads the package from there.
+    fn loads(dir: &WorkerDir) -> bool {
+        let mut command = Command::new("python3");
+        command.args(["-c", "import sostenuto.worker.template, sostenuto.worker.tasks, sostenuto.memory"]);
+        command
+            .env("PYTHONPATH", dir.package_root())
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .env_remove("PYTHONPYCACHEPREFIX");
+        command.current_dir(&dir.path).stderr(Stdio::null()).status().unwrap().success()
+    }
+
+    fn overwrite(dir: &WorkerDir, ending: &str, content: &str) {
+        for (name, _) in FILES.iter().filter(|(name, _)| name.ends_with(ending)) {
+            fs::write(dir.package_root().join(name), content).unwrap();
+        }
+    }
+
+    #[test]
+    fn nothing_is_compiled_by_the_interpreter_of_the_build() {
+        let dir = WorkerDir::create(None).unwrap();
+        overwrite(&dir, ".py", "not Python");
+        assert!(loads(&dir), "python3 is another version than when this crate was built: touch its build.rs");
+    }
+
+    #[test]
+    fn bytecode_of_another_version_or_none_is_no_obstacle() {
+        let dir = WorkerDir::create(None).unwrap();
+        overwrite(&dir, ".pyc", "of another version");
+        assert!(loads(&dir));
+        for (name, _) in FILES.iter().filter(|(name, _)| name.ends_with(".pyc")) {
+            fs::remove_file(dir.package_root().join(name)).unwrap();
+        }
+        assert!(loads(&dir));
+        overwrite(&dir, ".py", "not Python");
+        assert!(!loads(&dir));
     }
 }
