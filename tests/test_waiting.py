@@ -87,20 +87,23 @@ class NothingWaitsSilently(Waiting):
         super().setUp()
         self.node = self.server(APPS / "trouble", workers=2).start()
         self.client = self.node.client()
+        self.release = self.folder / "release"
 
     def test_lock(self):
-        self.client.send("/Trouble/hold", ["k", 3])
+        self.client.send("/Trouble/hold", ["k", str(self.release)])
         behind = self.client.send("/Trouble/mark", ["k", 1])
         waiting = self.waits_for(self.client, behind, "lock")
         self.assertIn("marks", waiting["waiting"]["for"])
         listed = self.client.invocations("waiting", "accepted")
         self.assertIn(behind, [entry["id"] for entry in listed], listed)
+        self.release.touch()
         self.assertEqual(self.client.result(behind).json, 2)
 
     def test_call(self):
-        caller = self.client.send("/Caller/call_hold", ["k", 3])
+        caller = self.client.send("/Caller/call_hold", ["k", str(self.release)])
         waiting = self.waits_for(self.client, caller, "call")
         self.assertIn("hold", waiting["waiting"]["for"])
+        self.release.touch()
         self.assertEqual(self.client.result(caller).json, 1)
 
     def test_sleep(self):
@@ -110,9 +113,10 @@ class NothingWaitsSilently(Waiting):
         self.assertEqual(self.client.result(nap).json["code"], "cancelled")
 
     def test_worker(self):
-        held = [self.client.send("/Trouble/hold", [f"k{n}", 3]) for n in range(2)]
-        behind = self.client.send("/Trouble/hold", ["another", 0])
+        held = [self.client.send("/Trouble/hold", [f"k{n}", str(self.release)]) for n in range(2)]
+        behind = self.client.send("/Trouble/mark", ["another", 1])
         self.waits_for(self.client, behind, "worker")
+        self.release.touch()
         for invocation in [*held, behind]:
             self.assertEqual(self.client.result(invocation).status, 200)
 

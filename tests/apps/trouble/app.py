@@ -55,10 +55,11 @@ class Trouble:
             os._exit(7)
         return "survived"
 
-    def hold(self, key: str, seconds: float) -> int:
-        """Keeps the entry's lock, and a worker, for this time."""
+    def hold(self, key: str, until: str) -> int:
+        """Keeps the entry's lock, and a worker, until there is such a file."""
         self.marks[key] = self.marks.get(key, 0) + 1
-        threading.Event().wait(seconds)
+        while not os.path.exists(until):
+            threading.Event().wait(0.01)
         return self.marks[key]
 
     def unpack(self, *, name: str, tags: list[str]) -> dict:
@@ -71,8 +72,8 @@ class Caller:
 
     trouble: Trouble
 
-    async def call_hold(self, key: str, seconds: float) -> int:
-        return await self.trouble.hold(key, seconds)
+    async def call_hold(self, key: str, until: str) -> int:
+        return await self.trouble.hold(key, until)
 
     async def call_order(self, item: str) -> str:
         try:

@@ -15,6 +15,8 @@
 pub(crate) mod native;
 pub(crate) mod native_tasks;
 pub(crate) mod package;
+#[cfg(test)]
+mod played;
 pub(crate) mod pool;
 pub(crate) mod pools;
 pub(crate) mod process;

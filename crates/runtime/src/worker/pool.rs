@@ -1,10 +1,10 @@
 //! Which worker runs what, and what the death of one means. Belongs to the driver; speaks with processes only through
 //! [`Link`] and [`Launch`], so that tests play the workers.
 //!
-//! A start goes to the worker with the fewest runs, and with it those that follow it; beyond a worker's bound, starts wait
-//! here. A resumption goes to the worker that holds the coroutine. When a worker dies, the run in its strike word gets
-//! the strike; if the word does not say, nobody gets one, and the runs that were there are run again one by one
-//! (*alone*), until it does.
+//! A start goes to the worker with the fewest runs, and with it those that follow it; beyond a worker's bound, which is
+//! lower while another one loads, starts wait here. A resumption goes to the worker that holds the coroutine. When a
+//! worker dies, the run in its strike word gets the strike; if the word does not say, nobody gets one, and the runs that
+//! were there are run again one by one (*alone*), until it does.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
@@ -529,12 +529,20 @@ impl Pool {
         }
     }
 
+    /// Runs that a worker may have at once. What has been sent stays where it is: while a worker is about to join, the
+    /// others get one run each, so that nothing stands behind a long step beside a worker that has nothing to do.
+    fn runs_in_flight_max(&self) -> usize {
+        let joins = self.count(Phase::Active) < self.config.workers && self.count(Phase::Loading) > 0;
+        if joins { 1 } else { limits::RUNS_IN_FLIGHT_MAX }
+    }
+
     fn place(&mut self) {
+        let runs_max = self.runs_in_flight_max();
         while !self.queue.is_empty() {
             let reserved = self.reserved;
             let candidates = self.workers.iter().filter(|(id, worker)| {
                 let free = worker.phase == Phase::Active && !worker.alone && reserved != Some(**id);
-                free && worker.runs.len() < limits::RUNS_IN_FLIGHT_MAX
+                free && worker.runs.len() < runs_max
             });
             let Some((&id, _)) = candidates.min_by_key(|(_, worker)| worker.runs.len()) else { return };
             let Some(start) = self.queue.pop_front() else { return };
@@ -625,3 +633,6 @@ impl Worker {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,45 +1,9 @@
 //! Task workers played by the test: who gets what, and what time limits and deaths mean.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
+use super::super::played::{Ear, Launcher};
 use super::*;
-
-/// What the pool told its workers, and which it killed.
-#[derive(Default)]
-struct Said {
-    messages: Vec<(WorkerId, ToWorker)>,
-    killed: Vec<(WorkerId, String)>,
-    launched: u64,
-}
-
-type Ear = Arc<Mutex<Said>>;
-
-struct Launcher(Ear);
-
-struct Line(WorkerId, Ear);
-
-impl Launch for Launcher {
-    fn launch(&mut self, worker: WorkerId) -> std::io::Result<Box<dyn Link>> {
-        self.0.lock().unwrap().launched += 1;
-        Ok(Box::new(Line(worker, Arc::clone(&self.0))))
-    }
-}
-
-impl Link for Line {
-    fn send(&self, messages: Vec<ToWorker>) {
-        self.1.lock().unwrap().messages.extend(messages.into_iter().map(|message| (self.0, message)));
-    }
-
-    fn word(&self) -> Option<u64> {
-        None
-    }
-
-    fn kill(&self, reason: &str) {
-        self.1.lock().unwrap().killed.push((self.0, reason.to_owned()));
-    }
-
-    fn check(&self) {}
-}
 
 struct World {
     pool: TaskPool,

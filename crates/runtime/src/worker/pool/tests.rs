@@ -1,0 +1,88 @@
+//! Step workers played by the test: who gets what.
+
+use std::sync::Arc;
+
+use super::super::played::{Ear, Launcher};
+use super::*;
+
+const WORKERS: usize = 2;
+
+struct World {
+    pool: Pool,
+    ear: Ear,
+    now: Instant,
+    owed: Vec<Owed>,
+}
+
+impl World {
+    /// Its workers are on their way.
+    fn new() -> Self {
+        let (ear, now) = (Ear::default(), Instant::now());
+        let config = PoolConfig { workers: WORKERS, spare: true, step_timeout: Duration::from_secs(10) };
+        let mut pool = Pool::new(config, Box::new(Launcher(Arc::clone(&ear))), now);
+        pool.check(now).unwrap();
+        Self { pool, ear, now, owed: Vec::new() }
+    }
+
+    fn loaded(&mut self, worker: u64) {
+        let ready = FromWorker::Ready { pid: 1, python: "3".into(), problem: None };
+        self.pool.said(WorkerId(worker), vec![ready], &mut self.owed);
+        self.pool.flush();
+    }
+
+    fn start(&mut self, run: u64) {
+        let invocation = InvocationId(u128::from(run).to_be_bytes());
+        let start = Start { run: RunNumber(run), invocation, ..Start::default() };
+        self.pool.start(PartitionId(0), start, &mut self.owed);
+        self.pool.flush();
+    }
+
+    /// The first run that this worker was sent ends.
+    fn drops_first(&mut self, worker: u64) {
+        let run = RunNumber(self.sent(worker)[0]);
+        self.pool.said(WorkerId(worker), vec![FromWorker::Dropped { run }], &mut self.owed);
+        self.pool.flush();
+    }
+
+    /// Runs that a worker was sent.
+    fn sent(&self, worker: u64) -> Vec<u64> {
+        let heard = self.ear.lock().unwrap();
+        let runs = heard.messages.iter().filter(|(to, _)| *to == WorkerId(worker));
+        let number = |message: &ToWorker| match message {
+            ToWorker::Start(start) => Some(start.run.0),
+            _ => None,
+        };
+        runs.filter_map(|(_, message)| number(message)).collect()
+    }
+}
+
+#[test]
+fn nothing_stands_behind_a_step_while_a_worker_loads() {
+    let mut world = World::new();
+    world.loaded(1);
+    world.start(1);
+    world.start(2);
+    assert_eq!(world.sent(1), [1], "the second waits for whoever is free first");
+    world.loaded(2);
+    assert_eq!(world.sent(2), [2]);
+    // All are there, a spare is on its way: work may be sent ahead.
+    world.pool.check(world.now).unwrap();
+    world.start(3);
+    world.start(4);
+    assert_eq!((world.sent(1), world.sent(2)), (vec![1, 3], vec![2, 4]));
+}
+
+#[test]
+fn what_waits_for_a_worker_that_loads_goes_on_without_it() {
+    let mut world = World::new();
+    world.loaded(1);
+    world.start(1);
+    world.start(2);
+    world.start(3);
+    world.drops_first(1);
+    assert_eq!(world.sent(1), [1, 2]);
+    let death = Death { cause: "exited with code 1".into(), output: String::new(), word: None };
+    world.pool.gone(WorkerId(2), death, world.now, &mut world.owed);
+    world.pool.flush();
+    assert_eq!(world.sent(1), [1, 2, 3], "nobody loads until the next try");
+}
