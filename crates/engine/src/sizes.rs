@@ -107,13 +107,15 @@ pub(crate) fn operation_message(op: &Op, chain: &[Turn]) -> usize {
 
 /// A call, without the turns of those who wait for it.
 pub(crate) fn call(call: &Call) -> usize {
-    let names = call.service.len() + call.method.len();
-    CALL + names + call.key.as_ref().map_or(0, Vec::len) + call.args.len()
+    CALL + named(&call.service, &call.method, call.key.as_deref(), &call.args)
 }
 
 fn call_to(target: &Target) -> usize {
-    let names = target.service.len() + target.method.len();
-    CALL + names + target.key.as_ref().map_or(0, Vec::len) + target.args.len()
+    CALL + named(&target.service, &target.method, target.key.as_deref(), &target.args)
+}
+
+fn named(service: &str, method: &str, key: Option<&[u8]>, args: &[u8]) -> usize {
+    service.len() + method.len() + key.map_or(0, <[u8]>::len) + args.len()
 }
 
 fn turns(chain: &[Turn]) -> usize {

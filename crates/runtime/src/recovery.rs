@@ -92,7 +92,7 @@ fn replay(
         let mut turn = Turn { next: position, ..Turn::default() };
         partition.replay(position, &record, &mut turn);
         let changed = turn.writes.into_iter();
-        rows.extend(changed.map(|(position, key, change)| Row { position, partition: id, key, change }));
+        rows.extend(changed.map(|(position, key, change)| Row::new(position, id, key, change)));
         if rows.len() >= limits::REPLAY_BATCH_WRITES {
             writer::apply(&*backends.state, position, rows.iter(), false)?;
             rows.clear();

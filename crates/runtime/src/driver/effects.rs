@@ -24,7 +24,7 @@ impl Driver {
         }
         self.next = turn.next;
         for (position, key, change) in turn.writes.drain(..) {
-            self.overlay.put(Row { position, partition, key, change });
+            self.overlay.put(Row::new(position, partition, key, change));
         }
         let mut loads = Vec::new();
         for effect in turn.effects.drain(..) {

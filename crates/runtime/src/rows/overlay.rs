@@ -18,6 +18,16 @@ pub(crate) struct Row {
     pub(crate) partition: PartitionId,
     pub(crate) key: Vec<u8>,
     pub(crate) change: RowChange,
+    /// About the room that it takes, its copy in the ordered map included.
+    bytes: usize,
+}
+
+impl Row {
+    pub(crate) fn new(position: Position, partition: PartitionId, key: Vec<u8>, change: RowChange) -> Self {
+        const OVERHEAD: usize = 96;
+        let bytes = 2 * (key.len() + change.value().map_or(0, RowValue::size)) + OVERHEAD;
+        Self { position, partition, key, change, bytes }
+    }
 }
 
 /// The newest version of a row; no value if it is gone.
@@ -89,8 +99,8 @@ impl Overlay {
     /// Positions come in ascending order.
     pub(crate) fn put(&mut self, row: Row) {
         debug_assert!(self.queue.back().is_none_or(|last| last.position <= row.position));
-        self.bytes += bytes(&row);
-        self.queued_bytes += bytes(&row);
+        self.bytes += row.bytes;
+        self.queued_bytes += row.bytes;
         if !kind::is_mirrored(kind_of(&row.key)) {
             let newest = Newest { position: row.position, value: row.change.value().cloned() };
             self.parts[usize::from(row.partition.0)].insert(row.key.clone(), newest);
@@ -102,7 +112,7 @@ impl Overlay {
     pub(crate) fn take(&mut self, durable: Position) -> Arc<Vec<Row>> {
         let count = self.queue.partition_point(|row| row.position <= durable);
         let rows: Vec<Row> = self.queue.drain(..count).collect();
-        self.queued_bytes -= rows.iter().map(bytes).sum::<usize>();
+        self.queued_bytes -= rows.iter().map(|row| row.bytes).sum::<usize>();
         let rows = Arc::new(rows);
         self.handed.push_back(Arc::clone(&rows));
         rows
@@ -112,7 +122,7 @@ impl Overlay {
     pub(crate) fn applied(&mut self, times: usize) {
         for rows in self.handed.drain(..times) {
             for row in rows.iter() {
-                self.bytes -= bytes(row);
+                self.bytes -= row.bytes;
                 if kind::is_mirrored(kind_of(&row.key)) {
                     continue;
                 }
@@ -126,12 +136,6 @@ impl Overlay {
     }
 }
 
-/// About the room that a row takes, its copy in the ordered map included.
-fn bytes(row: &Row) -> usize {
-    const OVERHEAD: usize = 96;
-    2 * (row.key.len() + row.change.value().map_or(0, RowValue::size)) + OVERHEAD
-}
-
 #[cfg(test)]
 mod tests {
     use protocol::cell::partition_row;
@@ -140,7 +144,7 @@ mod tests {
 
     fn row(position: u64, key: &[u8], value: &[u8]) -> Row {
         let change = RowChange::Put(RowValue::Bytes(value.into()));
-        Row { position: Position(position), partition: PartitionId(0), key: key.into(), change }
+        Row::new(Position(position), PartitionId(0), key.into(), change)
     }
 
     #[test]

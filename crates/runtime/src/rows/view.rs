@@ -102,12 +102,8 @@ mod tests {
         state.apply(0, 1, &[put(b"a"), put(b"c"), put(b"e"), put(b"g")]).unwrap();
         let mut overlay = Overlay::new(1);
         for (position, key, value) in [(2, b"b", Some("new")), (3, b"c", Some("new")), (4, b"e", None)] {
-            overlay.put(Row {
-                position: Position(position),
-                partition: PartitionId(0),
-                key: key.to_vec(),
-                change: value.map_or(RowChange::Delete, |text| RowChange::Put(RowValue::Bytes(text.into()))),
-            });
+            let change = value.map_or(RowChange::Delete, |text| RowChange::Put(RowValue::Bytes(text.into())));
+            overlay.put(Row::new(Position(position), PartitionId(0), key.to_vec(), change));
         }
         (state, overlay)
     }

@@ -154,7 +154,7 @@ mod tests {
         let value = |text: &str| RowValue::Bytes(text.into());
         let row = |position, partition, key: &str, change| {
             let (position, partition) = (Position(position), PartitionId(partition));
-            Row { position, partition, key: key.into(), change }
+            Row::new(position, partition, key.into(), change)
         };
         let state = MemoryState::new(2);
         state.apply(0, 1, &[(b"old".to_vec(), Some(vec![1])), (b"again".to_vec(), Some(vec![1]))]).unwrap();
