@@ -23,7 +23,7 @@ use super::native::{Farewell, Native, Shared, TaskTies};
 use super::process::Report;
 use super::{Launch, Link, WorkerId};
 use crate::limits::{TASK_OUTPUT_BYTES_MAX, TASK_THREADS_LOST_MAX};
-use crate::sync::{AtomicU64, Condvar, Mutex, MutexGuard, thread};
+use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex, MutexGuard, thread};
 
 /// Starts threads for tasks.
 pub(crate) struct TaskThreads {
@@ -58,7 +58,8 @@ impl Launch for TaskThreads {
         thread::Builder::new().name(format!("task-{}", worker.0)).spawn(move || {
             own.say(vec![FromWorker::Ready { pid: std::process::id(), python: String::new(), problem: None }]);
             drop(own);
-            while serve(&*native, lot.take()) {}
+            let bed = Arc::default();
+            while serve(&*native, lot.take(&bed)) {}
         })?;
         let seat = Arc::new(Seat { shared, place: Mutex::new(Place::Free) });
         Ok(Box::new(Worker { seat, lot: Arc::clone(&self.lot), stop: Mutex::new(None) }))
@@ -96,55 +97,71 @@ struct Job {
 
 /// What no thread has taken yet, in order. The pool gives a worker one task at a time: there are no more than workers.
 #[derive(Default)]
-struct Lot {
-    waiting: Mutex<Waiting>,
-    more: Condvar,
-}
+struct Lot(Mutex<Waiting>);
 
 #[derive(Default)]
 struct Waiting {
     jobs: VecDeque<Job>,
-    /// Threads that sleep.
-    asleep: usize,
+    /// Threads that sleep. Who fell asleep last is woken first: what it works with is still near, and the others need no
+    /// memory of their own at hand.
+    asleep: Vec<Arc<Bed>>,
     /// One of them was woken and is on its way.
     called: bool,
 }
 
+/// Where a thread sleeps.
+#[derive(Default)]
+struct Bed {
+    woken: Condvar,
+    /// Whoever wakes it takes it out of those that sleep.
+    asleep: AtomicBool,
+}
+
 impl Waiting {
-    /// Is a thread to be woken? Not while one is on its way, which wakes the next if need be.
-    fn calls(&mut self) -> bool {
-        let calls = !self.jobs.is_empty() && self.asleep > 0 && !self.called;
-        self.called |= calls;
-        calls
+    /// The thread to be woken. None while one is on its way, which wakes the next if need be.
+    fn calls(&mut self) -> Option<Arc<Bed>> {
+        let called = if self.jobs.is_empty() || self.called { None } else { self.asleep.pop() };
+        if let Some(bed) = &called {
+            self.called = true;
+            bed.asleep.store(false, Ordering::Relaxed);
+        }
+        called
     }
 }
 
 impl Lot {
     fn put(&self, job: Job) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.lock();
         waiting.jobs.push_back(job);
-        let calls = waiting.calls();
-        drop(waiting);
-        if calls {
-            self.more.notify_one();
+        Self::unlock(waiting);
+    }
+
+    fn take(&self, bed: &Arc<Bed>) -> Job {
+        let mut waiting = self.lock();
+        loop {
+            if let Some(job) = waiting.jobs.pop_front() {
+                Self::unlock(waiting);
+                return job;
+            }
+            bed.asleep.store(true, Ordering::Relaxed);
+            waiting.asleep.push(Arc::clone(bed));
+            while bed.asleep.load(Ordering::Relaxed) {
+                waiting = bed.woken.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            }
+            waiting.called = false;
         }
     }
 
-    fn take(&self) -> Job {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            if let Some(job) = waiting.jobs.pop_front() {
-                let calls = waiting.calls();
-                drop(waiting);
-                if calls {
-                    self.more.notify_one();
-                }
-                return job;
-            }
-            waiting.asleep += 1;
-            waiting = self.more.wait(waiting).unwrap_or_else(PoisonError::into_inner);
-            waiting.asleep -= 1;
-            waiting.called = false;
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes a thread, if there is something for it.
+    fn unlock(mut waiting: MutexGuard<'_, Waiting>) {
+        let called = waiting.calls();
+        drop(waiting);
+        if let Some(bed) = called {
+            bed.woken.notify_one();
         }
     }
 }
