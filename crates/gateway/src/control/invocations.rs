@@ -1,6 +1,6 @@
 //! `/_/invocations`: list, describe, result, cancel, resume.
 
-use axum::extract::{RawPathParams, State};
+use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use protocol::InvocationId;
@@ -9,6 +9,7 @@ use protocol::problem::Code;
 use runtime::Page;
 
 use super::Shared;
+use crate::address;
 use crate::backend::{Backend, Cancel};
 use crate::limits::{PAGE_DEFAULT, PAGE_MAX, WAIT_MAX, WAIT_MIN};
 use crate::problem::Problem;
@@ -48,22 +49,15 @@ fn states(text: &str) -> Result<Vec<api::State>, Problem> {
 }
 
 /// `GET /_/invocations/{id}`
-pub(super) async fn describe<B: Backend>(
-    State(gateway): Shared<B>,
-    parameters: RawPathParams,
-) -> Result<Response, Problem> {
-    let id = id(&parameters)?;
+pub(super) async fn describe<B: Backend>(State(gateway): Shared<B>, uri: Uri) -> Result<Response, Problem> {
+    let id = id(&uri)?;
     let description = gateway.backend.describe(id).await.map_err(|refusal| Problem::from(refusal).of(Some(id)))?;
     document(serde_json::to_string(&description))
 }
 
 /// `GET /_/invocations/{id}/result?wait=30s`
-pub(super) async fn result<B: Backend>(
-    State(gateway): Shared<B>,
-    parameters: RawPathParams,
-    uri: Uri,
-) -> Result<Response, Problem> {
-    let id = id(&parameters)?;
+pub(super) async fn result<B: Backend>(State(gateway): Shared<B>, uri: Uri) -> Result<Response, Problem> {
+    let id = id(&uri)?;
     let query = Query::of(&uri)?;
     let form = query.form()?;
     let at_most = query.duration("wait")?.unwrap_or(WAIT_MIN).clamp(WAIT_MIN, WAIT_MAX);
@@ -71,28 +65,23 @@ pub(super) async fn result<B: Backend>(
 }
 
 /// `DELETE /_/invocations/{id}?kill=1` and `POST /_/invocations/{id}/cancel?kill=1`
-pub(super) async fn cancel<B: Backend>(
-    State(gateway): Shared<B>,
-    parameters: RawPathParams,
-    uri: Uri,
-) -> Result<Response, Problem> {
-    let id = id(&parameters)?;
+pub(super) async fn cancel<B: Backend>(State(gateway): Shared<B>, uri: Uri) -> Result<Response, Problem> {
+    let id = id(&uri)?;
     let query = Query::of(&uri)?;
     let how = if query.switch("kill")? { Cancel::Kill } else { Cancel::Deliver };
     Ok(reply::operator(gateway.backend.cancel(id, how).await))
 }
 
 /// `POST /_/invocations/{id}/resume`
-pub(super) async fn resume<B: Backend>(
-    State(gateway): Shared<B>,
-    parameters: RawPathParams,
-) -> Result<Response, Problem> {
-    let id = id(&parameters)?;
+pub(super) async fn resume<B: Backend>(State(gateway): Shared<B>, uri: Uri) -> Result<Response, Problem> {
+    let id = id(&uri)?;
     Ok(reply::operator(gateway.backend.resume(id).await))
 }
 
-fn id(parameters: &RawPathParams) -> Result<InvocationId, Problem> {
-    let text = parameters.iter().find(|(name, _)| *name == "id").map_or("", |(_, value)| value);
+/// Of `/_/invocations/{id}` and what lies below.
+fn id(uri: &Uri) -> Result<InvocationId, Problem> {
+    let segments = address::segments(uri.path())?;
+    let text = segments.get(2).map_or("", AsRef::as_ref);
     text.parse().map_err(|cause| Problem::new(Code::UnknownInvocation, format!("`{text}` is no invocation: {cause}.")))
 }
 

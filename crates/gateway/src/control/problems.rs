@@ -1,11 +1,11 @@
 //! `/_/problems/{code}`: what a problem document's `type` leads to.
 
-use axum::extract::RawPathParams;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use protocol::problem::Code;
 use serde_json::{Value, json};
 
+use crate::address;
 use crate::pages;
 use crate::problem::{Problem, type_uri};
 use crate::reply;
@@ -28,8 +28,9 @@ pub(super) async fn list() -> Response {
 }
 
 /// `GET /_/problems/{code}`
-pub(super) async fn page(parameters: RawPathParams) -> Result<Response, Problem> {
-    let code = parameters.iter().find(|(name, _)| *name == "code").map_or("", |(_, value)| value);
+pub(super) async fn page(uri: Uri) -> Result<Response, Problem> {
+    let segments = address::segments(uri.path())?;
+    let code = segments.get(2).map_or("", AsRef::as_ref);
     let page = pages::page(code).ok_or_else(|| {
         Problem::new(Code::UnknownAddress, format!("There is no problem `{code}`; see `/_/problems`."))
     })?;

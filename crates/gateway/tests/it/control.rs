@@ -36,6 +36,7 @@ async fn an_invocation_is_described() {
     assert!(document["journal"].is_array());
     server.get(&format!("/_/invocations/{}", other_id())).await.problem(404, "unknown_invocation");
     server.get("/_/invocations/nonsense").await.problem(404, "unknown_invocation");
+    server.get("/_/invocations/%ff").await.problem(400, "bad_request");
 }
 
 #[tokio::test]
@@ -159,4 +160,5 @@ async fn each_problem_type_leads_to_its_page() {
     let listed = server.get("/_/problems").await.json();
     assert_eq!(listed["problems"].as_array().unwrap().len(), Code::ALL.len());
     server.get("/_/problems/none").await.problem(404, "unknown_address");
+    server.get("/_/problems/%ff").await.problem(400, "bad_request");
 }
