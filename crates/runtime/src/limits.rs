@@ -23,7 +23,10 @@ pub const OVERLAY_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// follows a step goes with it, so it may be exceeded by [`engine::Config::ahead_max`].
 pub const RUNS_IN_FLIGHT_MAX: usize = 64;
 
-/// For how long steps on a worker may follow each other, whose ends go together; further ones are dropped and come again.
+/// Ends of steps that leave a worker together: the driver goes on with them while further steps run.
+pub const ENDS_TOGETHER_MAX: usize = 16;
+
+/// For how long steps on a worker may follow each other, as others wait behind them; further ones are dropped and come again.
 pub const FOLLOWED_FOR_MAX: Duration = Duration::from_millis(5);
 
 /// Tasks that a task worker runs at once; further ones wait in the driver, in order.

@@ -12,7 +12,7 @@ from sostenuto.worker.run import DROPPED, END, RAISED, RETURNED
 #: Bytes of writes and result up to which a step is followed: far below every limit for which the server could refuse
 #: the end.
 _BYTES_MAX = 32 * 1024
-#: For how many seconds steps may follow each other (`limits.rs`): their ends go together.
+#: For how many seconds steps may follow each other (`limits.rs`).
 _SECONDS_MAX = 0.005
 
 

@@ -1,7 +1,7 @@
 """The worker process: frames in, frames out. What the messages mean is the business of `app`.
 
 A frame is a 4-byte little-endian length and a `marshal` version 2 list of tuples. Everything that is there is read at
-once, its steps run one by one, and their ends leave together in one frame. The table of messages is in
+once, its steps run one by one, and their ends leave together, so many in one frame at most. The table of messages is in
 `crates/protocol/src/worker.rs`.
 """
 
@@ -28,6 +28,8 @@ INIT, START, RESUME, EVICT, FETCHED = range(5)
 READY = 14
 
 _RECEIVE_BYTES = 1 << 20
+#: Ends that leave together: the server goes on with them while further steps run (`limits.rs`).
+_ENDS_TOGETHER_MAX = 16
 #: Bytes of one frame (`limits.rs`).
 _FRAME_BYTES_MAX = 64 * 1024 * 1024
 #: New objects before a young collection: suspended coroutines are many and live long.
@@ -126,6 +128,8 @@ class Worker:
             waiting = channel.waiting
             while waiting:
                 self.handle(waiting.popleft())
+                if len(channel.ends) >= _ENDS_TOGETHER_MAX:
+                    channel.flush()
             channel.flush()
             channel.read()
 

@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 
 use super::process::Report;
 use super::{Death, Launch, Link, WorkerEvent, WorkerId};
-use crate::limits::{FOLLOWED_FOR_MAX, THREADS_LOST_MAX};
+use crate::limits::{ENDS_TOGETHER_MAX, FOLLOWED_FOR_MAX, THREADS_LOST_MAX};
 use crate::sync::mpsc::{Receiver, Sender, channel};
 use crate::sync::{AtomicBool, AtomicU64, Mutex, has_passed, thread};
 
@@ -238,7 +238,7 @@ impl Mail {
 /// What the last step has left, for those that follow it.
 struct Left {
     last: Option<(RunNumber, Slice)>,
-    /// When the first of those that follow each other began. Their ends go together, so they must not become many.
+    /// When the first of those that follow each other began.
     since: Instant,
 }
 
@@ -288,7 +288,11 @@ fn serve(native: &dyn Native, shared: &Arc<Shared>, messages: Receiver<Vec<ToWor
             (Some(shipped), Some(FromWorker::End(end))) => left_by(shipped, end).map(|left| (end.run, left)),
             _ => None,
         };
-        mail.borrow_mut().ends.extend(said);
+        let mut mail = mail.borrow_mut();
+        mail.ends.extend(said);
+        if mail.ends.len() >= ENDS_TOGETHER_MAX {
+            mail.flush();
+        }
     }
 }
 
