@@ -536,15 +536,21 @@ impl Pool {
         if joins { 1 } else { limits::RUNS_IN_FLIGHT_MAX }
     }
 
+    /// The worker with the fewest runs, if it has less than so many.
+    fn freest(&self, runs_max: usize) -> Option<WorkerId> {
+        let free = self.workers.iter().filter(|(id, worker)| {
+            worker.phase == Phase::Active
+                && !worker.alone
+                && self.reserved != Some(**id)
+                && worker.runs.len() < runs_max
+        });
+        free.min_by_key(|(_, worker)| worker.runs.len()).map(|(id, _)| *id)
+    }
+
     fn place(&mut self) {
         let runs_max = self.runs_in_flight_max();
         while !self.queue.is_empty() {
-            let reserved = self.reserved;
-            let candidates = self.workers.iter().filter(|(id, worker)| {
-                let free = worker.phase == Phase::Active && !worker.alone && reserved != Some(**id);
-                free && worker.runs.len() < runs_max
-            });
-            let Some((&id, _)) = candidates.min_by_key(|(_, worker)| worker.runs.len()) else { return };
+            let Some(id) = self.freest(runs_max) else { return };
             let Some(start) = self.queue.pop_front() else { return };
             self.send_start(start, id);
             while let Some(follower) = self.queue.pop_front_if(|start| start.follows.is_some()) {
@@ -555,9 +561,7 @@ impl Pool {
 
     fn place_alone(&mut self) {
         while !self.queue_alone.is_empty() {
-            let free = self.workers.iter().filter(|(_, worker)| worker.phase == Phase::Active && !worker.alone);
-            let freest = free.min_by_key(|(_, worker)| worker.runs.len()).map(|(id, _)| *id);
-            let Some(id) = self.reserved.or(freest) else { return };
+            let Some(id) = self.reserved.or_else(|| self.freest(usize::MAX)) else { return };
             self.reserved = Some(id);
             let Some(worker) = self.workers.get_mut(&id).filter(|worker| worker.runs.is_empty()) else { return };
             let Some(start) = self.queue_alone.pop_front() else { return };
