@@ -11,6 +11,7 @@ use protocol::api::{Description, Invocations};
 use protocol::manifest::Manifest;
 use protocol::problem::Code;
 use protocol::worker::ValueBytes;
+use store::Space;
 use tokio::sync::{oneshot, watch};
 
 use crate::api::{Answer, Call, Page, Place, Refusal};
@@ -176,15 +177,21 @@ impl NodeHandle {
         } else if self.shared.overloaded.load(Ordering::Relaxed) {
             Refusal::new(Code::Unavailable, "the node's storage does not keep up with its work")
         } else if !self.leaves_nothing(call) && !self.shared.has_room() {
-            Refusal::new(
-                Code::DiskFull,
-                "the data directory's disk is full; free some space, calls are then taken again",
-            )
+            self.no_room()
         } else {
             return Ok(());
         };
         add(&self.shared.counters.refused, 1);
         Err(refusal)
+    }
+
+    fn no_room(&self) -> Refusal {
+        if self.shared.log().is_some_and(|log| log.stats().space == Space::Failed) {
+            let detail = "no further file of the log can be made: the data directory's disk fails, and is not full; it is \
+                          tried again, and calls are taken once it works";
+            return Refusal::new(Code::Unavailable, detail);
+        }
+        Refusal::new(Code::DiskFull, "the data directory's disk is full; free some space, calls are then taken again")
     }
 
     /// Reading goes on when the disk is full.

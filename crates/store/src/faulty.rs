@@ -141,6 +141,12 @@ impl FaultyDisk {
         self.world().crashed = true;
     }
 
+    /// Does every operation fail?
+    #[must_use]
+    pub fn has_stopped(&self) -> bool {
+        self.world().crashed
+    }
+
     /// The disk as it is after a crash at this moment, without faults. This one stops.
     #[must_use]
     pub fn crash(&self, survivors: Survivors) -> Self {

@@ -7,7 +7,7 @@ use protocol::InvocationId;
 use protocol::api::State;
 use protocol::problem::Code;
 use protocol::worker::Outcome;
-use store::Log;
+use store::{Log, Space};
 
 use super::fixture::*;
 use crate::api::{Answer, Call, Page, Place};
@@ -141,15 +141,17 @@ fn a_failed_log_ends_the_node_and_acknowledges_nothing() {
 }
 
 #[test]
-fn a_full_disk_stops_admission_and_nothing_else() {
+fn a_disk_without_room_stops_admission_and_nothing_else() {
     let log = memory_log();
     let fixture = Fixture::start(Arc::clone(&log), good());
     assert_eq!(increment_now(&fixture.handle), 1);
-    log.set_room(false);
-    let refused = block_on(fixture.handle.submit(call("increment")));
-    assert!(matches!(refused.reply, Reply::Problem { code: Code::DiskFull, .. }), "{refused:?}");
+    for (space, said) in [(Space::Full, Code::DiskFull), (Space::Failed, Code::Unavailable)] {
+        log.set_space(space);
+        let refused = block_on(fixture.handle.submit(call("increment")));
+        assert!(matches!(refused.reply, Reply::Problem { code, .. } if code == said), "{refused:?}");
+    }
     assert_eq!(as_int(&block_on(fixture.handle.state(hits())).unwrap()), 1);
-    log.set_room(true);
+    log.set_space(Space::Ready);
     assert_eq!(increment_now(&fixture.handle), 2);
 }
 

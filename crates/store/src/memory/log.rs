@@ -34,7 +34,7 @@ struct Inner {
     durable: Lsn,
     epoch: u64,
     failure: Option<LogError>,
-    has_room: bool,
+    space: Space,
     batches: u64,
 }
 
@@ -42,8 +42,15 @@ impl MemoryLog {
     /// An empty log.
     #[must_use]
     pub fn new(watermark: Watermark) -> Self {
-        let inner =
-            Inner { first: 1, records: Vec::new(), durable: 0, epoch: 0, failure: None, has_room: true, batches: 0 };
+        let inner = Inner {
+            first: 1,
+            records: Vec::new(),
+            durable: 0,
+            epoch: 0,
+            failure: None,
+            space: Space::Ready,
+            batches: 0,
+        };
         Self::with(inner, watermark)
     }
 
@@ -77,9 +84,9 @@ impl MemoryLog {
         }
     }
 
-    /// Says whether there is room: a full disk, or one that has space again.
-    pub fn set_room(&self, has_room: bool) {
-        lock(&self.inner).has_room = has_room;
+    /// Says whether there is room: a full disk, one that fails, or one that has space again.
+    pub fn set_space(&self, space: Space) {
+        lock(&self.inner).space = space;
     }
 
     /// The log after a crash that kept the records up to `keep` (at least what was durable, at most the tail).
@@ -218,13 +225,13 @@ impl Log for MemoryLog {
             records: inner.durable,
             segments: 1,
             segments_ahead: 0,
-            space: if inner.has_room { Space::Ready } else { Space::Full },
+            space: inner.space,
         }
     }
 
     fn has_room(&self) -> bool {
         let inner = lock(&self.inner);
-        inner.has_room && inner.failure.is_none()
+        inner.space == Space::Ready && inner.failure.is_none()
     }
 
     fn close(&self) -> Result<(), LogError> {
