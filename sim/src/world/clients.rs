@@ -176,7 +176,10 @@ impl World {
         let handle = self.machines[*gateway].up.as_ref().expect("chosen so").node.handle();
         let submit = match handle.prepare(call) {
             Ok(submit) => submit,
-            Err(_) => return self.ask_later(index),
+            Err(refusal) => {
+                self.trace(|| format!("request {index} is refused: {refusal:?}"));
+                return self.ask_later(index);
+            }
         };
         let node = self.plan.node_of(submit.id.slot().partition(self.plan.partitions).0);
         let Some(up) = self.machines[node].up.as_ref() else { return self.ask_later(index) };

@@ -590,6 +590,12 @@ impl World {
     fn allocate(&mut self, node: usize) {
         let up = self.machines[node].up.as_mut().expect("only those that live");
         let made = up.log.step_allocate();
+        if !made && self.machines[node].disk.has_stopped() {
+            // The machine has stopped. Nothing else may come that would notice: calls are refused while there is no room.
+            let survivors = self.survivors();
+            return self.crash(node, survivors);
+        }
+        let up = self.machines[node].up.as_mut().expect("only those that live");
         up.allocating = up.log.wants_segment();
         if up.allocating {
             let after = if made { self.delay(self.plan.write * 10) } else { 100_000 };
