@@ -205,6 +205,15 @@ impl Recorder {
         self.ahead.insert((invocation, run, life));
     }
 
+    /// The node has dropped what the newest run of this invocation did, as it wrote cells that were not foreseen.
+    pub fn runs_again(&mut self, invocation: InvocationId, life: u32) {
+        let units = self.units.iter().filter(|unit| unit.is_transaction);
+        let runs = units.flat_map(|unit| &unit.runs).filter(|known| known.step.0 == invocation && known.run.0 == life);
+        if let Some(newest) = runs.map(|known| known.run.1).max() {
+            self.drops(invocation, newest, life);
+        }
+    }
+
     /// The worker has dropped this run, which it will do again unless its attempt dies first.
     pub fn drops(&mut self, invocation: InvocationId, run: u64, life: u32) {
         // Outside of transactions each run is a unit of its own.

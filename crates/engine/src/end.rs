@@ -165,6 +165,7 @@ impl Partition {
         for (partition, cell, key) in uncovered {
             self.learn_write(id, partition, cell, key);
         }
+        turn.effects.push(Effect::RunsAgain(id));
         self.drop_coroutine(id, turn);
         self.run_again(id, turn);
     }

@@ -173,6 +173,9 @@ pub enum Effect {
     },
     /// Something that an operator should see in the server's log.
     Notice(String),
+    /// What this invocation's step did is dropped, as it wrote cells that were not foreseen; it runs again, unless its
+    /// attempt dies first.
+    RunsAgain(InvocationId),
     /// Run a task once. If what runs it dies, it is run again; [`Input::TaskEnded`] says what came of it.
     StartTask(Box<TaskStart>),
     /// Nobody wants the result of this run any more; it ends, as far as that can be done.

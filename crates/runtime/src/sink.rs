@@ -11,6 +11,10 @@ pub trait Sink: Send + Sync {
 
     /// Something that an operator should see.
     fn notice(&self, text: &str);
+
+    /// What a step did is dropped, as it wrote cells that were not foreseen; it runs again, unless its attempt dies first.
+    /// Nobody needs to see it, but those who watch what runs.
+    fn runs_again(&self, _: InvocationId) {}
 }
 
 /// Shows nothing.

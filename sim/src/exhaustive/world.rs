@@ -392,7 +392,7 @@ impl World {
                 let life = self.logs[self.log_of(id)].life;
                 self.links.entry((id, to, life)).or_default().push_back(flight);
             }
-            Effect::Notice(_) | Effect::Print { .. } => {}
+            Effect::Notice(_) | Effect::RunsAgain(_) | Effect::Print { .. } => {}
             Effect::Load { .. } => unreachable!("loads are answered by who carries effects out"),
             Effect::StartTask(_) | Effect::StopTask(_) => unreachable!("no service here has tasks"),
         }

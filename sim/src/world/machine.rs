@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use protocol::ids::PartitionId;
+use protocol::ids::{InvocationId, PartitionId};
 use protocol::manifest::Manifest;
 use protocol::message::Message;
 use runtime::stepped::{SteppedNode, WorkerId, World as Parts};
-use runtime::{Network, NodeConfig};
+use runtime::{Network, NodeConfig, Sink};
 use store::faulty::{FaultyDisk, Survivors};
 use store::file_log::{FileLog, FileLogOptions};
 use store::{Log, State};
@@ -27,7 +27,27 @@ struct SimNetwork(Outbox);
 
 impl Network for SimNetwork {
     fn send(&self, from: PartitionId, to: PartitionId, message: Message) {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((from, to, message));
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((from, to, message));
+    }
+}
+
+/// Invocations whose steps a node runs again since somebody last asked.
+#[derive(Default)]
+pub struct Reruns(Mutex<Vec<InvocationId>>);
+
+impl Reruns {
+    pub fn take(&self) -> Vec<InvocationId> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Sink for Reruns {
+    fn output(&self, _: InvocationId, _: &str, _: &[(u8, String)]) {}
+
+    fn notice(&self, _: &str) {}
+
+    fn runs_again(&self, invocation: InvocationId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(invocation);
     }
 }
 
@@ -44,12 +64,27 @@ impl Read for Draws {
     }
 }
 
+fn config_of(plan: &Plan, reruns: &Arc<Reruns>) -> NodeConfig {
+    NodeConfig {
+        partitions: plan.partitions,
+        workers: plan.workers,
+        task_workers: plan.task_workers,
+        retention: std::time::Duration::from_micros(plan.retention),
+        invocations_max: plan.invocations_max,
+        round_inputs_max: plan.round_inputs_max,
+        state_delay: std::time::Duration::from_micros(plan.state_delay),
+        sink: Arc::clone(reruns) as Arc<dyn Sink>,
+        ..NodeConfig::default()
+    }
+}
+
 /// A running node.
 pub struct Up {
     pub node: SteppedNode,
     pub log: Arc<FileLog>,
     pub(super) board: Board,
     pub outbox: Outbox,
+    pub reruns: Arc<Reruns>,
     pub processes: BTreeMap<(Kind, WorkerId), Process>,
     /// When its driver next looks around, and whether other parts have a turn coming.
     pub round_at: Option<u64>,
@@ -119,20 +154,10 @@ impl Machine {
                 return Err(StartFailure::Lost(text));
             }
         }
-        let (board, outbox) = (Board::default(), Outbox::default());
+        let (board, outbox, reruns) = (Board::default(), Outbox::default(), Arc::<Reruns>::default());
         let launch = |kind| Box::new(SimLaunch { kind, board: Arc::clone(&board) });
-        let config = NodeConfig {
-            partitions: plan.partitions,
-            workers: plan.workers,
-            task_workers: plan.task_workers,
-            retention: std::time::Duration::from_micros(plan.retention),
-            invocations_max: plan.invocations_max,
-            round_inputs_max: plan.round_inputs_max,
-            state_delay: std::time::Duration::from_micros(plan.state_delay),
-            ..NodeConfig::default()
-        };
         let parts = Parts {
-            config,
+            config: config_of(plan, &reruns),
             manifest: Arc::clone(manifest),
             owned,
             evict_at_suspension: plan.evict,
@@ -154,6 +179,7 @@ impl Machine {
             log,
             board,
             outbox,
+            reruns,
             processes: BTreeMap::new(),
             round_at: None,
             committing: false,

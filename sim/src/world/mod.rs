@@ -501,9 +501,19 @@ impl World {
         if let Err(text) = check::bounds::holds(self, node) {
             self.violated("bounds", text);
         }
+        self.hear_of_reruns(node);
         self.listen(node);
         self.follow_up(node);
         self.round_by(node, now + patience.max(1));
+    }
+
+    /// Before any worker goes on: the newest run of each of these invocations is the one that was dropped.
+    fn hear_of_reruns(&mut self, node: usize) {
+        let machine = &self.machines[node];
+        let Some(up) = &machine.up else { return };
+        for invocation in up.reruns.take() {
+            self.recorder.borrow_mut().runs_again(invocation, machine.life);
+        }
     }
 
     /// What a node has caused and others carry on.

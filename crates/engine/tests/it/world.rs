@@ -508,6 +508,7 @@ impl World {
                 self.hold(log, after.0, Held::Print(invocation, lines));
             }
             Effect::Notice(text) => self.notices.push(text),
+            Effect::RunsAgain(_) => {}
             Effect::StartTask(start) => {
                 assert!(start.after.0 <= end, "a task rests on position {:?} of a log of {end}", start.after);
                 self.hold(log, start.after.0, Held::Task(id, start));

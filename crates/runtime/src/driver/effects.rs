@@ -68,6 +68,7 @@ impl Driver {
                 self.hold(after, move || sink.output(invocation, &method, &lines));
             }
             Effect::Notice(text) => self.parts.sink.notice(&text),
+            Effect::RunsAgain(invocation) => self.parts.sink.runs_again(invocation),
             Effect::StartTask(start) if start.after <= self.durable || planted::is(Bug::TaskBeforeDurable) => {
                 self.parts.tasks.start(partition, *start)
             }
