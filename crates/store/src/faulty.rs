@@ -141,10 +141,11 @@ impl FaultyDisk {
         self.world().crashed = true;
     }
 
-    /// Does every operation fail?
+    /// Will every operation, or every sync, fail until the machine starts anew?
     #[must_use]
-    pub fn has_stopped(&self) -> bool {
-        self.world().crashed
+    pub fn is_useless(&self) -> bool {
+        let world = self.world();
+        world.crashed || world.syncs_fail
     }
 
     /// The disk as it is after a crash at this moment, without faults. This one stops.

@@ -600,8 +600,8 @@ impl World {
     fn allocate(&mut self, node: usize) {
         let up = self.machines[node].up.as_mut().expect("only those that live");
         let made = up.log.step_allocate();
-        if !made && self.machines[node].disk.has_stopped() {
-            // The machine has stopped. Nothing else may come that would notice: calls are refused while there is no room.
+        if !made && self.machines[node].disk.is_useless() {
+            // Nothing else may come that would notice: calls are refused while there is no room.
             let survivors = self.survivors();
             return self.crash(node, survivors);
         }
