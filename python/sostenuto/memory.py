@@ -22,6 +22,7 @@ import typing
 
 from sostenuto import _PERSISTENT as PERSISTENT
 from sostenuto.errors import PART_ABORTED, Aborted, CallError, NotStorable, TransactionError
+from sostenuto.snapshot import Snapshot
 
 _MARK = "__sostenuto_service__"
 _ELSEWHERE = "__sostenuto_elsewhere__"
@@ -413,15 +414,19 @@ class _Scope:
         #: Calls whose results nobody waits for; they happen if it commits.
         self.sends = []
         self.instances = [*_services.values(), *_entities.values()]
-        self.saved = [copy.deepcopy(_rules().forget(instance.__dict__)) for instance in self.instances]
+        self.saved = Snapshot(_rules().forget(instance.__dict__) for instance in self.instances)
         self.services, self.entities = dict(_services), dict(_entities)
 
     def roll_back(self):
         for call in self.sends:
             call.close()
-        for instance, state in zip(self.instances, self.saved, strict=True):
+        for instance, state in zip(self.instances, self.saved.give_back(), strict=True):
+            is_in_step = _rules().KEPT in instance.__dict__
             instance.__dict__.clear()
             instance.__dict__.update(state)
+            if is_in_step:
+                # The next one begins here.
+                _rules().begin(instance, _fields(type(instance)))
         for known, saved in ((_services, self.services), (_entities, self.entities)):
             known.clear()
             known.update(saved)

@@ -82,6 +82,71 @@ class FakePurse:
         return len(self.spent)
 
 
+@dataclasses.dataclass
+class Leaf:
+    number: int
+    others: list
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Fixed:
+    names: list
+
+
+@service
+class Tree:
+    lists: Persistent[dict[str, list]] = {}
+    shapes: Persistent[dict] = {}
+    kept: Persistent[object] = 0
+
+    async def aborts(self, change):
+        """Holds objects over a transaction that changes them and is aborted; what they and the fields hold then."""
+        self.lists = {"a": [1, [2]]}
+        self.shapes = {"leaf": Leaf(1, [1]), "pair": (1, [2]), "fixed": Fixed(["x"]), "set": {1}, (1, 2): {"n": {}}}
+        self.shapes |= {"leaf": Leaf(1, [Leaf(2, [])])}
+        held = [self.lists["a"], *self.shapes.values()]
+        try:
+            async with transaction():
+                globals()[change](self)
+                abort()
+        except Aborted:
+            pass
+        found = [self.lists["a"], *self.shapes.values()]
+        return [type(one) is tuple or one is other for one, other in zip(held, found, strict=True)], repr(found)
+
+    async def fails_after_an_abort(self):
+        self.kept = 1
+        try:
+            async with transaction():
+                abort()
+        except Aborted:
+            pass
+        self.kept = object()
+
+
+def change_nothing(tree):
+    pass
+
+
+def change_parts(tree):
+    tree.lists["a"][1].append(3)
+    tree.lists["a"].insert(0, 0)
+    leaf = tree.shapes["leaf"]
+    leaf.number = 7
+    leaf.others[0].others.append(1)
+    leaf.others.append(leaf.others[0].others)
+    tree.shapes["pair"][1].clear()
+    tree.shapes["fixed"].names.append("y")
+    tree.shapes["set"].add(2)
+    tree.shapes[1, 2]["n"]["m"] = 1
+
+
+def replace_all(tree):
+    change_parts(tree)
+    tree.lists = {}
+    tree.shapes.clear()
+
+
 @service
 class Front:
     hotel: Hotel
@@ -220,6 +285,20 @@ class Memory(unittest.TestCase):
             asyncio.run(self.front.book(["a", "b"]))
         self.assertEqual(caught.exception.reason, "too many")
         self.assertEqual((self.hotel.rooms, Account("ann").balance), ({"a": 1, "b": 1}, 5))
+
+    def test_an_aborted_transaction_gives_the_same_objects_back_what_they_held(self):
+        untouched = asyncio.run(Tree().aborts("change_nothing"))
+        self.assertTrue(all(untouched[0]))
+        self.assertIn("Leaf(number=1, others=[Leaf(number=2, others=[])])", untouched[1])
+        for change in ("change_parts", "replace_all"):
+            with self.subTest(change=change):
+                self.assertEqual(asyncio.run(Tree().aborts(change)), untouched)
+
+    def test_a_step_after_an_abort_leaves_nothing_if_it_fails(self):
+        tree = Tree()
+        with self.assertRaises(sostenuto.NotStorable):
+            asyncio.run(tree.fails_after_an_abort())
+        self.assertEqual(tree.kept, 1)
 
     def test_an_exception_in_a_joined_block_dooms_the_whole(self):
         with self.assertRaises(Aborted):

@@ -175,6 +175,9 @@ _ON_VALUES = [each for group, found in OPERATIONS.items() if group not in FLOW f
 _ALL = [each for found in OPERATIONS.values() for each in found]
 #: What a method does that overrides another one.
 SUPER = "calls.inherit.super"
+#: In the names of operations. If an aborted transaction replaced an object of a field, that is not the field's any more
+#: (a stated difference): so no name of a random program holds one over a transaction.
+TRANSACTION = "transaction"
 
 _HOLE = re.compile(r"\{(x|y|Y|e|E|k|v|V|i|j|n|s|a|b|c|int|str|any|cond|body|aw|super|field|number|intdict|intlist|listdict)\}")
 
@@ -202,6 +205,8 @@ class Maker:
         self.kinds = _kinds(self.fields.values())
         #: Method to whether it is an `async def`: those that override each other agree.
         self.asyncs = {}
+        #: Methods with transactions.
+        self.transacting = set()
         #: Class to its lines: (level, text, names of operations).
         self.parts = {name: [] for name in FAMILIES[self.family]}
         self.lines = self.parts["Main"]
@@ -373,7 +378,9 @@ class Maker:
         if name == "super":
             if self.overridden is None:
                 raise Impossible
-            return f"{'await ' if self.is_async else ''}super().{self.overridden}(a, k, items, p)"
+            # It may store the list that it is given.
+            items = "items[:]" if self.overridden in self.transacting else "items"
+            return f"{'await ' if self.is_async else ''}super().{self.overridden}(a, k, {items}, p)"
         if name == "field":
             return f"self.{dice.choice(list(self.fields))}"
         if name == "number":
@@ -500,7 +507,7 @@ class Maker:
             raise Impossible
         if suspends:
             self.forget("is_whole")
-        keeps = suspends and "transaction" not in operation.name and self.dice.random() < BORROWED
+        keeps = suspends and TRANSACTION not in operation.name and self.dice.random() < BORROWED
         if suspends and not keeps:
             self.forget()
         text = self.fill(operation.template)
@@ -541,6 +548,7 @@ class Maker:
     def method(self, name, owner="Main"):
         """Adds a method to one of the classes."""
         self.lines = self.parts[owner]
+        start = len(self.lines)
         wanted = "" if self.is_other or self.wanted is None else self.wanted.name
         self.suspends = not self.is_other and (wanted.startswith("calls.") or self.dice.random() < 0.6)
         self.is_async = self.suspends and (wanted.endswith("*") or self.dice.random() < 0.7)
@@ -564,6 +572,8 @@ class Maker:
                 self.wanted = None
             self.statement(0)
         self.emit("return out")
+        if any(TRANSACTION in each for _, _, used in self.lines[start:] for each in used):
+            self.transacting.add(name)
         self.lines.append((0, "", []))
         self.has_parameters, self.overridden = False, None
 
