@@ -40,9 +40,9 @@ impl Partition {
     /// A worker has run a step to its end.
     pub(crate) fn step_ended(&mut self, end: StepEnd, turn: &mut Turn) {
         let Some(id) = self.runs.remove(&end.run) else {
-            // Of a run that was given up. If nothing else of its invocation runs, its coroutine must go too.
+            // Of a run that was given up. Unless a newer one takes its place, its coroutine must go too.
             let suspended = matches!(end.status, StepStatus::Suspended);
-            if suspended && !self.live.contains_key(&end.invocation) {
+            if suspended && !self.live.get(&end.invocation).is_some_and(|live| live.is_with_worker()) {
                 turn.effects.push(Effect::Evict(end.invocation));
             }
             return;

@@ -73,6 +73,11 @@ pub(crate) struct Live {
 }
 
 impl Live {
+    /// Does a worker hold its coroutine, or run a step of it?
+    pub(crate) fn is_with_worker(&self) -> bool {
+        self.resident || self.ahead.is_some() || self.step.as_ref().is_some_and(|step| step.run.is_some())
+    }
+
     /// Waits for what this step waits for.
     pub(crate) fn await_what(&mut self, step: &JournalRow) {
         self.wait_all = step.wait_all;

@@ -9,5 +9,6 @@ pub fn at_rest(world: &World) {
         assert!(world.engine(id).list(world.now).is_empty());
         assert!(*world.rows(id) == world.replayed(id), "partition {id}: the log gives other rows than the live state");
     }
+    assert!(world.held_coroutines() == 0, "workers hold coroutines of invocations that have ended");
     assert!(world.pending_rows().is_empty(), "rows of unfinished things: {:?}", world.pending_rows());
 }

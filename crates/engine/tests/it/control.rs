@@ -89,6 +89,36 @@ fn cancelled(method: &'static str, check: impl Fn(&World, bool)) {
     });
 }
 
+/// An attempt may die while its step runs, and its invocation be ended before it runs again: nobody else resumes what
+/// the worker then holds. `World::run` ends with a look at that.
+#[test]
+fn methods_are_cancelled_while_they_contend() {
+    let both = |first, second| {
+        let take = |seat: Expr| {
+            [Stmt::Get(0, "seats", Some(seat.clone())), Stmt::Put("seats", Some(seat), reg(0) + Expr::Int(1))]
+        };
+        let taken = [take(first), take(second)].concat();
+        [taken, vec![Stmt::Sleep(Expr::Int(1_000)), Stmt::Return(1.into())]].concat()
+    };
+    let methods = vec![def("both", both(arg(0), arg(1)))];
+    for_seeds("methods are cancelled while they contend", 2_000, |seed| {
+        let options = Options { partition_crashes: 8, logs: true, ..Options::varied(seed) };
+        let mut world = World::new(app(vec![service("Hall", vec![("seats", true)], methods.clone())]), options);
+        let places = [(1, 2), (2, 1), (3, 1), (2, 3)];
+        for (number, (first, second)) in places.into_iter().enumerate() {
+            let name = ["a", "b", "c", "d"][number];
+            world.request(call("Hall", "both", &[first, second]).keyed(name));
+        }
+        for index in 0..places.len() {
+            world.run_events(3 + (seed + index as u64) % 31);
+            if world.requests[index].state != Wish::New {
+                world.cancel(index, seed % 2 == 0);
+            }
+        }
+        world.run();
+    });
+}
+
 #[test]
 fn a_sleeping_method_is_cancelled() {
     cancelled("nap", |world, _| {

@@ -1185,6 +1185,11 @@ impl World {
         asked && self.parts.iter().all(|part| part.engine.is_quiet())
     }
 
+    /// Suspended coroutines that workers hold.
+    pub fn held_coroutines(&self) -> usize {
+        self.coroutines.len()
+    }
+
     /// Rows of unfinished things, by kind.
     pub fn pending_rows(&self) -> BTreeMap<u8, usize> {
         let kinds = [
