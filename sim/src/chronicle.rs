@@ -39,7 +39,7 @@ pub struct Chronicle {
     announced: Lsn,
     stands: HashMap<i64, Stands>,
     decided: HashMap<AttemptId, Lsn>,
-    /// Every version that was ever logged, also what a crash has taken.
+    /// Every version that was ever logged, or would have been but for a crash.
     ever: HashSet<i64>,
     /// Cells whose deletion a crash has taken. What is not there has no version.
     lost_deletions: HashSet<CellKey>,
@@ -75,7 +75,7 @@ impl Chronicle {
         self.stands.get(&version).copied()
     }
 
-    /// Was this version ever logged here?
+    /// Was this version ever logged here, or would it have been but for a crash?
     pub fn ever(&self, version: i64) -> bool {
         self.ever.contains(&version)
     }
@@ -91,7 +91,7 @@ impl Chronicle {
     }
 
     fn push(&mut self, logged: &LogRecord) {
-        let record: Record = record::decode(&logged.bytes, "record").expect("a driver appends records");
+        let record = decoded(logged);
         let (partition, bytes) = (PartitionId(logged.partition), logged.bytes.clone());
         self.entries.push(Entry { partition, bytes, record: Arc::new(record), at: self.now });
         self.records += 1;
@@ -126,6 +126,22 @@ impl Chronicle {
         }
     }
 
+    /// A crash takes records that waited for room in the log.
+    pub fn takes(&mut self, unlogged: &[LogRecord]) {
+        unlogged.iter().for_each(|logged| self.loses(&decoded(logged)));
+    }
+
+    fn loses(&mut self, record: &Record) {
+        let writes = match &record.body {
+            Body::Step(step) => &step.writes[..],
+            Body::Prepared(row) => &row.writes,
+            _ => &[],
+        };
+        self.ever.extend(versions(writes));
+        let deleted = writes.iter().filter(|write| write.put.is_none());
+        self.lost_deletions.extend(deleted.map(|write| write.cell.clone()));
+    }
+
     /// Compares what a log has after its recovery with what it was given, and forgets what it has lost.
     pub fn recovered(&mut self, log: &FileLog) -> Result<(), String> {
         let tail = log.tail();
@@ -143,21 +159,18 @@ impl Chronicle {
                 return Err(format!("record {position} is not the one that was appended"));
             }
         }
-        for entry in self.entries.drain(tail as usize..) {
-            let writes = match &entry.record.body {
-                Body::Step(step) => &step.writes[..],
-                Body::Prepared(row) => &row.writes,
-                _ => &[],
-            };
-            let deleted = writes.iter().filter(|write| write.put.is_none());
-            self.lost_deletions.extend(deleted.map(|write| write.cell.clone()));
-        }
+        let lost: Vec<Entry> = self.entries.drain(tail as usize..).collect();
+        lost.iter().for_each(|entry| self.loses(&entry.record));
         self.announced = tail;
         self.stands.clear();
         self.decided.clear();
         (1..=tail).for_each(|position| self.place(position));
         Ok(())
     }
+}
+
+fn decoded(logged: &LogRecord) -> Record {
+    record::decode(&logged.bytes, "record").expect("a driver appends records")
 }
 
 /// The versions that writes carry.

@@ -15,7 +15,7 @@ use protocol::manifest::{Language, Manifest};
 use protocol::message::Message;
 use protocol::{PartitionId, Position};
 use store::state::Entry;
-use store::{Log, State};
+use store::{Log, LogRecord, State};
 use tokio::sync::watch;
 
 pub use crate::worker::{Death, Launch, Link, WorkerEvent, WorkerId};
@@ -186,6 +186,11 @@ impl SteppedNode {
     /// The position up to which the driver has let things out.
     pub fn durable(&self) -> Position {
         self.driver.durable()
+    }
+
+    /// Records that wait for room in the log. What they commit, later steps may have read.
+    pub fn unlogged(&self) -> &[LogRecord] {
+        self.driver.unlogged()
     }
 
     /// What the driver holds.

@@ -204,7 +204,9 @@ impl Machine {
 
     /// The node is gone. `survivors`: what the disk keeps. True if the state has lost something.
     pub fn crash(&mut self, survivors: Survivors, rng: &mut Rng) -> bool {
-        self.up = None;
+        if let Some(up) = self.up.take() {
+            chronicle::lock(&self.chronicle).takes(up.node.unlogged());
+        }
         self.disk = self.disk.crash(survivors);
         let (state, lost) = self.state.crash(survivors == Survivors::Process, rng);
         self.state = Arc::new(state);

@@ -404,6 +404,10 @@ impl Driver {
         self.durable
     }
 
+    pub(crate) fn unlogged(&self) -> &[LogRecord] {
+        &self.batch
+    }
+
     pub(crate) fn holds(&self) -> Holds {
         let pool = self.parts.pool.stats();
         Holds {
