@@ -35,6 +35,11 @@ class DataDirectory(EndToEnd):
         self.refused(second, str(first.data))
         self.assertEqual(first.client().call("/Counter/increment", ["k"]), 1, "the first goes on")
 
+    def test_too_little_memory(self):
+        server = self.server(COUNTER)
+        server.extra = ["--memory", "1MiB"]
+        self.refused(server, "--memory", "at least 64MiB")
+
     def test_another_number_of_partitions(self):
         server = self.used()
         server.extra = ["--partitions", "8"]

@@ -42,6 +42,19 @@ class Large(EndToEnd):
         server.kill()
         self.assertEqual(server.start().client().call("/Box/box1/size"), 150_000)
 
+    def test_more_than_the_memory_for_state(self):
+        server = self.server(APPS / "large")
+        server.extra = ["--memory", "64MiB"]
+        client = server.start().client()
+        contents = [f"{number:06} " * 25_000 for number in range(600)]
+        for number, content in enumerate(contents):
+            self.assertEqual(client.call(f"/Box/{number}/put", [content]), 175_000)
+        for _ in range(2):
+            for number, content in enumerate(contents):
+                self.assertTrue(client.call(f"/Box/{number}/holds", [content]), number)
+            server.kill()
+            client = server.start().client()
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -84,6 +84,9 @@ struct Options {
     /// Workers of the server.
     #[arg(long, default_value_t = 2)]
     workers: usize,
+    /// Memory of the server for state, as it takes it.
+    #[arg(long)]
+    memory: Option<String>,
     /// Send an `Idempotency-Key` with each request.
     #[arg(long)]
     keys: bool,
@@ -165,6 +168,7 @@ impl Options {
             peers: self.peers.clone(),
             data: self.scratch(),
             workers: self.workers,
+            memory: self.memory.clone(),
         }
     }
 

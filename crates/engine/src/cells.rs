@@ -11,7 +11,7 @@ use std::sync::Arc;
 use protocol::cell::{CellKey, CellRow};
 use protocol::ids::Position;
 
-use crate::limits::{CELLS_RESIDENT_BYTES_MAX, CELLS_RESIDENT_MAX, CELLS_TRIMMED_MAX};
+use crate::limits::CELLS_TRIMMED_MAX;
 use crate::planted::{self, Bug};
 
 /// A version of a cell.
@@ -23,17 +23,23 @@ pub(crate) struct Version {
     pub(crate) position: Position,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct CellCache {
     versions: BTreeMap<CellKey, Version>,
     /// Room that they take.
     bytes: usize,
+    /// Room that they may take.
+    bytes_max: usize,
     floor: Position,
     /// The last one that was looked at to be dropped.
     hand: Option<CellKey>,
 }
 
 impl CellCache {
+    pub(crate) fn new(bytes_max: usize) -> Self {
+        Self { versions: BTreeMap::new(), bytes: 0, bytes_max, floor: Position::default(), hand: None }
+    }
+
     pub(crate) fn get(&self, cell: &CellKey) -> Option<&Version> {
         self.versions.get(cell)
     }
@@ -65,11 +71,11 @@ impl CellCache {
         written.filter(|(_, position)| *position > durable).collect()
     }
 
-    /// Drops versions beyond the bounds, but for those that `in_use` names: a few at a time, one after the other in a
+    /// Drops versions beyond the bound, but for those that `in_use` names: a few at a time, one after the other in a
     /// circle, so that it never takes long and most of what is used stays.
     pub(crate) fn trim(&mut self, in_use: impl Fn(&CellKey) -> bool) {
         for _ in 0..CELLS_TRIMMED_MAX {
-            if self.versions.len() <= CELLS_RESIDENT_MAX && self.bytes <= CELLS_RESIDENT_BYTES_MAX {
+            if self.bytes <= self.bytes_max {
                 return;
             }
             let after = self.hand.take().map_or(Bound::Unbounded, Bound::Excluded);
@@ -110,16 +116,18 @@ mod tests {
         Some(Arc::new(CellRow { value: vec![0; value_bytes], ..CellRow::default() }))
     }
 
+    const CELLS: usize = 10_000;
+
     #[test]
     fn what_is_dropped_is_little_and_not_in_use() {
-        let mut cells = CellCache::default();
-        for number in 0..2 * CELLS_RESIDENT_MAX {
+        let mut cells = CellCache::new(CELLS * bytes(&cell(0), row(8).as_deref()));
+        for number in 0..2 * CELLS {
             cells.written(cell(number), row(8), Position(number as u64));
             let before = cells.versions.len();
             cells.trim(|cell| cell.key.as_ref().is_some_and(|key| key.ends_with(&[7])));
-            assert!(cells.versions.len() <= CELLS_RESIDENT_MAX && before - cells.versions.len() <= 1);
+            assert!(cells.versions.len() <= CELLS && before - cells.versions.len() <= 1);
         }
-        assert!((0..CELLS_RESIDENT_MAX).step_by(256).all(|number| cells.get(&cell(number + 7)).is_some()));
+        assert!((0..CELLS - 7).step_by(256).all(|number| cells.get(&cell(number + 7)).is_some()));
         assert!(cells.get(&cell(0)).is_none());
         assert!(cells.floor > Position(0));
     }
@@ -127,7 +135,8 @@ mod tests {
     #[test]
     fn large_values_do_not_take_more_room_than_small_ones() {
         const VALUE_BYTES: usize = 200_000;
-        let mut cells = CellCache::default();
+        let fits = 300;
+        let mut cells = CellCache::new(fits * bytes(&cell(0), row(VALUE_BYTES).as_deref()));
         for number in 0..2_000 {
             // The second half is written again, as large as before.
             for _ in 0..1 + number / 1_000 {
@@ -135,10 +144,10 @@ mod tests {
             }
             cells.loaded(cell(number), row(VALUE_BYTES));
             cells.trim(|_| false);
-            assert!(cells.bytes <= CELLS_RESIDENT_BYTES_MAX);
+            assert!(cells.bytes <= cells.bytes_max);
         }
         let room: usize = cells.versions.iter().map(|(cell, version)| bytes(cell, version.row.as_deref())).sum();
         assert_eq!(room, cells.bytes);
-        assert_eq!(cells.versions.len(), CELLS_RESIDENT_BYTES_MAX / bytes(&cell(0), row(VALUE_BYTES).as_deref()));
+        assert_eq!(cells.versions.len(), fits);
     }
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use protocol::ids::{Micros, PartitionId};
 
-use crate::limits::AHEAD_MAX;
+use crate::limits::{AHEAD_MAX, CELLS_BYTES_DEFAULT};
 
 /// Settings of a partition.
 #[derive(Clone, Debug)]
@@ -19,6 +19,9 @@ pub struct Config {
     pub retention: Micros,
     /// Unfinished invocations beyond which clients' calls are refused.
     pub invocations_max: usize,
+    /// Bytes of cells that are kept in memory, what holds them together included; those that no step uses are dropped
+    /// beyond it, and loaded again when needed.
+    pub cells_bytes_max: usize,
     /// Partitions whose records are in the same log: their positions mean something here.
     pub same_log: Range<u16>,
     /// First steps that are run ahead behind one that uses the same cells; 0: none are.
@@ -35,6 +38,7 @@ impl Default for Config {
             epoch: 1,
             retention: 24 * 3600 * 1_000_000,
             invocations_max: 100_000,
+            cells_bytes_max: CELLS_BYTES_DEFAULT,
             same_log: 0..u16::MAX,
             ahead_max: AHEAD_MAX,
             evict_at_suspension: false,

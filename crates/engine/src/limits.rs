@@ -10,10 +10,9 @@ pub(crate) const DEAD_ATTEMPTS_MAX: usize = 65_536;
 pub(crate) const ACKNOWLEDGED_MAX: usize = 1_024;
 /// For how long they may wait, in microseconds.
 pub(crate) const ACKNOWLEDGE_DELAY: u64 = 1_000_000;
-/// Cells kept decoded in memory; beyond, those that no step uses are dropped and loaded again when needed.
-pub(crate) const CELLS_RESIDENT_MAX: usize = 200_000;
-/// Bytes of cells kept in memory; the same beyond it.
-pub(crate) const CELLS_RESIDENT_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes of cells kept in memory, unless [`crate::Config`] says otherwise; beyond, those that no step uses are dropped and
+/// loaded again when needed.
+pub(crate) const CELLS_BYTES_DEFAULT: usize = 64 * 1024 * 1024;
 /// Cells that are looked at in one go to be dropped; the next input goes on.
 pub(crate) const CELLS_TRIMMED_MAX: usize = 256;
 /// Hops of a probe for circles of turns; a longer chain is not searched.

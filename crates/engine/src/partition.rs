@@ -67,6 +67,7 @@ pub struct Partition {
 impl Partition {
     /// An empty partition; [`Partition::restore`] and [`Partition::replay`] follow.
     pub fn new(config: Config, deployment: Arc<Deployment>) -> Self {
+        let cells = crate::cells::CellCache::new(config.cells_bytes_max);
         Self {
             config,
             deployment,
@@ -75,7 +76,7 @@ impl Partition {
             live: BTreeMap::new(),
             locks: LockTable::default(),
             turns: Turns::default(),
-            cells: crate::cells::CellCache::default(),
+            cells,
             participants: BTreeMap::new(),
             dead: BTreeSet::new(),
             dead_order: VecDeque::new(),

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use store::memory::{MemoryLog, MemoryState, Watermark};
-use store::{Claim, DataDir, DataDirOptions, Log, State};
+use store::{Claim, DataDir, DataDirOptions, Log, State, StateMemory};
 
 use crate::error::StartError;
 
@@ -25,11 +25,11 @@ pub(crate) struct Claimed {
 
 impl Claimed {
     /// Opens it, which may take long.
-    pub(crate) fn open(self) -> Result<Backends, StartError> {
+    pub(crate) fn open(self, state: StateMemory) -> Result<Backends, StartError> {
         let Some(claim) = self.data_dir else {
             return Ok(Backends::memory(Arc::new(MemoryLog::new(Watermark::Immediate)), self.partitions));
         };
-        let data_dir = Arc::new(claim.open(DataDirOptions::default())?);
+        let data_dir = Arc::new(claim.open(DataDirOptions { state, ..DataDirOptions::default() })?);
         Ok(Backends { log: data_dir.log(), state: data_dir.state(), data_dir: Some(data_dir) })
     }
 }

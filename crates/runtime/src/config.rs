@@ -4,6 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use store::StateMemory;
+use store::limits::STATE_MEMTABLES_MAX;
+
 use crate::limits;
 use crate::sink::{NoSink, Sink};
 use crate::worker::native::Native;
@@ -29,6 +32,11 @@ pub struct NodeConfig {
     pub step_timeout: Duration,
     /// Unfinished invocations of one partition; beyond, calls are answered `too_many_invocations`.
     pub invocations_max: usize,
+    /// Bytes of memory for state: a quarter each for cells in use, the state store's cache, what the state store has not
+    /// written into tables yet, and rows that wait for the log or for it. With the last quarter full, calls are answered
+    /// `unavailable` until it has shrunk; of the others the least useful goes. At least [`limits::MEMORY_MIN`]. Unfinished
+    /// invocations and workers have memory of their own.
+    pub memory: u64,
     /// Inputs that are handled before their records are appended: a larger number costs waiting, a smaller one syncs.
     pub round_inputs_max: usize,
     /// How long durable rows may wait to be written to the state together.
@@ -50,10 +58,30 @@ impl Default for NodeConfig {
             retention: Duration::from_secs(24 * 3600),
             step_timeout: Duration::from_secs(10),
             invocations_max: 100_000,
+            memory: limits::MEMORY_DEFAULT,
             round_inputs_max: limits::ROUND_INPUTS_MAX,
             state_delay: limits::STATE_DELAY,
             sink: Arc::new(NoSink),
         }
+    }
+}
+
+impl NodeConfig {
+    /// Bytes of cells that each partition keeps.
+    pub(crate) fn cells_bytes_max(&self) -> usize {
+        usize::try_from(self.memory / 4).unwrap_or(usize::MAX) / usize::from(self.partitions)
+    }
+
+    /// Bytes of rows that wait for the log or the state.
+    pub(crate) fn overlay_bytes_max(&self) -> usize {
+        usize::try_from(self.memory / 4).unwrap_or(usize::MAX)
+    }
+
+    pub(crate) fn state_memory(&self) -> StateMemory {
+        // One is written to, others wait to become tables.
+        let memtables = u64::from(self.partitions) * (1 + STATE_MEMTABLES_MAX as u64);
+        let memtable_bytes = (self.memory / 4 / memtables).max(limits::STATE_MEMTABLE_BYTES_MIN);
+        StateMemory { cache_bytes: self.memory / 4, memtable_bytes }
     }
 }
 
@@ -65,5 +93,22 @@ impl std::fmt::Debug for NodeConfig {
             .field("workers", &self.workers)
             .field("python", &self.python)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_shared_out_whole() {
+        for (memory, partitions) in [(limits::MEMORY_MIN, 1), (limits::MEMORY_DEFAULT, 4), (limits::MEMORY_DEFAULT, 64)]
+        {
+            let config = NodeConfig { memory, partitions, ..NodeConfig::default() };
+            let StateMemory { cache_bytes, memtable_bytes } = config.state_memory();
+            let memtables = u64::from(partitions) * (1 + STATE_MEMTABLES_MAX as u64) * memtable_bytes;
+            let cells = u64::from(partitions) * config.cells_bytes_max() as u64;
+            assert_eq!(cache_bytes + memtables + cells + config.overlay_bytes_max() as u64, memory);
+        }
     }
 }

@@ -16,8 +16,15 @@ pub const ROUND_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Items that a turn of a partition keeps room for.
 pub const TURN_ROOM_MAX: usize = 256;
 
-/// Bytes of rows that wait for the log or the state; beyond, calls are answered `unavailable` until it has shrunk.
-pub const OVERLAY_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Memory for state unless [`crate::NodeConfig::memory`] says otherwise.
+pub const MEMORY_DEFAULT: u64 = 1024 * 1024 * 1024;
+
+/// With less, the node does not start: what waits for the state comes in portions of [`STATE_DELAY_BYTES`].
+pub const MEMORY_MIN: u64 = 64 * 1024 * 1024;
+
+/// Writes that a partition of the state keeps before they go into a table, at least: with many partitions these may exceed
+/// their part of the memory.
+pub const STATE_MEMTABLE_BYTES_MIN: u64 = 256 * 1024;
 
 /// Steps that a worker has been sent and has not ended; further ones wait in the driver, where admission bounds them. Who
 /// follows a step goes with it, so it may be exceeded by [`engine::Config::ahead_max`].

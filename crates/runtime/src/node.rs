@@ -70,7 +70,7 @@ impl Node {
             // It loads the library while the storage is opened.
             templates.present().map_err(StartError::io("starting", &config.python))?;
         }
-        let backends = claimed.open()?;
+        let backends = claimed.open(config.state_memory())?;
         let native = config.native.clone();
         let launch: MakeLaunch<'_> = Box::new(move |events| {
             // A driver that has ended has closed all connections, so the workers end too.
@@ -147,6 +147,9 @@ fn check(config: &NodeConfig) -> Result<(), StartError> {
         }
         NodeConfig { workers: 0, .. } => Err(StartError::Config("there must be at least one worker")),
         NodeConfig { task_workers: 0, .. } => Err(StartError::Config("there must be at least one task worker")),
+        NodeConfig { memory, .. } if *memory < crate::limits::MEMORY_MIN => {
+            Err(StartError::Config("there must be at least 64 MiB of memory for state"))
+        }
         NodeConfig { round_inputs_max: 0, .. } => Err(StartError::Config("a round handles at least one input")),
         NodeConfig { step_timeout, .. } if *step_timeout < Duration::from_millis(1) => {
             Err(StartError::Config("the time limit of a step is too short"))
@@ -187,6 +190,7 @@ fn assemble(
         partitions: config.partitions,
         retention: u64::try_from(config.retention.as_micros()).unwrap_or(u64::MAX),
         invocations_max: config.invocations_max,
+        cells_bytes_max: config.cells_bytes_max(),
         evict_at_suspension: faults.evict(),
         ..Config::default()
     };

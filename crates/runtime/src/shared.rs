@@ -26,6 +26,8 @@ pub(crate) struct Shared {
     pub(crate) round_inputs_max: usize,
     /// How long durable rows may wait to be written to the state together.
     pub(crate) state_delay: Duration,
+    /// Rows that may wait for the log or the state.
+    pub(crate) overlay_bytes_max: usize,
     /// Requests on their way to the driver.
     pub(crate) requests_queued: AtomicUsize,
     /// The state is too far behind.
@@ -82,6 +84,7 @@ impl Shared {
             counters: Counters::default(),
             round_inputs_max: config.round_inputs_max,
             state_delay: config.state_delay,
+            overlay_bytes_max: config.overlay_bytes_max(),
             requests_queued: AtomicUsize::new(0),
             overloaded: AtomicBool::new(false),
             data_dir: config.data_dir.clone(),

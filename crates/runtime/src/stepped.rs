@@ -89,6 +89,7 @@ impl SteppedNode {
             partitions: config.partitions,
             retention: u64::try_from(config.retention.as_micros()).unwrap_or(u64::MAX),
             invocations_max: config.invocations_max,
+            cells_bytes_max: config.cells_bytes_max(),
             evict_at_suspension,
             same_log: owned.clone(),
             ..Config::default()

@@ -91,6 +91,9 @@ pub(crate) struct Serve {
     /// Partitions; fixed when the data directory is made
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) partitions: u16,
+    /// Memory for state: cells, caches and what is not written yet; not for workers and unfinished calls
+    #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = size)]
+    pub(crate) memory: u64,
     /// Python interpreter of the workers [default: python3]
     #[arg(long, value_name = "PATH")]
     pub(crate) python: Option<PathBuf>,
@@ -191,6 +194,22 @@ fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// `512MiB`, `2GiB`, `64000KiB`, or bytes.
+fn size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit: u64 = match &text[digits.len()..] {
+        "" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return Err("units are KiB, MiB and GiB".into()),
+    };
+    let number: u64 = digits.parse().map_err(|_| "write it as `512MiB` or `2GiB`".to_owned())?;
+    let bytes = number.checked_mul(unit).ok_or("no machine has that much")?;
+    let least = runtime::limits::MEMORY_MIN;
+    if bytes < least { Err(format!("it must be at least {}MiB", least >> 20)) } else { Ok(bytes) }
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -229,6 +248,16 @@ mod tests {
         assert_eq!(duration("1.5"), Ok(Duration::from_millis(1500)));
         for bad in ["", "h", "-1s", "0", "5 s", "1w", "nan", "inf", "1e40d"] {
             assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(size("2GiB"), Ok(2 << 30));
+        assert_eq!(size("65536KiB"), Ok(64 << 20));
+        assert_eq!(size("100000000"), Ok(100_000_000));
+        for bad in ["", "GiB", "-1GiB", "1.5GiB", "1GB", "64 MiB", "63MiB", "99999999999GiB"] {
+            assert!(size(bad).is_err(), "{bad}");
         }
     }
 

@@ -18,7 +18,10 @@ use std::{
 use fjall::{AbstractTree as _, Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
 
 use crate::{
-    limits::{STATE_JOURNAL_BYTES, STATE_MEMTABLE_BYTES, STATE_MEMTABLES_MAX, STATE_NEW_TABLES_MAX, STATE_POLL},
+    limits::{
+        STATE_CACHE_BYTES_DEFAULT, STATE_JOURNAL_BYTES, STATE_MEMTABLE_BYTES_DEFAULT, STATE_MEMTABLES_MAX,
+        STATE_NEW_TABLES_MAX, STATE_POLL,
+    },
     log::Lsn,
     state::{Snapshot, State, StateError, StateIter, Write, check_forward, check_keys},
 };
@@ -28,11 +31,28 @@ const ENTRY_PREFIX: u8 = 1;
 /// The first key after all entries.
 const ENTRIES_END: [u8; 1] = [ENTRY_PREFIX + 1];
 
+/// How much of the state is kept in memory.
+#[derive(Debug, Clone, Copy)]
+pub struct StateMemory {
+    /// Bytes of blocks of tables, of all partitions together.
+    pub cache_bytes: u64,
+    /// Bytes of writes that a partition keeps before they go into a table; up to [`STATE_MEMTABLES_MAX`] times as much may
+    /// be on its way there.
+    pub memtable_bytes: u64,
+}
+
+impl Default for StateMemory {
+    fn default() -> Self {
+        Self { cache_bytes: STATE_CACHE_BYTES_DEFAULT, memtable_bytes: STATE_MEMTABLE_BYTES_DEFAULT }
+    }
+}
+
 /// State in a directory of fjall.
 pub struct FjallState {
     database: Database,
     /// Of each partition.
     keyspaces: Vec<Keyspace>,
+    memtable_bytes: u64,
     /// The applied positions. Held while any partition is written, so that numbers become visible in order and no
     /// memtable is closed in the middle of a batch.
     applied: Mutex<Vec<Lsn>>,
@@ -51,14 +71,14 @@ pub(crate) enum FjallOpenError {
 
 impl FjallState {
     /// Opens the state of a directory, or makes a new one.
-    pub(crate) fn open(path: &Path, partitions: u16, cache_bytes: u64) -> Result<Self, FjallOpenError> {
+    pub(crate) fn open(path: &Path, partitions: u16, memory: StateMemory) -> Result<Self, FjallOpenError> {
         // Damaged files must not take the process down: a panic inside counts as damage.
-        std::panic::catch_unwind(|| Self::open_unguarded(path, partitions, cache_bytes))
+        std::panic::catch_unwind(|| Self::open_unguarded(path, partitions, memory))
             .unwrap_or_else(|_| Err(FjallOpenError::Damaged("the state store panicked while opening".to_owned())))
     }
 
-    fn open_unguarded(path: &Path, partitions: u16, cache_bytes: u64) -> Result<Self, FjallOpenError> {
-        let state = Self::open_once(path, partitions, cache_bytes)?;
+    fn open_unguarded(path: &Path, partitions: u16, memory: StateMemory) -> Result<Self, FjallOpenError> {
+        let state = Self::open_once(path, partitions, memory)?;
         if !any_journal(path).map_err(|error| classify(error.into()))? {
             return Ok(state);
         }
@@ -66,19 +86,19 @@ impl FjallState {
         state.checkpoint().map_err(|error| FjallOpenError::Blocked(error.to_string()))?;
         drop(state);
         empty_journals(path).map_err(|error| classify(error.into()))?;
-        Self::open_once(path, partitions, cache_bytes)
+        Self::open_once(path, partitions, memory)
     }
 
-    fn open_once(path: &Path, partitions: u16, cache_bytes: u64) -> Result<Self, FjallOpenError> {
+    fn open_once(path: &Path, partitions: u16, memory: StateMemory) -> Result<Self, FjallOpenError> {
         let database = Database::builder(path)
-            .cache_size(cache_bytes)
+            .cache_size(memory.cache_bytes)
             .max_journaling_size(STATE_JOURNAL_BYTES)
             // One of several would hand compactions back to the queue, again and again, while the others are busy: a
             // core for nothing.
             .worker_threads(1)
             .open()
             .map_err(classify)?;
-        let options = || KeyspaceCreateOptions::default().max_memtable_size(STATE_MEMTABLE_BYTES);
+        let options = || KeyspaceCreateOptions::default().max_memtable_size(memory.memtable_bytes);
         let (mut keyspaces, mut applied) = (Vec::new(), Vec::new());
         for partition in 0..partitions {
             let keyspace = database.keyspace(&format!("p{partition:05}"), options).map_err(classify)?;
@@ -86,7 +106,7 @@ impl FjallState {
             applied.push(position.map_err(|error| FjallOpenError::Damaged(error.to_string()))?);
             keyspaces.push(keyspace);
         }
-        Ok(Self { database, keyspaces, applied: Mutex::new(applied) })
+        Ok(Self { database, keyspaces, memtable_bytes: memory.memtable_bytes, applied: Mutex::new(applied) })
     }
 
     fn keyspace(&self, partition: u16) -> Result<&Keyspace, StateError> {
@@ -114,7 +134,7 @@ impl FjallState {
 
     /// Closes a memtable that has grown enough, and waits if making tables does not keep up.
     fn make_room(&self, keyspace: &Keyspace) -> Result<(), StateError> {
-        if keyspace.tree.active_memtable().size() <= STATE_MEMTABLE_BYTES {
+        if keyspace.tree.active_memtable().size() <= self.memtable_bytes {
             return Ok(());
         }
         keyspace.rotate_memtable().map_err(failed("writing"))?;
@@ -293,10 +313,8 @@ fn blocks(error: &io::Error) -> bool {
 mod tests {
     use super::*;
 
-    const CACHE_BYTES: u64 = 1024 * 1024;
-
     fn open(path: &Path) -> FjallState {
-        FjallState::open(path, 1, CACHE_BYTES).unwrap()
+        FjallState::open(path, 1, StateMemory { cache_bytes: 1024 * 1024, ..StateMemory::default() }).unwrap()
     }
 
     #[test]

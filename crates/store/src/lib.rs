@@ -36,6 +36,7 @@ pub use crate::{
         Claim, CloseError, CopyError, DataDir, DataDirOptions, Maintenance, MaintenanceError, OpenError, Recovery,
         StateOrigin,
     },
+    fjall_state::StateMemory,
     log::{Log, LogError, LogLimits, LogRecord, LogStats, Lsn, Space},
     state::{Snapshot, State, StateError},
 };

@@ -54,8 +54,8 @@ pub const COPY_LOG_BYTES: u64 = 256 * 1024 * 1024;
 /// Writes of one batch while the state is rebuilt from a full copy.
 pub const REBUILD_BATCH_WRITES: usize = 4096;
 
-/// Writes that one partition of the state keeps in memory before they go into a table.
-pub const STATE_MEMTABLE_BYTES: u64 = 16 * 1024 * 1024;
+/// Writes that one partition of the state keeps in memory before they go into a table, unless the options say otherwise.
+pub const STATE_MEMTABLE_BYTES_DEFAULT: u64 = 16 * 1024 * 1024;
 
 /// Memtables of one partition that wait to become tables; with more, writes wait.
 pub const STATE_MEMTABLES_MAX: usize = 3;

@@ -21,6 +21,10 @@ class Box:
         self.content = content
         return len(content)
 
+    def holds(self, content: str) -> bool:
+        """Is this the content?"""
+        return self.content == content
+
     def size(self) -> int:
         """Length of the content."""
         return len(self.content)

@@ -547,7 +547,7 @@ impl Driver {
         set(&counters.overlay_rows, self.overlay.queued() as u64);
         set(&counters.appended, self.next.0 - 1);
         set(&counters.durable, self.durable.0);
-        shared.overloaded.store(self.overlay.bytes() > limits::OVERLAY_BYTES_MAX, Ordering::Relaxed);
+        shared.overloaded.store(self.overlay.bytes() > shared.overlay_bytes_max, Ordering::Relaxed);
     }
 
     fn begin_close(&mut self) {

@@ -158,6 +158,7 @@ fn config(options: &Serve, data: PathBuf) -> NodeConfig {
         python: options.python.clone().unwrap_or(default.python.clone()),
         retention: options.retention,
         step_timeout: options.step_timeout,
+        memory: options.memory,
         sink: Arc::new(WriteSink::new(std::io::stdout(), std::io::stderr())),
         ..default
     }

@@ -29,6 +29,7 @@ use crate::{
     disk::RealDisk,
     file_blob::FileBlob,
     file_log::{FileLog, FileLogOptions},
+    fjall_state::StateMemory,
     limits,
     log::{Log, LogError, Lsn},
     state::{State, StateError},
@@ -52,8 +53,8 @@ const REBUILD_FILE: &str = "REBUILD";
 pub struct DataDirOptions {
     /// Of the log.
     pub log: FileLogOptions,
-    /// Cache of the state store.
-    pub state_cache_bytes: u64,
+    /// Of the state store.
+    pub state: StateMemory,
     /// Log written since the last full copy before the next one, unless the state is larger.
     pub copy_log_bytes: u64,
     /// A chunk of a full copy is closed when it has grown to this size.
@@ -64,7 +65,7 @@ impl Default for DataDirOptions {
     fn default() -> Self {
         Self {
             log: FileLogOptions::default(),
-            state_cache_bytes: limits::STATE_CACHE_BYTES_DEFAULT,
+            state: StateMemory::default(),
             copy_log_bytes: limits::COPY_LOG_BYTES,
             copy_chunk_bytes: limits::COPY_CHUNK_BYTES,
         }

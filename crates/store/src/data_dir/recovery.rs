@@ -156,7 +156,7 @@ impl Rebuild<'_> {
     }
 
     fn open(&self, folder: &str) -> Result<FjallState, FjallOpenError> {
-        FjallState::open(&self.path.join(folder), self.partitions, self.options.state_cache_bytes)
+        FjallState::open(&self.path.join(folder), self.partitions, self.options.state)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use store::{
-    Blob, DataDir, DataDirOptions, Log, State,
+    Blob, DataDir, DataDirOptions, Log, State, StateMemory,
     conformance::{self, log::LogHarness, state::StateHarness},
     disk::{Disk, RealDisk},
     faulty::{FaultyDisk, Survivors},
@@ -109,8 +109,8 @@ struct Fjall {
 
 impl Fjall {
     fn dir(&self) -> DataDir {
-        let options =
-            DataDirOptions { log: options(Allocate::Inline), state_cache_bytes: 1 << 20, ..DataDirOptions::default() };
+        let state = StateMemory { cache_bytes: 1 << 20, ..StateMemory::default() };
+        let options = DataDirOptions { log: options(Allocate::Inline), state, ..DataDirOptions::default() };
         DataDir::open_with(self.folder.path(), conformance::state::PARTITIONS, options).unwrap()
     }
 }

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use store::{
-    DataDir, DataDirOptions, Log, LogError, LogRecord, Lsn, OpenError, State, StateOrigin,
+    DataDir, DataDirOptions, Log, LogError, LogRecord, Lsn, OpenError, State, StateMemory, StateOrigin,
     conformance::log::Watcher,
     file_log::{Allocate, FileLogOptions},
 };
@@ -13,7 +13,7 @@ const SEGMENT: u64 = 16 * 1024;
 fn options() -> DataDirOptions {
     DataDirOptions {
         log: FileLogOptions { segment_bytes: SEGMENT, allocate: Allocate::Background, ..FileLogOptions::default() },
-        state_cache_bytes: 1024 * 1024,
+        state: StateMemory { cache_bytes: 1024 * 1024, memtable_bytes: 64 * 1024 },
         copy_log_bytes: 4 * SEGMENT,
         copy_chunk_bytes: 4096,
     }
