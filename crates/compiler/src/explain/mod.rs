@@ -198,7 +198,8 @@ impl<'a> Explainer<'_, 'a> {
     }
 
     fn scans(&self) -> Vec<Scan> {
-        let found = scans::of(self.model, self.function);
+        let waits = place::function(self.model, self.colours, self.function).suspensions;
+        let found = scans::of(self.model, self.function, &waits);
         let scan = |(span, field, what): (Span, String, Cost)| Scan { line: self.line(span.start), field, what };
         let mut scans: Vec<Scan> = found.into_iter().map(scan).collect();
         scans.dedup();

@@ -26,6 +26,8 @@ pub struct Scan {
 pub enum Cost {
     /// Reads all entries of a dict field.
     ReadsEntries,
+    /// Iterates over a dict field and waits meanwhile: each step after it reads all entries again.
+    HoldsEntries,
     /// Reads all elements of a list field.
     ReadsElements,
     /// Inserts or deletes elements in the middle of a list field, or orders it anew: what follows is written again.
@@ -35,10 +37,10 @@ pub enum Cost {
 /// Methods of a list that move its elements.
 const MOVING: [&str; 5] = ["insert", "pop", "remove", "reverse", "sort"];
 
-/// The places of a function, in order.
-pub(super) fn of<'a>(model: &Model<'a>, function: FunctionId) -> Vec<(Span, String, Cost)> {
+/// The places of a function, in order. `waits`: where it waits.
+pub(super) fn of<'a>(model: &Model<'a>, function: FunctionId, waits: &BTreeSet<ExprId>) -> Vec<(Span, String, Cost)> {
     let info = &model.functions[function];
-    let mut uses = Uses { model, file: info.file, aliases: BTreeMap::new(), known: BTreeMap::new() };
+    let mut uses = Uses { model, file: info.file, waits, aliases: BTreeMap::new(), known: BTreeMap::new() };
     uses.aliases(&info.hir.body);
     statements(&info.hir.body, &mut |stmt| uses.statement(stmt));
     expressions(&info.hir.body, &mut |expr| uses.expression(expr));
@@ -57,6 +59,7 @@ pub(super) fn of<'a>(model: &Model<'a>, function: FunctionId) -> Vec<(Span, Stri
 struct Uses<'m, 'a> {
     model: &'m Model<'a>,
     file: FileId,
+    waits: &'m BTreeSet<ExprId>,
     /// Names that hold a field and nothing else.
     aliases: BTreeMap<&'a str, (&'m str, FieldKind)>,
     /// Uses whose cost is not that of reading all; `None` if it does not grow.
@@ -108,6 +111,13 @@ impl<'m, 'a> Uses<'m, 'a> {
     fn statement(&mut self, stmt: &'a Stmt) {
         match &stmt.kind {
             StmtKind::If(test, ..) | StmtKind::While(test, ..) | StmtKind::Assert(test, _) => self.truth(test),
+            StmtKind::For(each) => {
+                let mut waits = false;
+                expressions(&each.body, &mut |expr| waits |= self.waits.contains(&expr.id));
+                if waits {
+                    self.iterated(&each.iter);
+                }
+            }
             StmtKind::Delete(targets) => targets.iter().for_each(|target| self.deleted(target)),
             StmtKind::Assign(assign) => assign.targets.iter().for_each(|target| self.assigned(target)),
             StmtKind::Augment(target, op, _) => match op {
@@ -131,6 +141,22 @@ impl<'m, 'a> Uses<'m, 'a> {
             ExprKind::Not(operand) => self.truth(operand),
             _ if self.is_list(test) => self.note(test, None),
             _ => {}
+        }
+    }
+
+    /// A loop over this waits.
+    fn iterated(&mut self, over: &'a Expr) {
+        let viewed = match &over.kind {
+            ExprKind::Call(call) if call.args.is_empty() => match &call.func.kind {
+                ExprKind::Attribute(base, method) if matches!(method.name.as_str(), "items" | "keys" | "values") => {
+                    base
+                }
+                _ => return,
+            },
+            _ => over,
+        };
+        if !self.is_list(viewed) {
+            self.note(viewed, Some(Cost::HoldsEntries));
         }
     }
 
@@ -170,6 +196,11 @@ impl<'m, 'a> Uses<'m, 'a> {
             ExprKind::Not(operand) => self.truth(operand),
             ExprKind::IfElse(parts) => self.truth(&parts[0]),
             ExprKind::Comp(comp) => {
+                let mut waits = false;
+                expr.walk(&mut |part| waits |= self.waits.contains(&part.id));
+                if let Some(clause) = comp.clauses.first().filter(|_| waits) {
+                    self.iterated(&clause.iter);
+                }
                 comp.clauses.iter().flat_map(|clause| &clause.conditions).for_each(|test| self.truth(test));
             }
             ExprKind::Call(call) => self.called(call),

@@ -11,6 +11,7 @@ from sostenuto import service, Persistent
 class Store:
     d: Persistent[dict[str, int]] = {}
     l: Persistent[list[int]] = []
+    m: Persistent[list[int]] = []
     s: Persistent[set[int]] = set()
 
     def of_dicts(self, k, n):
@@ -26,6 +27,21 @@ class Store:
         if isinstance(d, dict) and k in d:
             return dict(d)                      # d entries
         return sorted(self.s), known, total
+
+    async def of_waits(self, k):
+        for key in self.d:                      # d held
+            await Store().of_order(1, key)
+        for key, n in self.d.items():           # d held
+            if n:
+                await Store().of_order(1, key)
+        all = [await Store().of_order(1, key) for key in self.d]  # d held
+        for key in list(self.d):                # d entries
+            await Store().of_order(1, key)
+        for key in self.d:                      # d entries
+            k += key
+        for each in self.m:                     # m elements
+            await Store().of_order(1, each)
+        return all
 
     def of_lists(self, i, x):
         self.l.append(x)
@@ -76,6 +92,7 @@ fn places_whose_cost_grows_are_noted() {
     let name = |what| match what {
         Cost::ReadsEntries => "entries",
         Cost::ReadsElements => "elements",
+        Cost::HoldsEntries => "held",
         Cost::Rewrites => "rewrites",
     };
     let scans = methods.iter().flat_map(|method| &method.scans);

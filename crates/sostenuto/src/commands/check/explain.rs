@@ -48,6 +48,10 @@ fn note(scan: &Scan) -> String {
                 "line {line} reads all of `{field}`: at most 64 MiB, and nobody may add or remove entries meanwhile"
             )
         }
+        Cost::HoldsEntries => format!(
+            "line {line} waits while it iterates over `{field}`: each step after a wait reads all of it again; iterate \
+             over a copy, such as `list(self.{field})`"
+        ),
         Cost::ReadsElements => {
             format!("line {line} reads all of `{field}`: at most 64 MiB, and nobody may change the list meanwhile")
         }
@@ -79,6 +83,7 @@ pub(super) fn document(method: &Explanation) -> Value {
     let scans = method.scans.iter().map(|scan| {
         let what = match scan.what {
             Cost::ReadsEntries | Cost::ReadsElements => "reads",
+            Cost::HoldsEntries => "holds",
             Cost::Rewrites => "rewrites",
         };
         json!({"line": scan.line, "field": scan.field, "what": what})
