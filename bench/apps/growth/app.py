@@ -108,9 +108,9 @@ class Long:
         self.names.extend(f"name {number}" for number in range(first, first + count))
         return len(self.names)
 
-    def touch(self, count: int) -> int:
+    def touch(self, count: int, first: int = 0) -> int:
         """Writes to cells that nobody can foresee."""
-        for number in range(count):
+        for number in range(first, first + count):
             self.rows[f"row {number}"] = number
         return count
 

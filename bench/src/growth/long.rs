@@ -18,8 +18,8 @@ use crate::{
 
 const SIZES: [u64; 3] = [100, 1_000, 10_000];
 const TIME_MAX: Duration = Duration::from_secs(600);
-/// Elements that one call adds to the list.
-const ADD_MAX: u64 = 10_000;
+/// Elements or entries that one call adds: what they take has to fit into a record.
+const ADD_MAX: u64 = 4_000;
 const POLL: Duration = Duration::from_millis(5);
 
 /// What the invocation has many of.
@@ -64,7 +64,9 @@ impl Kind {
                 }
             }
             Self::Rows | Self::Count => {
-                client.call("/Long/touch", format!("[{size}]"))?;
+                for first in (0..size).step_by(ADD_MAX as usize) {
+                    client.call("/Long/touch", format!("[{},{first}]", ADD_MAX.min(size - first)))?;
+                }
             }
         }
         Ok(())
