@@ -190,6 +190,33 @@ class Refused(Codec):
         self.refuse(Other.A, "", "not defined in the application")
         self.refuse(Outside(1), "", "not defined at the top level")
 
+    def test_long_containers(self):
+        plain = {f"key {number}": number for number in range(5_000)}
+        for value in (plain, [*plain], {"a": plain, "b": [plain, ("ꏭ", "힟", 0xED)]}, {*plain}, tuple(plain.values())):
+            with self.subTest(str(value)[:40]):
+                self.assertEqual(codec.decode(codec.encode(value)), value)
+                self.assertEqual(codec.encode(value), codec.encode_slowly(value))
+        for bad, words in ((object(), "builtins.object"), ("\ud800", "lone surrogate"), (1 << 600_000, "int")):
+            for value in ([*range(237), bad], {**plain, "x": bad}, {"inner": {**plain, "x": [bad]}}):
+                with self.subTest(f"{words} in a {type(value).__name__}"), self.assertRaisesRegex(codec.Unstorable, words):
+                    codec.encode(value)
+
+    def test_what_changed_in_a_long_container(self):
+        sets = [{8 * number for number in range(100)}, set(reversed([8 * number for number in range(100)]))]
+        plain = {f"key {number}": number for number in range(5_000)}
+        for value, other, changed in (
+            (plain, {**plain, "key 60": 61}, True),
+            (plain, dict(plain), False),
+            ([plain, sets[0]], [plain, sets[1]], False),
+            ([plain, sets[0]], [plain, {*sets[1], 1} - {8}], True),
+            ({"a": [[sets[0]]], **plain}, {"a": [[sets[1]]], **plain}, False),
+            (plain, [*plain], True),
+        ):
+            with self.subTest(f"a {type(value).__name__} {changed}"):
+                data = codec.encode_changed(other, codec.encode(value))
+                self.assertEqual(data is not None, changed)
+                self.assertTrue(data is None or codec.decode(data) == other)
+
     def test_lone_surrogates(self):
         self.refuse("a\ud800", "", "lone surrogate")
         self.refuse({"a": ["ok", "\udfff"]}, "['a'][1]", "lone surrogate")

@@ -14,6 +14,7 @@ import marshal
 import types
 import uuid
 from gc import get_referents
+from itertools import chain
 
 from sostenuto.errors import InternalError
 
@@ -29,6 +30,8 @@ INT_BYTES_MAX = 64 * 1024
 #: Of these, `marshal` writes what we read back; a `str` only if it holds no lone surrogate.
 _ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes})
 _CONTAINERS = frozenset({list, tuple, dict, set, frozenset})
+#: Containers of more are first looked at by C code, which has a start-up cost.
+LONG = 16
 #: Scalars that need no second look once marshal has written them.
 _SAFE = frozenset({type(None), bool, int, float, complex, bytes})
 
@@ -44,8 +47,8 @@ IMMUTABLE = _ATOMS | {
 
 #: What an extension tuple looks like in bytes: the upper half of its length, `...`, a small int.
 _EXTENSION = b"\0\0.i"
-#: First byte of every lone surrogate in UTF-8 (and of some ordinary letters).
-_SURROGATE = b"\xed"
+#: First byte of every lone surrogate in UTF-8, and what the second one is at least.
+_SURROGATE, _SURROGATE_NEXT = b"\xed", b"\xa0"
 #: An int of 64 KiB is this long in marshal's 15-bit digits; below it no int needs a look.
 _INT_SUSPECT = INT_BYTES_MAX
 
@@ -71,7 +74,7 @@ def checked(value, data):
     if kind in _SAFE:
         if len(data) < _INT_SUSPECT:
             return data
-    elif _SURROGATE not in data and (kind is str or (kind in _CONTAINERS and _is_plain(value, kind))):
+    elif (kind is str or (kind in _CONTAINERS and _is_plain(value, kind))) and not _may_hold_surrogates(data):
         if len(data) < _INT_SUSPECT or _ints_fit(value):
             return data
     return encode_slowly(value)
@@ -95,6 +98,9 @@ def encode_changed(value, base):
         if data == base:
             return None
         data = checked(value, data)
+    # Sets are looked for in the value first, as a number may look like one.
+    if data != base and (_is_in_order(data, base) or not _may_hold_sets(value)):
+        return data
     return None if same(data, base) else data
 
 
@@ -102,9 +108,14 @@ def same(data, base):
     """True if the two encodings are of the same value; sets have no order."""
     if data == base:
         return True
-    if base is None or len(data) != len(base) or not (b"<" in data or b">" in data):
+    if _is_in_order(data, base):
         return False
     return _with_sorted_sets(loads(data)) == _with_sorted_sets(loads(base))
+
+
+def _is_in_order(data, base):
+    """True if two encodings that are not equal cannot differ in the order of sets only."""
+    return base is None or len(data) != len(base) or not (b"<" in data or b">" in data)
 
 
 def form(data):
@@ -112,8 +123,42 @@ def form(data):
     return _with_sorted_sets(loads(data)) if b"<" in data or b">" in data else data
 
 
+def _may_hold_surrogates(data):
+    """False if no text in these bytes has a lone surrogate; true also if a number looks like one."""
+    at = data.find(_SURROGATE)
+    while at >= 0:
+        if data[at + 1 : at + 2] >= _SURROGATE_NEXT:
+            return True
+        at = data.find(_SURROGATE, at + 1)
+    return False
+
+
+def _may_hold_sets(value):
+    """False if there is no set in a value: then other bytes are of another value."""
+    kind = type(value)
+    if kind not in _CONTAINERS:
+        return kind not in _ATOMS
+    if kind is set or kind is frozenset:
+        return True
+    kinds = _kinds(value, kind)
+    if kinds <= _ATOMS:
+        return False
+    inside = chain(value, value.values()) if kind is dict else value
+    return any(_may_hold_sets(part) for part in inside if type(part) not in _ATOMS)
+
+
+def _kinds(value, kind):
+    """The types of what is in a container, at C speed."""
+    kinds = set(map(type, value))
+    if kind is dict:
+        kinds.update(map(type, value.values()))
+    return kinds
+
+
 def _is_plain(value, kind, depth=1):
     """True if a container holds builtin types only, nested within the limit. (`marshal` has shown it is a tree.)"""
+    if len(value) > LONG and _kinds(value, kind) <= _ATOMS:
+        return True
     if kind is dict:
         for key, part in value.items():
             inner = type(part)
@@ -138,9 +183,15 @@ def _ints_fit(value):
     """True if no int in a plain value is too large."""
     if type(value) is int:
         return value.bit_length() < 8 * INT_BYTES_MAX
-    if type(value) in _CONTAINERS:
-        return all(map(_ints_fit, get_referents(value)))
-    return True
+    if type(value) not in _CONTAINERS:
+        return True
+    parts = get_referents(value)
+    kinds = set(map(type, parts))
+    if int in kinds:
+        ints = [part for part in parts if type(part) is int]
+        if not (_ints_fit(max(ints)) and _ints_fit(min(ints))):
+            return False
+    return kinds.isdisjoint(_CONTAINERS) or all(_ints_fit(part) for part in parts if type(part) in _CONTAINERS)
 
 
 def is_dataclass(cls):

@@ -71,7 +71,9 @@ def _walk(value, found, counts):
             again.add(key)
             continue
         found.append(value)
-        todo.extend(inner)
+        # A long container of what cannot change is passed over at C speed.
+        if len(inner) <= codec.LONG or not set(map(type, inner)) <= IMMUTABLE:
+            todo.extend(inner)
     return again
 
 
