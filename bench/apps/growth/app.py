@@ -48,6 +48,28 @@ class Page:
         return self.edits
 
 
+@entity
+class Sheet:
+    """A dict that is one value."""
+
+    key: str
+    columns: Persistent[dict[str, dict[str, int]]] = {}
+
+    def fill(self, count: int) -> int:
+        """So many entries."""
+        self.columns["a"] = {f"row {number}": number for number in range(count)}
+        return count
+
+    def add(self) -> int:
+        """Changes one entry."""
+        self.columns["a"]["row 0"] += 1
+        return self.columns["a"]["row 0"]
+
+    def get(self) -> int:
+        """Reads one entry."""
+        return self.columns["a"]["row 0"]
+
+
 @service
 class Sleepers:
     """Invocations that wait."""

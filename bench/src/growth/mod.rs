@@ -7,6 +7,7 @@ mod idle;
 mod long;
 mod services;
 mod state;
+mod tables;
 mod values;
 mod windows;
 
@@ -45,6 +46,8 @@ pub(crate) enum Curve {
     Count,
     /// Bytes of values that others write meanwhile.
     Values,
+    /// Entries of a dict that is one value.
+    Tables,
     /// Services of an application.
     Services,
     /// Partitions.
@@ -57,7 +60,7 @@ pub(crate) enum Curve {
 
 impl Curve {
     /// All of them, in the order of the report.
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::State,
         Self::Idle,
         Self::Journal,
@@ -69,6 +72,7 @@ impl Curve {
         Self::Touch,
         Self::Count,
         Self::Values,
+        Self::Tables,
         Self::Services,
         Self::Partitions,
         Self::Restart,
@@ -110,6 +114,7 @@ pub(crate) fn measure(growth: &Growth, curves: &[Curve]) -> Result<()> {
             Curve::Touch => long::measure(growth, long::Kind::Touch),
             Curve::Count => long::measure(growth, long::Kind::Count),
             Curve::Values => values::measure(growth),
+            Curve::Tables => tables::measure(growth),
             Curve::Services => services::services(growth),
             Curve::Partitions => services::partitions(growth),
             Curve::Restart => windows::restart(growth),
