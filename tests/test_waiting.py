@@ -51,6 +51,21 @@ class Sleeping(Waiting):
         server.start()
         self.assertEqual(server.client().result(reminder).json, 1)
 
+    def test_more_sleepers_than_coroutines_are_kept(self):
+        server = self.server(EXAMPLES / "counter")
+        server.extra = ["--coroutines", "5"]
+        client = server.start().client()
+        sleepers = [client.send(f"/Reminder/r{number}/remind", [str(number), 3600]) for number in range(30)]
+        for sleeper in sleepers:
+            self.waits_for(client, sleeper, "sleep")
+        until("five are kept", lambda: b"\nsostenuto_coroutines 5\n" in client.get("/_/metrics").body)
+        soon = [client.send(f"/Reminder/s{number}/remind", [str(number), 1]) for number in range(30)]
+        for number, reminder in enumerate(soon):
+            self.assertEqual(client.result(reminder).json, 1)
+            self.assertEqual(client.call(f"/Reminder/s{number}/texts"), [str(number)])
+        self.assertEqual(client.act(sleepers[0], "cancel").status // 100, 2)
+        self.assert_problem(client.result(sleepers[0]), "cancelled", 499, "CancelledError", source="invocation")
+
 
 class Turns(Waiting):
     def test_sleeping_entity_keeps_its_turn_over_a_restart(self):

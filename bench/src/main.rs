@@ -87,6 +87,9 @@ struct Options {
     /// Memory of the server for state, as it takes it.
     #[arg(long)]
     memory: Option<String>,
+    /// Coroutines that the workers of the server keep.
+    #[arg(long)]
+    coroutines: Option<usize>,
     /// Send an `Idempotency-Key` with each request.
     #[arg(long)]
     keys: bool,
@@ -169,6 +172,7 @@ impl Options {
             data: self.scratch(),
             workers: self.workers,
             memory: self.memory.clone(),
+            coroutines: self.coroutines,
         }
     }
 

@@ -33,6 +33,8 @@ pub(crate) struct Places {
     pub(crate) workers: usize,
     /// What `--memory` is told, if anything.
     pub(crate) memory: Option<String>,
+    /// What `--coroutines` is told, if anything.
+    pub(crate) coroutines: Option<usize>,
 }
 
 /// Whom.
@@ -110,6 +112,7 @@ impl Ours {
         let address = free_address()?;
         program.extend(["--listen".to_owned(), address.to_string()]);
         program.extend(["--workers".to_owned(), places.workers.to_string()]);
+        program.extend(places.coroutines.iter().flat_map(|count| ["--coroutines".to_owned(), count.to_string()]));
         program.extend(places.memory.iter().flat_map(|memory| ["--memory".to_owned(), memory.clone()]));
         program.extend(["--data".to_owned(), text(&folder.path().join("data"))]);
         program.extend_from_slice(options);

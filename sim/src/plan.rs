@@ -95,6 +95,13 @@ const PARTITIONS_END: u16 = 6;
 pub const FAULTS_END: u64 = 3_000_000;
 
 impl Plan {
+    /// Coroutines that the workers of a node keep: few now and then. Drawn apart, so that older seeds' worlds are what they
+    /// were but for this.
+    pub fn coroutines_max(&self) -> usize {
+        let few = Rng::new(self.seed ^ 0x5e1f).once_in(4);
+        if few { 2 } else { runtime::limits::COROUTINES_MAX_DEFAULT }
+    }
+
     /// The world of a seed.
     pub fn new(seed: u64, workload: Option<Workload>) -> Self {
         let mut rng = Rng::new(seed);

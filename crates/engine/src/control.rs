@@ -48,6 +48,15 @@ impl Partition {
         }
     }
 
+    /// Workers have no room for a coroutine: it is rebuilt from its journal when it goes on. What is in a transaction stays,
+    /// since its attempt would die, again and again.
+    pub(crate) fn crowded(&mut self, id: InvocationId, turn: &mut Turn) {
+        let Some(live) = self.live.get(&id) else { return };
+        if live.phase == Phase::Suspended && live.transaction.is_none() && live.inner.is_none() {
+            self.drop_coroutine(id, turn);
+        }
+    }
+
     fn coroutine_lost(&mut self, id: InvocationId, turn: &mut Turn) {
         let Some(live) = self.live.get_mut(&id) else { return };
         if !live.resident {

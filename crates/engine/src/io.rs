@@ -38,6 +38,11 @@ pub enum Input {
         /// How they ended, for people: `worker 2 was killed by signal 9`.
         cause: String,
     },
+    /// Workers hold more coroutines than they may, and this one has waited longest. It goes, unless a transaction needs it.
+    Crowded {
+        /// Whose it is.
+        invocation: InvocationId,
+    },
     /// A task worker has begun this run.
     TaskStarted {
         /// The run.

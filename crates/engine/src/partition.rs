@@ -192,6 +192,7 @@ impl Partition {
             Input::TaskStarted { run } => self.task_started(run),
             Input::TaskEnded { run, outcome, is_final } => self.task_ended(run, outcome, is_final, turn),
             Input::WorkersLost { runs, suspended, cause } => self.workers_lost(&runs, &suspended, &cause, turn),
+            Input::Crowded { invocation } => self.crowded(invocation, turn),
             Input::Loaded { ticket, rows, cut } => self.loaded(ticket, rows, cut, turn),
             Input::Await { token, id } => self.wait_for(token, id, turn),
             Input::Forget { token } => self.forget_client(token),

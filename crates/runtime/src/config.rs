@@ -10,6 +10,7 @@ use store::limits::STATE_MEMTABLES_MAX;
 use crate::limits;
 use crate::sink::{NoSink, Sink};
 use crate::worker::native::Native;
+use crate::worker::pool::PoolConfig;
 
 /// Configuration of a node.
 #[derive(Clone)]
@@ -32,6 +33,9 @@ pub struct NodeConfig {
     pub step_timeout: Duration,
     /// Unfinished invocations of one partition; beyond, calls are answered `too_many_invocations`.
     pub invocations_max: usize,
+    /// Suspended invocations whose coroutines workers keep, of each language; beyond, the one that was suspended first is
+    /// dropped, and rebuilt from its journal when it goes on. Those in transactions stay.
+    pub coroutines_max: usize,
     /// Bytes of memory for state: a quarter each for cells in use, the state store's cache, what the state store has not
     /// written into tables yet, and rows that wait for the log or for it. With the last quarter full, calls are answered
     /// `unavailable` until it has shrunk; of the others the least useful goes. At least [`limits::MEMORY_MIN`]. Unfinished
@@ -58,6 +62,7 @@ impl Default for NodeConfig {
             retention: Duration::from_secs(24 * 3600),
             step_timeout: Duration::from_secs(10),
             invocations_max: 100_000,
+            coroutines_max: limits::COROUTINES_MAX_DEFAULT,
             memory: limits::MEMORY_DEFAULT,
             round_inputs_max: limits::ROUND_INPUTS_MAX,
             state_delay: limits::STATE_DELAY,
@@ -67,6 +72,12 @@ impl Default for NodeConfig {
 }
 
 impl NodeConfig {
+    /// Of the workers of one language. `spare`: one more is kept warm.
+    pub(crate) fn pool(&self, spare: bool) -> PoolConfig {
+        let Self { workers, step_timeout, coroutines_max, .. } = *self;
+        PoolConfig { workers, spare, step_timeout, coroutines_max }
+    }
+
     /// Bytes of cells that each partition keeps.
     pub(crate) fn cells_bytes_max(&self) -> usize {
         usize::try_from(self.memory / 4).unwrap_or(usize::MAX) / usize::from(self.partitions)

@@ -33,6 +33,13 @@ pub const RUNS_IN_FLIGHT_MAX: usize = 64;
 /// Ends of steps that leave a worker together: the driver goes on with them while further steps run.
 pub const ENDS_TOGETHER_MAX: usize = 16;
 
+/// Suspended coroutines that workers keep unless [`crate::NodeConfig::coroutines_max`] says otherwise: in Python some 3 KiB
+/// each, and what they refer to.
+pub const COROUTINES_MAX_DEFAULT: usize = 100_000;
+
+/// Coroutines that are gone and still named in the order of those that are there.
+pub const SUSPENDED_GONE_MAX: usize = 1024;
+
 /// For how long steps on a worker may follow each other, as others wait behind them; further ones are dropped and come again.
 pub const FOLLOWED_FOR_MAX: Duration = Duration::from_millis(5);
 

@@ -27,7 +27,7 @@ use crate::worker::Launch;
 use crate::worker::native::Threads;
 use crate::worker::native_tasks::TaskThreads;
 use crate::worker::package::WorkerDir;
-use crate::worker::pool::{Pool, PoolConfig};
+use crate::worker::pool::Pool;
 use crate::worker::pools::Pools;
 use crate::worker::process::{Purpose, Python, Report, Templates, init_frame};
 use crate::worker::task_pools::TaskPools;
@@ -172,8 +172,7 @@ fn assemble(
     let pools = steps.into_iter().map(|(language, launch)| {
         // A thread that is given up is replaced at once.
         let spare = language == Language::Python;
-        let workers = PoolConfig { workers: config.workers, spare, step_timeout: config.step_timeout };
-        (language, Pool::new(workers, launch, now))
+        (language, Pool::new(config.pool(spare), launch, now))
     });
     let mut pool = Pools::new(Arc::clone(&manifest), pools.collect());
     let tasks = tasks.into_iter().map(|(language, launch)| {

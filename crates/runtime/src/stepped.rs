@@ -34,7 +34,7 @@ use crate::recovery::{Recovered, recover};
 use crate::rows::writer::{StateWriter, Writer};
 use crate::shared::Shared;
 use crate::sync::mpsc::{Receiver, Sender, channel};
-use crate::worker::pool::{Pool, PoolConfig};
+use crate::worker::pool::Pool;
 use crate::worker::pools::Pools;
 use crate::worker::task_pools::TaskPools;
 use crate::worker::tasks::{TaskPool, TaskPoolConfig};
@@ -101,9 +101,8 @@ impl SteppedNode {
         let (writer, state_writer) = Writer::stepped(Arc::clone(&backends.state), report_rows(events.clone()));
         let (maintenance, asked) = Maintenance::stepped();
         let now = clock.steady();
-        let workers = PoolConfig { workers: config.workers, spare: true, step_timeout: config.step_timeout };
         // Whatever its language, the owner runs it.
-        let pool = Pool::new(workers, world.launch, now);
+        let pool = Pool::new(config.pool(true), world.launch, now);
         let (of_processes, of_threads) = world.launch_tasks;
         let tasks = TaskPool::new(TaskPoolConfig::processes(config.task_workers), of_processes, now);
         let rust_tasks = TaskPool::new(TaskPoolConfig::threads(), of_threads, now);

@@ -94,6 +94,9 @@ pub(crate) struct Serve {
     /// Memory for state: cells, caches and what is not written yet; not for workers and unfinished calls
     #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = size)]
     pub(crate) memory: u64,
+    /// Suspended calls that workers keep in memory; further ones are rebuilt from their journals when they go on
+    #[arg(long, value_name = "N", default_value_t = runtime::limits::COROUTINES_MAX_DEFAULT)]
+    pub(crate) coroutines: usize,
     /// Python interpreter of the workers [default: python3]
     #[arg(long, value_name = "PATH")]
     pub(crate) python: Option<PathBuf>,

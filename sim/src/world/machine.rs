@@ -73,6 +73,7 @@ fn config_of(plan: &Plan, reruns: &Arc<Reruns>) -> NodeConfig {
         invocations_max: plan.invocations_max,
         round_inputs_max: plan.round_inputs_max,
         state_delay: std::time::Duration::from_micros(plan.state_delay),
+        coroutines_max: plan.coroutines_max(),
         sink: Arc::clone(reruns) as Arc<dyn Sink>,
         ..NodeConfig::default()
     }

@@ -804,6 +804,9 @@ impl World {
         let Some((id, process, partition)) = held.get(self.rng.below(held.len() as u64) as usize).copied() else {
             return;
         };
+        if self.rng.once_in(2) {
+            return self.handle(partition, Input::Crowded { invocation: id });
+        }
         self.coroutines.remove(&id);
         self.processes[process].coroutines.remove(&id);
         self.handle(

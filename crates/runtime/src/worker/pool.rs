@@ -26,6 +26,8 @@ pub(crate) struct PoolConfig {
     pub(crate) spare: bool,
     /// Time limit of one step.
     pub(crate) step_timeout: Duration,
+    /// Suspended coroutines that workers keep, but for those that a transaction needs.
+    pub(crate) coroutines_max: usize,
 }
 
 /// An input that a partition is owed.
@@ -87,6 +89,8 @@ pub(crate) struct Pool {
     by_invocation: FxHashMap<InvocationId, u64>,
     /// Suspended coroutines: who holds them, whose they are, and the run that left them.
     coroutines: FxHashMap<InvocationId, (WorkerId, PartitionId, u64)>,
+    /// Whose they are and the run that left them, as they were suspended; some are gone.
+    suspended: VecDeque<(InvocationId, u64)>,
     /// Starts that wait for a worker.
     queue: VecDeque<Start>,
     /// Starts that must run alone.
@@ -163,6 +167,7 @@ impl Pool {
             by_number: FxHashMap::default(),
             by_invocation: FxHashMap::default(),
             coroutines: FxHashMap::default(),
+            suspended: VecDeque::new(),
             queue: VecDeque::new(),
             queue_alone: VecDeque::new(),
             suspects: FxHashSet::default(),
@@ -310,6 +315,7 @@ impl Pool {
                     if let Some(run) = self.ended(id, end.run, suspended) {
                         end.run = run.number;
                         owed.push((run.partition, Input::Worker(FromWorker::End(end))));
+                        self.make_room(owed);
                     }
                 }
                 FromWorker::Fetch { run, field, what } => {
@@ -515,11 +521,29 @@ impl Pool {
                 return self.say(id, ToWorker::Evict(run.invocation));
             }
             self.coroutines.insert(run.invocation, (id, run.partition, number));
+            self.suspended.push_back((run.invocation, number));
             return;
         };
         // On the same worker the newer run takes its place by itself.
         if self.runs.get(&newer).is_some_and(|newer| newer.worker != Some(id)) {
             self.say(id, ToWorker::Evict(run.invocation));
+        }
+    }
+
+    /// With too many coroutines, the partition of the one that was suspended first is asked to let go of it.
+    fn make_room(&mut self, owed: &mut Vec<Owed>) {
+        let coroutines = &self.coroutines;
+        let is_there = |(invocation, number): &(InvocationId, u64)| {
+            coroutines.get(invocation).filter(|(_, _, kept)| kept == number).map(|(_, partition, _)| *partition)
+        };
+        if self.suspended.len() > 2 * coroutines.len() + limits::SUSPENDED_GONE_MAX {
+            self.suspended.retain(|one| is_there(one).is_some());
+        }
+        while coroutines.len() > self.config.coroutines_max {
+            let Some(first) = self.suspended.pop_front() else { return };
+            if let Some(partition) = is_there(&first) {
+                return owed.push((partition, Input::Crowded { invocation: first.0 }));
+            }
         }
     }
 

@@ -159,6 +159,7 @@ fn config(options: &Serve, data: PathBuf) -> NodeConfig {
         retention: options.retention,
         step_timeout: options.step_timeout,
         memory: options.memory,
+        coroutines_max: options.coroutines,
         sink: Arc::new(WriteSink::new(std::io::stdout(), std::io::stderr())),
         ..default
     }

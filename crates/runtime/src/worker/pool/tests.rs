@@ -2,10 +2,17 @@
 
 use std::sync::Arc;
 
+use protocol::worker::StepEnd;
+
 use super::super::played::{Ear, Launcher};
 use super::*;
 
 const WORKERS: usize = 2;
+const COROUTINES_MAX: usize = 3;
+
+fn invocation(number: u64) -> InvocationId {
+    InvocationId(u128::from(number).to_be_bytes())
+}
 
 struct World {
     pool: Pool,
@@ -18,7 +25,8 @@ impl World {
     /// Its workers are on their way.
     fn new() -> Self {
         let (ear, now) = (Ear::default(), Instant::now());
-        let config = PoolConfig { workers: WORKERS, spare: true, step_timeout: Duration::from_secs(10) };
+        let step_timeout = Duration::from_secs(10);
+        let config = PoolConfig { workers: WORKERS, spare: true, step_timeout, coroutines_max: COROUTINES_MAX };
         let mut pool = Pool::new(config, Box::new(Launcher(Arc::clone(&ear))), now);
         pool.check(now).unwrap();
         Self { pool, ear, now, owed: Vec::new() }
@@ -31,9 +39,24 @@ impl World {
     }
 
     fn start(&mut self, run: u64) {
-        let invocation = InvocationId(u128::from(run).to_be_bytes());
-        let start = Start { run: RunNumber(run), invocation, ..Start::default() };
+        let start = Start { run: RunNumber(run), invocation: invocation(run), ..Start::default() };
         self.pool.start(PartitionId(0), start, &mut self.owed);
+        self.pool.flush();
+    }
+
+    /// A step of this invocation runs and is suspended.
+    fn suspends(&mut self, run: u64) {
+        self.start(run);
+        let heard = self.ear.lock().unwrap();
+        let last = heard.messages.iter().rev().find_map(|(worker, message)| match message {
+            ToWorker::Start(start) => Some((*worker, start.run)),
+            _ => None,
+        });
+        drop(heard);
+        let (worker, run_there) = last.expect("it was started");
+        let end = StepEnd { run: run_there, invocation: invocation(run), ..StepEnd::default() };
+        assert_eq!(end.status, StepStatus::Suspended);
+        self.pool.said(worker, vec![FromWorker::End(Box::new(end))], &mut self.owed);
         self.pool.flush();
     }
 
@@ -85,4 +108,46 @@ fn what_waits_for_a_worker_that_loads_goes_on_without_it() {
     world.pool.gone(WorkerId(2), death, world.now, &mut world.owed);
     world.pool.flush();
     assert_eq!(world.sent(1), [1, 2, 3], "nobody loads until the next try");
+}
+
+#[test]
+fn partitions_are_asked_to_let_go_of_the_coroutines_that_wait_longest() {
+    let mut world = World::new();
+    for worker in 1..=2 {
+        world.loaded(worker);
+    }
+    let asked = |world: &mut World| -> Vec<InvocationId> {
+        let owed = world.owed.drain(..);
+        let crowded = owed.filter_map(|(_, input)| match input {
+            Input::Crowded { invocation } => Some(invocation),
+            _ => None,
+        });
+        crowded.collect()
+    };
+    for run in 1..=COROUTINES_MAX as u64 {
+        world.suspends(run);
+    }
+    assert!(asked(&mut world).is_empty(), "there is room for these");
+    world.suspends(4);
+    assert_eq!(asked(&mut world), [invocation(1)]);
+    // It is in a transaction and stays; the next one goes on by itself.
+    world.pool.evict(invocation(2));
+    world.suspends(5);
+    assert_eq!(asked(&mut world), [invocation(3)]);
+    world.pool.evict(invocation(3));
+    // Who was suspended again waits since then.
+    world.suspends(4);
+    world.suspends(6);
+    assert_eq!(asked(&mut world), [invocation(5)]);
+}
+
+#[test]
+fn the_order_of_coroutines_does_not_grow_with_what_is_gone() {
+    let mut world = World::new();
+    world.loaded(1);
+    for run in 1..20_000 {
+        world.suspends(run);
+        world.pool.evict(invocation(run));
+    }
+    assert!(world.pool.suspended.len() <= limits::SUSPENDED_GONE_MAX + 1);
 }
