@@ -93,7 +93,8 @@ impl<'a> Explainer<'_, 'a> {
         let info = &self.model.functions[self.function];
         let first = self.line(info.hir.def);
         let last = info.hir.body.last().map_or(first, |stmt| self.line(stmt.span.end));
-        let waits = self.waits();
+        let suspensions = place::function(self.model, self.colours, self.function).suspensions;
+        let waits = self.waits(&suspensions);
         let mut reached = BTreeSet::new();
         let (mut calls, mut tasks) = (BTreeSet::new(), BTreeSet::new());
         self.calls(self.function, &mut reached, &mut calls, &mut tasks);
@@ -110,7 +111,7 @@ impl<'a> Explainer<'_, 'a> {
             waits,
             calls: calls.into_iter().collect(),
             tasks: tasks.into_iter().collect(),
-            scans: self.scans(),
+            scans: self.scans(&suspensions),
         }
     }
 
@@ -130,12 +131,11 @@ impl<'a> Explainer<'_, 'a> {
     }
 
     /// Lines where the method waits, each with what it waits for.
-    fn waits(&self) -> Vec<(u32, String)> {
+    fn waits(&self, suspensions: &BTreeSet<ExprId>) -> Vec<(u32, String)> {
         let info = &self.model.functions[self.function];
-        let found = place::function(self.model, self.colours, self.function).suspensions;
         let mut waits: Vec<(Span, String)> = Vec::new();
         expressions(&info.hir.body, &mut |expr| {
-            if found.contains(&expr.id) {
+            if suspensions.contains(&expr.id) {
                 let call = match &expr.kind {
                     ExprKind::Await(operand) => operand.as_call(),
                     _ => expr.as_call(),
@@ -197,9 +197,8 @@ impl<'a> Explainer<'_, 'a> {
         }
     }
 
-    fn scans(&self) -> Vec<Scan> {
-        let waits = place::function(self.model, self.colours, self.function).suspensions;
-        let found = scans::of(self.model, self.function, &waits);
+    fn scans(&self, suspensions: &BTreeSet<ExprId>) -> Vec<Scan> {
+        let found = scans::of(self.model, self.function, suspensions);
         let scan = |(span, field, what): (Span, String, Cost)| Scan { line: self.line(span.start), field, what };
         let mut scans: Vec<Scan> = found.into_iter().map(scan).collect();
         scans.dedup();
