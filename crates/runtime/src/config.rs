@@ -78,9 +78,15 @@ impl NodeConfig {
         PoolConfig { workers, spare, step_timeout, coroutines_max }
     }
 
-    /// Bytes of cells that each partition keeps.
-    pub(crate) fn cells_bytes_max(&self) -> usize {
-        usize::try_from(self.memory / 4).unwrap_or(usize::MAX) / usize::from(self.partitions)
+    /// Of each partition.
+    pub(crate) fn of_partitions(&self) -> engine::Config {
+        engine::Config {
+            partitions: self.partitions,
+            retention: u64::try_from(self.retention.as_micros()).unwrap_or(u64::MAX),
+            invocations_max: self.invocations_max,
+            cells_bytes_max: usize::try_from(self.memory / 4).unwrap_or(usize::MAX) / usize::from(self.partitions),
+            ..engine::Config::default()
+        }
     }
 
     /// Bytes of rows that wait for the log or the state.
@@ -118,7 +124,7 @@ mod tests {
             let config = NodeConfig { memory, partitions, ..NodeConfig::default() };
             let StateMemory { cache_bytes, memtable_bytes } = config.state_memory();
             let memtables = u64::from(partitions) * (1 + STATE_MEMTABLES_MAX as u64) * memtable_bytes;
-            let cells = u64::from(partitions) * config.cells_bytes_max() as u64;
+            let cells = u64::from(partitions) * config.of_partitions().cells_bytes_max as u64;
             assert_eq!(cache_bytes + memtables + cells + config.overlay_bytes_max() as u64, memory);
         }
     }

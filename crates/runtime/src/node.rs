@@ -185,14 +185,7 @@ fn assemble(
     let tasks = TaskPools::new(tasks.collect());
     pool.check(now).map_err(StartError::io("starting", &config.python))?;
     let faults = Faults::from_environment();
-    let of_partitions = Config {
-        partitions: config.partitions,
-        retention: u64::try_from(config.retention.as_micros()).unwrap_or(u64::MAX),
-        invocations_max: config.invocations_max,
-        cells_bytes_max: config.cells_bytes_max(),
-        evict_at_suspension: faults.evict(),
-        ..Config::default()
-    };
+    let of_partitions = Config { evict_at_suspension: faults.evict(), ..config.of_partitions() };
     let deployment = Arc::new(Deployment::new(manifest));
     let Recovered { partitions, epoch, tail } = recover(&backends, &of_partitions, 0..config.partitions, &deployment)?;
     let batch_sent = watch_log(&*backends.log, events.clone());

@@ -85,15 +85,7 @@ impl SteppedNode {
         let (events, incoming) = channel();
         let (ending, ended) = watch::channel(None);
         let handle = NodeHandle::new(Arc::clone(&shared), events.clone(), ended);
-        let of_partitions = Config {
-            partitions: config.partitions,
-            retention: u64::try_from(config.retention.as_micros()).unwrap_or(u64::MAX),
-            invocations_max: config.invocations_max,
-            cells_bytes_max: config.cells_bytes_max(),
-            evict_at_suspension,
-            same_log: owned.clone(),
-            ..Config::default()
-        };
+        let of_partitions = Config { evict_at_suspension, same_log: owned.clone(), ..config.of_partitions() };
         let first = PartitionId(owned.start);
         let deployment = Arc::new(Deployment::new(Arc::clone(&manifest)));
         let Recovered { partitions, epoch, tail } = recover(&backends, &of_partitions, owned, &deployment)?;
