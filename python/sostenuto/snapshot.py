@@ -58,6 +58,7 @@ def _set_set(value, kept, back):
 
 
 def _set_record(value, kept, back):
+    # Attributes may be in a dict, in slots, or in both.
     if hasattr(value, "__dict__"):
         _set_dict(value.__dict__, kept.__dict__, back)
     for field in dataclasses.fields(value):

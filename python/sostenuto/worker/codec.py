@@ -115,12 +115,17 @@ def same(data, base):
 
 def _is_in_order(data, base):
     """True if two encodings that are not equal cannot differ in the order of sets only."""
-    return base is None or len(data) != len(base) or not (b"<" in data or b">" in data)
+    return base is None or len(data) != len(base) or not _may_name_sets(data)
 
 
 def form(data):
     """A form of an encoding that is equal for values of the same kind and content; sets have no order."""
-    return _with_sorted_sets(loads(data)) if b"<" in data or b">" in data else data
+    return _with_sorted_sets(loads(data)) if _may_name_sets(data) else data
+
+
+def _may_name_sets(data):
+    """False if these bytes hold no set; true also if a number or a text looks like one."""
+    return b"<" in data or b">" in data
 
 
 def _may_hold_surrogates(data):
