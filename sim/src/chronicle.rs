@@ -70,6 +70,10 @@ impl Chronicle {
         self.announced
     }
 
+    fn announce(&mut self, durable: Lsn) {
+        self.announced = self.announced.max(durable);
+    }
+
     /// Where a version stands in this log, if it does.
     pub fn stands(&self, version: i64) -> Option<Stands> {
         self.stands.get(&version).copied()
@@ -203,13 +207,18 @@ impl Log for Watched {
 
     fn durable(&self) -> Lsn {
         let durable = self.log.durable();
-        let mut chronicle = lock(&self.chronicle);
-        chronicle.announced = chronicle.announced.max(durable);
+        lock(&self.chronicle).announce(durable);
         durable
     }
 
-    fn on_durable(&self, callback: DurableCallback) {
-        self.log.on_durable(callback);
+    fn on_durable(&self, mut callback: DurableCallback) {
+        let chronicle = Arc::clone(&self.chronicle);
+        self.log.on_durable(Box::new(move |moved| {
+            if let Ok(durable) = &moved {
+                lock(&chronicle).announce(*durable);
+            }
+            callback(moved);
+        }));
     }
 
     fn seal(&self, new_epoch: u64) -> Result<Lsn, LogError> {

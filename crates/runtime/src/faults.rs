@@ -14,6 +14,8 @@ mod inactive {
     use protocol::Position;
     use store::Log;
 
+    use crate::held::Held;
+
     /// No faults.
     pub(crate) struct Faults;
 
@@ -26,7 +28,7 @@ mod inactive {
             false
         }
 
-        pub(crate) fn before_append(&mut self) {}
+        pub(crate) fn before_append(&mut self, _: &Held) {}
 
         pub(crate) fn after_append(&self, _: Position, _: &dyn Log) {}
     }
@@ -40,6 +42,8 @@ mod active {
 
     use protocol::Position;
     use store::Log;
+
+    use crate::held::Held;
 
     #[derive(Clone, Copy, PartialEq, Eq)]
     enum Phase {
@@ -74,14 +78,17 @@ mod active {
             self.evict
         }
 
-        pub(crate) fn before_append(&mut self) {
+        pub(crate) fn before_append(&mut self, held: &Held) {
             self.appends += 1;
+            if self.is_now(Phase::Durable) {
+                // Nothing leaves that rests on the append.
+                held.freeze();
+            }
             if self.is_now(Phase::Before) {
                 std::process::abort();
             }
         }
 
-        /// The driver does nothing else meanwhile, so nothing leaves that rests on the append.
         pub(crate) fn after_append(&self, last: Position, log: &dyn Log) {
             if self.is_now(Phase::After) {
                 std::process::abort();

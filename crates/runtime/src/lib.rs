@@ -21,6 +21,7 @@ mod entropy;
 mod error;
 mod faults;
 mod handle;
+mod held;
 pub mod limits;
 mod maintenance;
 pub mod metrics;

@@ -62,6 +62,9 @@ pub const TASK_LAUNCH_WAIT: Duration = Duration::from_secs(1);
 /// A cancelled task that has not ended by then is ended with its process.
 pub const TASK_STOP_WAIT: Duration = Duration::from_secs(5);
 
+/// At most so long after a task was sent, its time limit begins to run.
+pub const TASK_SENT_WAIT: Duration = Duration::from_millis(10);
+
 /// What the worker gets on top of an `async def` task's time limit to end it by itself.
 pub const TASK_GRACE: Duration = Duration::from_secs(1);
 

@@ -180,7 +180,7 @@ fn assemble(
             Language::Python => TaskPoolConfig::processes(config.task_workers),
             Language::Rust => TaskPoolConfig::threads(),
         };
-        (language, TaskPool::new(of_language, launch, now))
+        (language, TaskPool::new(of_language, launch, Arc::clone(&shared.held), now))
     });
     let tasks = TaskPools::new(tasks.collect());
     pool.check(now).map_err(StartError::io("starting", &config.python))?;
@@ -188,7 +188,7 @@ fn assemble(
     let of_partitions = Config { evict_at_suspension: faults.evict(), ..config.of_partitions() };
     let deployment = Arc::new(Deployment::new(manifest));
     let Recovered { partitions, epoch, tail } = recover(&backends, &of_partitions, 0..config.partitions, &deployment)?;
-    let batch_sent = watch_log(&*backends.log, events.clone());
+    watch_log(&*backends.log, Arc::clone(&shared.held), events.clone());
     let spawning = |what: &'static str| StartError::io("starting", what);
     let writer =
         Writer::start(Arc::clone(&backends.state), report_rows(events)).map_err(spawning("the state's writer"))?;
@@ -213,7 +213,6 @@ fn assemble(
         maintenance,
         sink,
         events: incoming,
-        batch_sent,
         faults,
         clock: Arc::new(SystemClock),
         network: Arc::new(OneNode),

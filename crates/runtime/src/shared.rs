@@ -11,6 +11,7 @@ use store::Log;
 use crate::backends::Backends;
 use crate::config::NodeConfig;
 use crate::entropy::Entropy;
+use crate::held::Held;
 use crate::limits;
 use crate::sync::{AtomicU8, AtomicUsize};
 
@@ -22,6 +23,8 @@ pub(crate) struct Shared {
     pub(crate) partitions: u16,
     pub(crate) entropy: Mutex<Entropy>,
     pub(crate) counters: Counters,
+    /// What waits for the watermark.
+    pub(crate) held: Arc<Held>,
     /// Inputs that the driver handles before it appends their records.
     pub(crate) round_inputs_max: usize,
     /// How long durable rows may wait to be written to the state together.
@@ -66,7 +69,6 @@ pub(crate) struct Counters {
     pub(crate) runs: AtomicU64,
     pub(crate) runs_queued: AtomicU64,
     pub(crate) coroutines: AtomicU64,
-    pub(crate) replies_held: AtomicU64,
     pub(crate) overlay_bytes: AtomicU64,
     pub(crate) overlay_rows: AtomicU64,
     pub(crate) appended: AtomicU64,
@@ -82,6 +84,7 @@ impl Shared {
             partitions: config.partitions,
             entropy: Mutex::new(entropy),
             counters: Counters::default(),
+            held: Arc::default(),
             round_inputs_max: config.round_inputs_max,
             state_delay: config.state_delay,
             overlay_bytes_max: config.overlay_bytes_max(),

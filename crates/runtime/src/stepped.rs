@@ -89,15 +89,16 @@ impl SteppedNode {
         let first = PartitionId(owned.start);
         let deployment = Arc::new(Deployment::new(Arc::clone(&manifest)));
         let Recovered { partitions, epoch, tail } = recover(&backends, &of_partitions, owned, &deployment)?;
-        let batch_sent = watch_log(&*backends.log, events.clone());
+        watch_log(&*backends.log, Arc::clone(&shared.held), events.clone());
         let (writer, state_writer) = Writer::stepped(Arc::clone(&backends.state), report_rows(events.clone()));
         let (maintenance, asked) = Maintenance::stepped();
         let now = clock.steady();
         // Whatever its language, the owner runs it.
         let pool = Pool::new(config.pool(true), world.launch, now);
         let (of_processes, of_threads) = world.launch_tasks;
-        let tasks = TaskPool::new(TaskPoolConfig::processes(config.task_workers), of_processes, now);
-        let rust_tasks = TaskPool::new(TaskPoolConfig::threads(), of_threads, now);
+        let tasks =
+            TaskPool::new(TaskPoolConfig::processes(config.task_workers), of_processes, Arc::clone(&shared.held), now);
+        let rust_tasks = TaskPool::new(TaskPoolConfig::threads(), of_threads, Arc::clone(&shared.held), now);
         let driver = Driver::new(Parts {
             pool: Pools::new(manifest, vec![(Language::Python, pool)]),
             tasks: TaskPools::new(vec![(Language::Python, tasks), (Language::Rust, rust_tasks)]),
@@ -111,7 +112,6 @@ impl SteppedNode {
             maintenance: Some(maintenance),
             sink: config.sink,
             events: incoming,
-            batch_sent,
             faults: Faults::from_environment(),
             clock,
             network,
@@ -175,7 +175,7 @@ impl SteppedNode {
         self.driver.rows(partition)
     }
 
-    /// The position up to which the driver has let things out.
+    /// The position up to which the driver knows that the log is durable.
     pub fn durable(&self) -> Position {
         self.driver.durable()
     }
@@ -194,10 +194,8 @@ impl SteppedNode {
 /// What a driver holds, for checks of leaks and bounds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Holds {
-    /// Answers and output that wait for the watermark.
+    /// Answers, output, tasks and messages that wait for the watermark.
     pub held: usize,
-    /// Tasks that wait for it.
-    pub tasks_held: usize,
     /// Clients that wait.
     pub tokens: usize,
     /// Inputs that wait for a round.

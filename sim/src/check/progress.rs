@@ -40,7 +40,6 @@ pub fn is_quiet(world: &World) -> bool {
             let holds = up.node.holds();
             let idle = [
                 holds.held,
-                holds.tasks_held,
                 holds.inputs,
                 holds.overlay_rows,
                 holds.running,
@@ -48,7 +47,7 @@ pub fn is_quiet(world: &World) -> bool {
                 holds.suspended,
                 holds.tasks_running,
             ];
-            let quiet = idle == [0; 8] && up.node.partitions().all(|(_, partition)| partition.is_quiet());
+            let quiet = idle == [0; 7] && up.node.partitions().all(|(_, partition)| partition.is_quiet());
             quiet && up.log.tail() == up.log.durable() && unfinished(world).is_empty()
         })
     })

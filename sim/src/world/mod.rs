@@ -57,6 +57,8 @@ pub enum Event {
     Round(usize, u32),
     /// The log's committer writes or syncs.
     Commit(usize, u32),
+    /// What waited for the log has left: node and its life.
+    LetOut(usize, u32),
     Allocate(usize, u32),
     Cover(usize, u32),
     /// The state's writer writes.
@@ -385,6 +387,7 @@ impl World {
             Event::Operator => self.operate(),
             Event::Round(node, life) if self.lives(node, life) => self.round(node),
             Event::Commit(node, life) if self.lives(node, life) => self.commit(node),
+            Event::LetOut(node, life) if self.lives(node, life) => self.let_out(node),
             Event::Allocate(node, life) if self.lives(node, life) => self.allocate(node),
             Event::Cover(node, life) if self.lives(node, life) => self.cover(node),
             Event::Apply(node, life) if self.lives(node, life) => self.apply(node),
@@ -403,6 +406,7 @@ impl World {
             // Of a node that is gone.
             Event::Round(..)
             | Event::Commit(..)
+            | Event::LetOut(..)
             | Event::Allocate(..)
             | Event::Cover(..)
             | Event::Apply(..)
@@ -580,9 +584,21 @@ impl World {
                     self.later(1_000_000, Event::Cover(node, life));
                 }
             }
-            Did::Failed => up.committing = false,
+            Did::Failed => {
+                up.committing = false;
+                return self.poke(node);
+            }
         }
-        self.poke(node);
+        if did == Did::Synced {
+            let after = self.rng.range(1, 30);
+            self.later(after, Event::LetOut(node, life));
+        }
+    }
+
+    /// The log has let out what waited for it. Its node hears of that when it next looks.
+    fn let_out(&mut self, node: usize) {
+        self.listen(node);
+        self.follow_up(node);
     }
 
     fn cover(&mut self, node: usize) {

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use protocol::Position;
@@ -10,43 +9,22 @@ use store::{Log, LogError};
 
 use super::{Driver, Event};
 use crate::error::NodeError;
+use crate::held::Held;
 use crate::limits;
 use crate::planted::{self, Bug};
 use crate::rows::writer::Batch;
 use crate::shared::{Phase, add, set};
-use crate::sync::AtomicBool;
 use crate::sync::mpsc::Sender;
 
-/// At most one word about the watermark is on its way to the driver.
-#[derive(Debug, Default)]
-pub(crate) struct BatchSent(AtomicBool);
-
-impl BatchSent {
-    /// The driver has heard of the watermark and looks at it now.
-    pub(super) fn heard(&self) {
-        self.0.store(false, Ordering::Release);
-    }
-
-    fn is_first(&self) -> bool {
-        !self.0.swap(true, Ordering::AcqRel)
-    }
-}
-
-/// Wakes the driver whenever the watermark moves, and when the log fails.
-pub(crate) fn watch_log(log: &dyn Log, events: Sender<Event>) -> Arc<BatchSent> {
-    let sent = Arc::new(BatchSent::default());
-    let watching = Arc::clone(&sent);
-    log.on_durable(Box::new(move |result| {
-        let event = match result {
-            Ok(_) if !watching.is_first() => return,
-            Ok(_) => Event::Durable,
-            Err(LogError::Closed) => return,
-            Err(error) => Event::LogFailed(error),
-        };
+/// Lets out what is held whenever the watermark moves, and tells the driver when the log fails.
+pub(crate) fn watch_log(log: &dyn Log, held: Arc<Held>, events: Sender<Event>) {
+    held.let_out(Position(log.durable()));
+    log.on_durable(Box::new(move |result| match result {
+        Ok(durable) => held.let_out(Position(durable)),
+        Err(LogError::Closed) => {}
         // A driver that has ended recovers from the log at its next start.
-        let _ = events.send(event);
+        Err(error) => drop(events.send(Event::LogFailed(error))),
     }));
-    sent
 }
 
 impl Driver {
@@ -59,7 +37,7 @@ impl Driver {
         }
         let (count, bytes) = (self.batch.len() as u64, self.batch_bytes);
         if !self.stalled {
-            self.parts.faults.before_append();
+            self.parts.faults.before_append(&self.parts.shared.held);
         }
         self.stalled = !self.try_append(self.next.0 - count)?;
         if self.stalled {
@@ -103,7 +81,7 @@ impl Driver {
         }
     }
 
-    /// Does what the present watermark allows.
+    /// Takes in the present watermark.
     pub(super) fn follow(&mut self) -> Result<(), NodeError> {
         let durable = Position(self.parts.backends.log.durable());
         if durable <= self.durable {
@@ -112,7 +90,6 @@ impl Driver {
         assert!(durable < self.next, "the log cannot hold records that were never appended");
         self.durable = durable;
         settle(&mut self.in_log, &mut self.in_log_bytes, durable);
-        self.release();
         Ok(())
     }
 
@@ -120,6 +97,11 @@ impl Driver {
     pub(super) fn write_rows(&mut self) {
         let Some(due) = self.rows_due() else { return };
         if self.steady() < due && self.overlay.queued_bytes() < limits::STATE_DELAY_BYTES {
+            return;
+        }
+        if !self.overlay.has(self.durable) {
+            // They wait for the log. It does not tell the driver when it has them.
+            self.rows_written = self.steady();
             return;
         }
         let durable = if planted::is(Bug::StateAhead) { Position(self.next.0 - 1) } else { self.durable };
@@ -134,19 +116,9 @@ impl Driver {
         self.parts.writer.write(Batch { durable, rows, advance });
     }
 
-    /// When durable rows are handed over at the latest, if there are any.
+    /// When rows that are durable by then are handed over, if there are any.
     pub(super) fn rows_due(&self) -> Option<Instant> {
-        self.overlay.has(self.durable).then(|| self.rows_written + self.parts.shared.state_delay)
-    }
-
-    pub(super) fn release(&mut self) {
-        self.held.release(self.durable);
-        while let Some(entry) = self.tasks_held.first_entry()
-            && entry.key().0 <= self.durable
-        {
-            let ((_, partition, _), start) = entry.remove_entry();
-            self.parts.tasks.start(partition, start);
-        }
+        (self.overlay.queued() > 0).then(|| self.rows_written + self.parts.shared.state_delay)
     }
 }
 

@@ -69,22 +69,19 @@ impl Driver {
             }
             Effect::Notice(text) => self.parts.sink.notice(&text),
             Effect::RunsAgain(invocation) => self.parts.sink.runs_again(invocation),
-            Effect::StartTask(start) if start.after <= self.durable || planted::is(Bug::TaskBeforeDurable) => {
-                self.parts.tasks.start(partition, *start)
+            Effect::StartTask(mut start) => {
+                if planted::is(Bug::TaskBeforeDurable) {
+                    start.after = Position(0);
+                }
+                self.parts.tasks.start(partition, *start);
             }
-            Effect::StartTask(start) => {
-                self.tasks_held.insert((start.after, partition, start.run), *start);
-            }
-            Effect::StopTask(run) => {
-                self.tasks_held.retain(|(_, of, held), _| (*of, *held) != (partition, run));
-                self.parts.tasks.stop(partition, run, self.parts.clock.steady());
-            }
+            Effect::StopTask(run) => self.parts.tasks.stop(partition, run, self.parts.clock.steady()),
         }
     }
 
     /// Keeps something until what it rests on is durable.
-    pub(super) fn hold(&mut self, after: Position, release: impl FnOnce() + Send + 'static) {
-        self.held.until(after, self.durable, Box::new(release));
+    pub(super) fn hold(&self, after: Position, release: impl FnOnce() + Send + 'static) {
+        self.parts.shared.held.until(after, Box::new(release));
     }
 
     /// Answers the next to be handled input of `partition`.

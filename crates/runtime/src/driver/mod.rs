@@ -1,18 +1,16 @@
 //! The driver: one thread that owns all partitions of a log, feeds them and carries out what they want.
 //!
 //! It works in rounds. A round takes what is in the queue, hands it to the partitions together with the messages that
-//! they send each other, appends all records in one append, and sends off what may leave. Effects inside the log's
-//! durability domain (steps, messages between partitions) go at once; what leaves it is [`held`] until its position is
-//! durable. Rows go to the overlay, and to the state once they are durable.
+//! they send each other, and appends all records in one append. Effects inside the log's durability domain (steps,
+//! messages between partitions) go at once; what leaves it is [held](crate::held) until its position is durable, and leaves
+//! without the driver. Rows go to the overlay, and to the state once they are durable.
 //!
 //! - [`requests`] takes what handles ask; [`reads`] answers questions about what is stored.
 //! - [`effects`] carries out effects.
 //! - [`append`] appends records and follows the watermark.
-//! - [`held`] keeps what waits for the watermark.
 
 mod append;
 mod effects;
-mod held;
 mod reads;
 mod requests;
 
@@ -23,15 +21,15 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
-use engine::{Input, Partition, TaskStart, Token, Turn};
+use engine::{Input, Partition, Token, Turn};
 use protocol::message::{Exception, Message};
-use protocol::{Micros, PartitionId, Position, RunNumber};
+use protocol::{Micros, PartitionId, Position};
 use rustc_hash::FxHashMap;
 use store::state::Entry;
 use store::{LogError, LogRecord, StateError};
 use tokio::sync::oneshot;
 
-pub(crate) use self::append::{BatchSent, watch_log};
+pub(crate) use self::append::watch_log;
 pub(crate) use self::requests::Request;
 use crate::api::Answer;
 use crate::backends::Backends;
@@ -67,8 +65,6 @@ pub(crate) enum Event {
     Worker(WorkerEvent),
     /// Something about a task worker.
     TaskWorker(WorkerEvent),
-    /// The watermark has moved.
-    Durable,
     /// The log has failed.
     LogFailed(LogError),
     /// The state has so many more batches of rows.
@@ -95,7 +91,6 @@ pub(crate) struct Parts {
     pub(crate) maintenance: Option<Maintenance>,
     pub(crate) sink: Arc<dyn Sink>,
     pub(crate) events: Receiver<Event>,
-    pub(crate) batch_sent: Arc<BatchSent>,
     pub(crate) faults: Faults,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) network: Arc<dyn Network>,
@@ -105,9 +100,6 @@ pub(crate) struct Parts {
 pub(crate) struct Driver {
     parts: Parts,
     overlay: Overlay,
-    held: held::Held,
-    /// Tasks whose records are not durable yet. Bounded by what partitions hand out.
-    tasks_held: BTreeMap<(Position, PartitionId, RunNumber), TaskStart>,
     /// Who waits for which token.
     tokens: FxHashMap<Token, (PartitionId, oneshot::Sender<Answer>)>,
     /// Inputs on their way to partitions.
@@ -152,8 +144,6 @@ impl Driver {
         let tail = parts.tail;
         Self {
             overlay: Overlay::new(parts.shared.partitions),
-            held: held::Held::default(),
-            tasks_held: BTreeMap::new(),
             tokens: FxHashMap::default(),
             inputs: VecDeque::new(),
             turn: Turn::default(),
@@ -203,6 +193,7 @@ impl Driver {
     pub(crate) fn run(mut self) -> Result<(), NodeError> {
         let result = self.rounds().and_then(|()| self.close());
         self.parts.shared.enter(Phase::Ended);
+        self.parts.shared.held.shut();
         self.tokens.clear();
         self.bury_workers();
         result
@@ -252,7 +243,7 @@ impl Driver {
         self.write_rows();
         self.parts.pool.flush();
         let mut owed = Vec::new();
-        self.parts.tasks.flush(began, &mut owed);
+        self.parts.tasks.flush(self.durable, began, &mut owed);
         self.inputs.extend(owed);
         self.look_after_workers(began);
         self.maintain();
@@ -284,7 +275,6 @@ impl Driver {
                 self.inputs.extend(owed);
             }
             Event::TaskWorker(event) => self.task_worker(event),
-            Event::Durable => self.parts.batch_sent.heard(),
             Event::LogFailed(error) => return Err(error.into()),
             Event::Applied(times) => self.overlay.applied(times),
             Event::StateFailed(error) => return Err(error.into()),
@@ -346,12 +336,11 @@ impl Driver {
             }
             Ok(Event::LogFailed(error)) => return Err(error.into()),
             Ok(Event::StateFailed(error)) => return Err(error.into()),
-            // Nobody has a handle yet; the watermark is looked at later anyway.
+            // Nobody has a handle yet.
             Ok(
                 Event::Request(_)
                 | Event::Message(..)
                 | Event::Forget(_)
-                | Event::Durable
                 | Event::Applied(_)
                 | Event::TaskWorker(_)
                 | Event::Shutdown,
@@ -411,8 +400,7 @@ impl Driver {
     pub(crate) fn holds(&self) -> Holds {
         let pool = self.parts.pool.stats();
         Holds {
-            held: self.held.len(),
-            tasks_held: self.tasks_held.len(),
+            held: self.parts.shared.held.len(),
             tokens: self.tokens.len(),
             inputs: self.inputs.len(),
             overlay_rows: self.overlay.queued(),
@@ -542,7 +530,6 @@ impl Driver {
         set(&counters.runs, pool.running as u64);
         set(&counters.runs_queued, pool.queued as u64);
         set(&counters.coroutines, pool.suspended as u64);
-        set(&counters.replies_held, self.held.len() as u64);
         set(&counters.overlay_bytes, self.overlay.bytes() as u64);
         set(&counters.overlay_rows, self.overlay.queued() as u64);
         set(&counters.appended, self.next.0 - 1);
@@ -577,7 +564,6 @@ impl Driver {
         }
         self.parts.backends.log.close()?;
         self.durable = Position(self.parts.backends.log.durable());
-        self.release();
         self.hand_rows(self.durable, true);
         self.parts.writer.finish();
         while let Ok(event) = self.parts.events.try_recv() {

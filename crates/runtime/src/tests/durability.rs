@@ -43,7 +43,7 @@ fn answers_and_output_wait_for_the_watermark() {
     let fixture = Fixture::start(held_log(), good());
     let mut first = Box::pin(fixture.handle.submit(call("increment")));
     assert!(is_pending(&mut first));
-    fixture.until("sostenuto_replies_held", 1);
+    fixture.until("sostenuto_held", 1);
     // Speculation: the next step already sees what the first has written.
     let mut second = Box::pin(fixture.handle.submit(call("increment")));
     assert!(is_pending(&mut second));
@@ -54,7 +54,7 @@ fn answers_and_output_wait_for_the_watermark() {
     // And so does an operator, but not before it is durable.
     let mut stored = Box::pin(fixture.handle.state(hits()));
     assert!(is_pending(&mut stored));
-    fixture.until("sostenuto_replies_held", 6);
+    fixture.until("sostenuto_held", 6);
     assert!(is_pending(&mut first) && is_pending(&mut second) && is_pending(&mut reader) && is_pending(&mut stored));
     assert!(fixture.seen.0.lock().unwrap().is_empty());
 
@@ -111,7 +111,7 @@ fn unacknowledged_work_may_be_lost_but_never_half() {
     fixture.log_moves_on();
     let mut lost = Box::pin(fixture.handle.submit(call("increment")));
     assert!(is_pending(&mut lost));
-    fixture.until("sostenuto_replies_held", 2);
+    fixture.until("sostenuto_held", 2);
     let survivor = Arc::new(log.crash(0));
     drop(lost);
     drop(fixture);
@@ -120,7 +120,7 @@ fn unacknowledged_work_may_be_lost_but_never_half() {
     fixture.log_moves_on();
     let mut next = Box::pin(fixture.handle.submit(call("increment")));
     assert!(is_pending(&mut next));
-    fixture.until("sostenuto_replies_held", 2);
+    fixture.until("sostenuto_held", 2);
     fixture.log_moves_on();
     assert_eq!(value(&block_on(next)), 1);
 }
@@ -131,7 +131,7 @@ fn a_failed_log_ends_the_node_and_acknowledges_nothing() {
     let fixture = Fixture::start(Arc::clone(&log), good());
     let mut lost = Box::pin(fixture.handle.submit(call("increment")));
     assert!(is_pending(&mut lost));
-    fixture.until("sostenuto_replies_held", 1);
+    fixture.until("sostenuto_held", 1);
     log.fail("no such luck");
     assert!(matches!(block_on(fixture.node.ended()), Err(NodeError::Log(_))));
     assert!(matches!(block_on(lost).reply, Reply::Problem { code: Code::Unavailable, .. }));
@@ -160,7 +160,7 @@ fn a_shutdown_answers_what_runs_and_refuses_what_comes() {
     let fixture = Fixture::start(held_log(), good());
     let mut running = Box::pin(fixture.handle.submit(call("increment")));
     assert!(is_pending(&mut running));
-    fixture.until("sostenuto_replies_held", 1);
+    fixture.until("sostenuto_held", 1);
     assert_eq!(block_on(fixture.handle.shutdown()), Ok(()));
     assert_eq!(value(&block_on(running)), 1);
     let after = block_on(fixture.handle.submit(call("increment")));

@@ -52,9 +52,13 @@ pub struct Death {
 }
 
 /// A worker as the pool holds it. Dropping it closes its connection, upon which it ends by itself.
-pub trait Link: Send {
+pub trait Link: Send + Sync {
     /// Queues messages; they travel in one frame with whatever else is ready.
     fn send(&self, messages: Vec<ToWorker>);
+    /// The same, and another worker of the same pool is sent something right after this, so nobody need be woken yet.
+    fn send_with_others(&self, messages: Vec<ToWorker>) {
+        self.send(messages);
+    }
     /// The strike word now.
     fn word(&self) -> Option<u64>;
     /// Ends the process at once; [`WorkerEvent::Gone`] follows, and names this reason.

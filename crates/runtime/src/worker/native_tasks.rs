@@ -130,10 +130,14 @@ impl Waiting {
 }
 
 impl Lot {
+    /// Nobody is woken for it.
     fn put(&self, job: Job) {
-        let mut waiting = self.lock();
-        waiting.jobs.push_back(job);
-        Self::unlock(waiting);
+        self.lock().jobs.push_back(job);
+    }
+
+    /// Wakes a thread, if there is something for it.
+    fn wake(&self) {
+        Self::unlock(self.lock());
     }
 
     fn take(&self, bed: &Arc<Bed>) -> Job {
@@ -179,10 +183,8 @@ impl Worker {
         *self.seat.place() = place;
         self.lot.put(Job { seat: Arc::clone(&self.seat), task });
     }
-}
 
-impl Link for Worker {
-    fn send(&self, messages: Vec<ToWorker>) {
+    fn tell(&self, messages: Vec<ToWorker>) {
         let mut stop = self.stop.lock().unwrap_or_else(PoisonError::into_inner);
         for message in messages {
             match message {
@@ -197,6 +199,17 @@ impl Link for Worker {
             }
         }
     }
+}
+
+impl Link for Worker {
+    fn send(&self, messages: Vec<ToWorker>) {
+        self.tell(messages);
+        self.lot.wake();
+    }
+
+    fn send_with_others(&self, messages: Vec<ToWorker>) {
+        self.tell(messages);
+    }
 
     fn word(&self) -> Option<u64> {
         None
@@ -209,6 +222,7 @@ impl Link for Worker {
         drop(place);
         if before == Place::Free {
             self.put(Place::GivenUp, None);
+            self.lot.wake();
         }
     }
 
@@ -220,6 +234,7 @@ impl Drop for Worker {
         // A thread ends with each worker; who gives one up, or panics, sees to that.
         if !self.seat.shared.is_gone() {
             self.lot.put(Job { seat: Arc::clone(&self.seat), task: None });
+            self.lot.wake();
         }
     }
 }

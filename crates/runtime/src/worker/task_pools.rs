@@ -7,7 +7,7 @@ use std::time::Instant;
 use engine::TaskStart;
 use protocol::manifest::Language;
 use protocol::worker::{FromWorker, RUST_TASK};
-use protocol::{PartitionId, RunNumber};
+use protocol::{PartitionId, Position, RunNumber};
 
 use super::pool::Owed;
 use super::tasks::{TaskNews, TaskPool};
@@ -45,7 +45,7 @@ impl TaskPools {
         self.pools.iter().map(|(_, pool)| pool.running()).sum()
     }
 
-    /// Runs a task when a worker is free. One of a language that is gone fails where there is none of its name.
+    /// Runs a task when what it rests on is durable and a worker is free. One of a language that is gone fails where there is none of its name.
     pub(crate) fn start(&mut self, partition: PartitionId, start: TaskStart) {
         let is_rust = start.call.function.starts_with(RUST_TASK);
         let language = if is_rust { Language::Rust } else { Language::Python };
@@ -70,9 +70,9 @@ impl TaskPools {
         self.of_worker(id)?.gone(id, death, now, owed)
     }
 
-    /// Places what waits and sends what is ready.
-    pub(crate) fn flush(&mut self, now: Instant, owed: &mut Vec<Owed>) {
-        self.all().for_each(|pool| pool.flush(now, owed));
+    /// Places what waits and sends what is ready. Everything up to `durable` is durable.
+    pub(crate) fn flush(&mut self, durable: Position, now: Instant, owed: &mut Vec<Owed>) {
+        self.all().for_each(|pool| pool.flush(durable, now, owed));
     }
 
     /// Starts missing workers, ends those of late tasks.

@@ -3,24 +3,28 @@
 //! Belongs to the driver; speaks with processes only through [`Link`] and [`Launch`].
 //!
 //! Processes are started when tasks want them. Each runs many tasks at once; beyond the bound they wait here, in order.
+//! A task gets its place when it is asked for, and leaves in a [`Parcel`] when the record that asks for it is durable, which
+//! the pool hears later.
 //! A thread cannot be ended, so a task that is over its time limit ends its process; what else ran there begins anew on
 //! another, which is no try of the task's policy. A process that dies by itself leaves suspects, which run alone from
 //! then on; a task that ends its process again and again while alone has failed. What is said here of processes holds for
 //! threads, which run one task each.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use engine::{Input, TaskStart};
 use protocol::message::Exception;
 use protocol::worker::{FromWorker, Outcome, TaskCall, TaskRun, ToWorker};
-use protocol::{InvocationId, PartitionId, RunNumber};
+use protocol::{InvocationId, PartitionId, Position, RunNumber};
 use rustc_hash::FxHashMap;
 
 use super::pool::Owed;
 use super::{Death, Launch, Link, WorkerId};
+use crate::held::Held;
 use crate::limits;
+use crate::sync::{Mutex, MutexGuard};
 
 /// What people should see of the task workers.
 #[derive(Debug, PartialEq, Eq)]
@@ -54,11 +58,18 @@ impl TaskPoolConfig {
 pub(crate) struct TaskPool {
     config: TaskPoolConfig,
     launch: Box<dyn Launch>,
+    held: Arc<Held>,
     workers: BTreeMap<WorkerId, Worker>,
     runs: FxHashMap<u64, Run>,
     by_number: FxHashMap<(PartitionId, RunNumber), u64>,
     /// When processes are ended because of a run, see [`Run::deadline`].
     deadlines: BTreeSet<(Instant, u64)>,
+    /// What is durable, as far as the pool has heard.
+    durable: Position,
+    /// Runs in parcels that leave when this position is durable, or have left, and the pool has not heard of it.
+    ahead: BTreeSet<(Position, u64)>,
+    /// When the pool was last told what is durable.
+    looked_at: Instant,
     /// Runs that wait for a worker, in order.
     queue: VecDeque<u64>,
     /// Runs that wait for a worker of their own.
@@ -78,9 +89,12 @@ pub(crate) struct TaskPool {
 struct Run {
     partition: PartitionId,
     number: RunNumber,
+    after: Position,
     invocation: InvocationId,
     call: Arc<TaskCall>,
     worker: Option<WorkerId>,
+    /// It is [ahead](TaskPool::ahead) in this one, which leaves when that is durable.
+    parcel: Option<(Position, Arc<Parcel>)>,
     /// Its process is ended then.
     deadline: Option<Instant>,
     is_late: bool,
@@ -93,6 +107,13 @@ struct Run {
 }
 
 impl Run {
+    /// It is no longer among those ahead.
+    fn has_left(&mut self, own: u64, ahead: &mut BTreeSet<(Position, u64)>) {
+        if let Some((after, _)) = self.parcel.take() {
+            ahead.remove(&(after, own));
+        }
+    }
+
     /// Sets when its process is ended, here and in the list of all.
     fn set_deadline(&mut self, own: u64, deadline: Option<Instant>, all: &mut BTreeSet<(Instant, u64)>) {
         if let Some(before) = std::mem::replace(&mut self.deadline, deadline) {
@@ -102,24 +123,69 @@ impl Run {
     }
 }
 
+/// Tasks on their way to workers.
+#[derive(Default)]
+struct Parcel(Mutex<Content>);
+
+type Content = Vec<(Weak<dyn Link>, Vec<ToWorker>)>;
+
+impl Parcel {
+    /// Sends what is in it. Who does that does not keep the workers: one that is dropped ends.
+    fn deliver(&self) {
+        let content = std::mem::take(&mut *self.lock());
+        let alive = content.into_iter().filter_map(|(link, messages)| Some((link.upgrade()?, messages)));
+        send_all(alive.collect());
+    }
+
+    /// Takes a task out of it. False if it has left.
+    fn take(&self, own: u64) -> bool {
+        let is_its = |message: &ToWorker| matches!(message, ToWorker::Task(task) if task.run.0 == own);
+        self.lock().iter_mut().any(|(_, messages)| {
+            let at = messages.iter().position(is_its);
+            at.map(|at| messages.remove(at)).is_some()
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Content> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Sends to workers of one pool.
+fn send_all(mut to: Vec<(Arc<dyn Link>, Vec<ToWorker>)>) {
+    let last = to.pop();
+    for (link, messages) in to {
+        link.send_with_others(messages);
+    }
+    if let Some((link, messages)) = last {
+        link.send(messages);
+    }
+}
+
 struct Worker {
-    link: Box<dyn Link>,
+    link: Arc<dyn Link>,
     is_ready: bool,
     runs: BTreeSet<u64>,
     is_alone: bool,
     outgoing: Vec<ToWorker>,
+    /// For the next parcel: tasks, and what each of them rests on.
+    packed: Vec<(Position, ToWorker)>,
     since: Instant,
 }
 
 impl TaskPool {
-    pub(crate) fn new(config: TaskPoolConfig, launch: Box<dyn Launch>, now: Instant) -> Self {
+    pub(crate) fn new(config: TaskPoolConfig, launch: Box<dyn Launch>, held: Arc<Held>, now: Instant) -> Self {
         Self {
             config,
             launch,
+            held,
             workers: BTreeMap::new(),
             runs: FxHashMap::default(),
             by_number: FxHashMap::default(),
             deadlines: BTreeSet::new(),
+            durable: Position::default(),
+            ahead: BTreeSet::new(),
+            looked_at: now,
             queue: VecDeque::new(),
             queue_alone: VecDeque::new(),
             reserved: None,
@@ -142,7 +208,7 @@ impl TaskPool {
         self.workers.values().map(|worker| worker.runs.len()).sum()
     }
 
-    /// Runs a task when a worker is free.
+    /// Runs a task when what it rests on is durable and a worker is free.
     pub(crate) fn start(&mut self, partition: PartitionId, start: TaskStart) {
         let own = self.next_run;
         self.next_run += 1;
@@ -150,9 +216,11 @@ impl TaskPool {
         let run = Run {
             partition,
             number: start.run,
+            after: start.after,
             invocation: start.invocation,
             call: start.call,
             worker: None,
+            parcel: None,
             deadline: None,
             is_late: false,
             is_wanted: true,
@@ -166,6 +234,7 @@ impl TaskPool {
     /// Nobody wants the result any more. What runs is asked to end, and made to a little later.
     pub(crate) fn stop(&mut self, partition: PartitionId, number: RunNumber, now: Instant) {
         let Some(own) = self.by_number.remove(&(partition, number)) else { return };
+        self.call_back(own);
         let Some(run) = self.runs.get_mut(&own) else { return };
         run.is_wanted = false;
         let Some(id) = run.worker else {
@@ -228,6 +297,7 @@ impl TaskPool {
     fn ended(&mut self, own: u64, outcome: Outcome, is_final: bool, owed: &mut Vec<Owed>) {
         let Some(mut run) = self.runs.remove(&own) else { return };
         run.set_deadline(own, None, &mut self.deadlines);
+        run.has_left(own, &mut self.ahead);
         self.by_number.remove(&(run.partition, run.number));
         if run.is_wanted {
             owed.push((run.partition, Input::TaskEnded { run: run.number, outcome, is_final }));
@@ -236,6 +306,8 @@ impl TaskPool {
 
     /// Takes in that a process has ended.
     pub(crate) fn gone(&mut self, id: WorkerId, death: &Death, now: Instant, owed: &mut Vec<Owed>) -> Option<TaskNews> {
+        let placed: Vec<u64> = self.workers.get(&id)?.runs.iter().copied().collect();
+        self.call_all_back(placed);
         let worker = self.workers.remove(&id)?;
         if self.reserved == Some(id) {
             self.reserved = None;
@@ -262,6 +334,7 @@ impl TaskPool {
         let name = run.call.name().to_owned();
         run.worker = None;
         run.set_deadline(own, None, &mut self.deadlines);
+        run.has_left(own, &mut self.ahead);
         if !run.is_wanted {
             return drop(self.runs.remove(&own));
         }
@@ -287,17 +360,42 @@ impl TaskPool {
         self.queue_alone.push_front(own);
     }
 
-    /// Places what waits and sends what is ready.
-    pub(crate) fn flush(&mut self, now: Instant, owed: &mut Vec<Owed>) {
+    /// Places what waits and sends what is ready. Everything up to `durable` is durable.
+    pub(crate) fn flush(&mut self, durable: Position, now: Instant, owed: &mut Vec<Owed>) {
+        (self.durable, self.looked_at) = (durable, now);
+        while let Some(&first) = self.ahead.first().filter(|(after, _)| *after <= durable) {
+            self.ahead.remove(&first);
+            let (_, own) = first;
+            self.sent(own, now, owed);
+        }
         if !self.draining {
             self.place_alone(now, owed);
             self.place(now, owed);
         }
-        for worker in self.workers.values_mut() {
-            if !worker.outgoing.is_empty() {
-                worker.link.send(std::mem::take(&mut worker.outgoing));
+        let outgoing = self.workers.values_mut().filter(|worker| !worker.outgoing.is_empty());
+        send_all(outgoing.map(|worker| (Arc::clone(&worker.link), std::mem::take(&mut worker.outgoing))).collect());
+        self.dispatch();
+    }
+
+    /// Makes a parcel of what was packed.
+    fn dispatch(&mut self) {
+        let packed = self.workers.values().flat_map(|worker| &worker.packed);
+        let Some(after) = packed.map(|(after, _)| *after).max() else { return };
+        let parcel = Arc::new(Parcel::default());
+        let mut content = parcel.lock();
+        for worker in self.workers.values_mut().filter(|worker| !worker.packed.is_empty()) {
+            let messages: Vec<ToWorker> = worker.packed.drain(..).map(|(_, message)| message).collect();
+            for message in &messages {
+                let ToWorker::Task(task) = message else { continue };
+                if let Some(run) = self.runs.get_mut(&task.run.0) {
+                    run.parcel = Some((after, Arc::clone(&parcel)));
+                    self.ahead.insert((after, task.run.0));
+                }
             }
+            content.push((Arc::downgrade(&worker.link), messages));
         }
+        drop(content);
+        self.held.until(after, Box::new(move || parcel.deliver()));
     }
 
     fn place(&mut self, now: Instant, owed: &mut Vec<Owed>) {
@@ -342,9 +440,6 @@ impl TaskPool {
         let (Some(run), Some(worker)) = (self.runs.get_mut(&own), self.workers.get_mut(&id)) else { return };
         let call = &run.call;
         run.worker = Some(id);
-        // An `async def` is ended by its worker, which takes a moment.
-        let grace = if call.is_async { limits::TASK_GRACE } else { Duration::ZERO };
-        let deadline = call.timeout.map(|micros| now + Duration::from_micros(micros) + grace);
         worker.runs.insert(own);
         let task = TaskRun {
             run: RunNumber(own),
@@ -353,9 +448,50 @@ impl TaskPool {
             timeout: call.timeout,
             is_async: call.is_async,
         };
-        worker.outgoing.push(ToWorker::Task(Box::new(task)));
-        run.set_deadline(own, deadline, &mut self.deadlines);
+        let message = ToWorker::Task(Box::new(task));
+        if run.after > self.durable {
+            return worker.packed.push((run.after, message));
+        }
+        worker.outgoing.push(message);
+        self.sent(own, now, owed);
+    }
+
+    /// A run was sent to its worker.
+    fn sent(&mut self, own: u64, now: Instant, owed: &mut Vec<Owed>) {
+        let Some(run) = self.runs.get_mut(&own) else { return };
+        run.has_left(own, &mut self.ahead);
+        // An `async def` is ended by its worker, which takes a moment.
+        let grace = if run.call.is_async { limits::TASK_GRACE } else { Duration::ZERO };
+        let deadline = run.call.timeout.map(|micros| now + Duration::from_micros(micros) + grace);
         owed.push((run.partition, Input::TaskStarted { run: run.number }));
+        run.set_deadline(own, deadline, &mut self.deadlines);
+    }
+
+    /// Takes those of these runs that were not sent yet from their workers; they wait again.
+    fn call_all_back(&mut self, runs: Vec<u64>) {
+        // The first of them is again the first.
+        for own in runs.into_iter().rev() {
+            let worker = self.runs.get(&own).and_then(|run| self.workers.get(&run.worker?));
+            let is_alone = worker.is_some_and(|worker| worker.is_alone);
+            if self.call_back(own) {
+                let queue = if is_alone { &mut self.queue_alone } else { &mut self.queue };
+                queue.push_front(own);
+            }
+        }
+    }
+
+    /// Takes a run from its worker if it was not sent yet. False if it was.
+    fn call_back(&mut self, own: u64) -> bool {
+        let Some(run) = self.runs.get_mut(&own) else { return false };
+        if !run.parcel.as_ref().is_some_and(|(_, parcel)| parcel.take(own)) {
+            return false;
+        }
+        run.has_left(own, &mut self.ahead);
+        if let Some(worker) = run.worker.take().and_then(|id| self.workers.get_mut(&id)) {
+            worker.runs.remove(&own);
+            worker.is_alone &= !worker.runs.is_empty();
+        }
+        true
     }
 
     /// Starts missing processes, ends those of late tasks.
@@ -365,9 +501,13 @@ impl TaskPool {
             self.next_worker += 1;
             // If that fails: what failed is told, and not at once again.
             let link = self.launch.launch(id).inspect_err(|_| self.launch_at = now + limits::TASK_LAUNCH_WAIT)?;
+            let link = Arc::from(link);
             let runs = BTreeSet::new();
             let outgoing = Vec::new();
-            self.workers.insert(id, Worker { link, is_ready: false, runs, is_alone: false, outgoing, since: now });
+            self.workers.insert(
+                id,
+                Worker { link, is_ready: false, runs, is_alone: false, outgoing, packed: Vec::new(), since: now },
+            );
         }
         while let Some(&(deadline, own)) = self.deadlines.first().filter(|(deadline, _)| *deadline <= now) {
             self.deadlines.remove(&(deadline, own));
@@ -408,12 +548,14 @@ impl TaskPool {
         let launch = missing.then_some(self.launch_at);
         let deadline = self.deadlines.first().map(|(deadline, _)| *deadline);
         let check = (!self.runs.is_empty() && !self.workers.is_empty()).then_some(self.check_at);
-        deadline.into_iter().chain(launch).chain(check).min()
+        let ahead = (!self.ahead.is_empty()).then(|| self.looked_at + limits::TASK_SENT_WAIT);
+        deadline.into_iter().chain(launch).chain(check).chain(ahead).min()
     }
 
     /// Begins no task any more.
     pub(crate) fn drain(&mut self) {
         self.draining = true;
+        self.call_all_back(self.ahead.iter().map(|(_, own)| *own).collect());
     }
 
     /// Closes all connections. Returns how many workers end for that: a thread that is in a task does not.

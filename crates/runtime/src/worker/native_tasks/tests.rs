@@ -85,14 +85,20 @@ fn none_waits_behind_one_that_blocks() {
         link.send(task(run as u64, "meet"));
     }
     heard.until(|heard| heard.ended.len() == WORKERS as usize);
-    for (run, link) in links.iter().enumerate() {
-        link.send(task(100 + run as u64, "pass"));
+    let (last, others) = links.split_last().unwrap();
+    for (run, link) in others.iter().enumerate() {
+        link.send_with_others(task(100 + run as u64, "pass"));
     }
+    last.send(task(99 + WORKERS, "pass"));
     heard.until(|heard| heard.ended.len() == 2 * WORKERS as usize);
+    // The last one is told something that wakes nobody by itself.
+    links[0].send_with_others(task(200, "pass"));
+    links[1].send(vec![ToWorker::StopTask(RunNumber(7))]);
+    heard.until(|heard| heard.ended.contains(&200));
     drop(links);
     heard.until(|heard| heard.gone.len() == WORKERS as usize);
     heard.ended.sort_unstable();
-    assert_eq!(heard.ended, [0, 1, 2, 100, 101, 102]);
+    assert_eq!(heard.ended, [0, 1, 2, 100, 101, 102, 200]);
 }
 
 /// One worker is given up while its task may have begun or ended; the threads of the others are theirs.

@@ -7,6 +7,8 @@ use super::*;
 
 struct World {
     pool: TaskPool,
+    held: Arc<Held>,
+    durable: Position,
     ear: Ear,
     now: Instant,
     owed: Vec<Owed>,
@@ -14,9 +16,12 @@ struct World {
 
 impl World {
     fn new(processes: usize) -> Self {
-        let (ear, now) = (Ear::default(), Instant::now());
+        let (ear, held, now) = (Ear::default(), Arc::<Held>::default(), Instant::now());
+        let (config, launch) = (TaskPoolConfig::processes(processes), Box::new(Launcher(Arc::clone(&ear))));
         Self {
-            pool: TaskPool::new(TaskPoolConfig::processes(processes), Box::new(Launcher(Arc::clone(&ear))), now),
+            pool: TaskPool::new(config, launch, Arc::clone(&held), now),
+            held,
+            durable: Position(0),
             ear,
             now,
             owed: Vec::new(),
@@ -24,12 +29,17 @@ impl World {
     }
 
     fn start(&mut self, run: u64, timeout_ms: Option<u64>) {
+        self.start_after(0, run, timeout_ms);
+    }
+
+    /// A task that rests on a position of the log.
+    fn start_after(&mut self, after: u64, run: u64, timeout_ms: Option<u64>) {
         let call = TaskCall {
             function: format!("app.task{run}"),
             timeout: timeout_ms.map(|ms| ms * 1_000),
             ..TaskCall::default()
         };
-        let (after, invocation) = (protocol::Position(0), InvocationId::default());
+        let (after, invocation) = (Position(after), InvocationId::default());
         let start = TaskStart { run: RunNumber(run), after, invocation, call: Arc::new(call) };
         self.pool.start(PartitionId(0), start);
     }
@@ -38,7 +48,7 @@ impl World {
     fn go(&mut self, ms: u64) {
         self.now += Duration::from_millis(ms);
         self.pool.check(self.now).unwrap();
-        self.pool.flush(self.now, &mut self.owed);
+        self.pool.flush(self.durable, self.now, &mut self.owed);
     }
 
     fn ready(&mut self, worker: u64) {
@@ -222,4 +232,96 @@ fn output_is_marked_with_its_task() {
     let news = world.pool.said(WorkerId(1), vec![output], &mut Vec::new());
     let (invocation, name) = (InvocationId::default(), "task task1".to_owned());
     assert_eq!(news, [TaskNews::Output { invocation, name, stream: 0, text: "hello\n".into() }]);
+}
+
+#[test]
+fn a_task_is_sent_when_its_record_is_durable_and_the_pool_hears_of_it_later() {
+    let mut world = World::new(1);
+    world.start(1, None);
+    world.go(0);
+    world.ready(1);
+    assert_eq!((world.sent(), world.told()), (vec![task(1, 1)], vec![(1, "started".to_owned())]));
+    world.start_after(7, 2, Some(100));
+    world.start_after(8, 3, None);
+    world.go(50);
+    world.held.let_out(Position(7));
+    assert_eq!(world.sent(), [], "what is placed together leaves together");
+    world.held.let_out(Position(8));
+    assert_eq!((world.sent(), world.told()), (vec![task(1, 2), task(1, 3)], vec![]));
+    assert!(world.pool.next_wake().is_some_and(|wake| wake <= world.now + limits::TASK_SENT_WAIT));
+    // One ends before the pool has heard that it has begun.
+    world.ends(1, 3);
+    assert_eq!(world.told(), [(3, "value".to_owned())]);
+    world.durable = Position(8);
+    world.go(60);
+    assert_eq!(world.told(), [(2, "started".to_owned())]);
+    // Its time began to run when it was sent, as far as the pool knows.
+    world.go(99);
+    assert!(world.ear.lock().unwrap().killed.is_empty());
+    world.go(1);
+    assert!(world.ear.lock().unwrap().killed[0].1.contains("task2 took too long"));
+}
+
+#[test]
+fn what_was_not_sent_is_called_back() {
+    let mut world = World::new(1);
+    world.start(1, None);
+    world.go(0);
+    world.ready(1);
+    world.sent();
+    for run in 2..=4 {
+        world.start_after(5, run, None);
+    }
+    world.go(0);
+    // Nobody wants it any more; it never ran.
+    world.pool.stop(PartitionId(0), RunNumber(3), world.now);
+    world.told();
+    world.dies(1);
+    world.held.let_out(Position(5));
+    assert_eq!((world.sent(), world.told()), (vec![], vec![]), "its worker is gone");
+    world.durable = Position(5);
+    world.ready(2);
+    // The one that ran there is a suspect, the others are not.
+    assert_eq!(world.sent(), [task(2, 1)]);
+    world.ends(2, 1);
+    assert_eq!(world.sent(), [task(2, 2), task(2, 4)]);
+}
+
+#[test]
+fn what_was_sent_unheard_is_a_suspect_like_others() {
+    let mut world = World::new(1);
+    world.start(1, None);
+    world.go(0);
+    world.ready(1);
+    world.ends(1, 1);
+    world.start_after(5, 2, None);
+    world.start_after(5, 3, None);
+    world.go(0);
+    world.held.let_out(Position(5));
+    world.sent();
+    world.pool.stop(PartitionId(0), RunNumber(3), world.now);
+    world.go(0);
+    assert!(matches!(world.ear.lock().unwrap().messages[..], [(_, ToWorker::StopTask(RunNumber(3)))]));
+    world.dies(1);
+    world.ready(2);
+    world.start(4, None);
+    world.go(0);
+    assert_eq!(world.sent(), [(2, 2, "app.task2".to_owned())], "alone");
+}
+
+#[test]
+fn at_the_end_nothing_more_is_sent() {
+    let mut world = World::new(1);
+    world.start(1, None);
+    world.go(0);
+    world.ready(1);
+    world.sent();
+    world.start_after(5, 2, None);
+    world.go(0);
+    world.pool.drain();
+    assert_eq!(world.pool.running(), 1);
+    world.held.let_out(Position(5));
+    world.durable = Position(5);
+    world.go(0);
+    assert_eq!(world.sent(), []);
 }
