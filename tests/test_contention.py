@@ -107,7 +107,7 @@ class RegistersEvicting(Registers):
     """The same, with every invocation dropped that suspends outside a transaction."""
 
     def program(self) -> tuple[str, dict]:
-        return fault_binary(), {"SOSTENUTO_EVICT": "1"}
+        return fault_binary(), {"SOSTENUTO_EVICT": "1", "SOSTENUTO_RESIDENT_BYTES_MIN": "1"}
 
 
 class ContentionRust(Contention):
@@ -132,7 +132,7 @@ class ContentionEvicting(Contention):
         return fault_binary()
 
     def environment(self) -> dict:
-        return {"SOSTENUTO_EVICT": "1"}
+        return {"SOSTENUTO_EVICT": "1", "SOSTENUTO_RESIDENT_BYTES_MIN": "1"}
 
     def test_reviews_under_replay(self):
         reviews = driver("reviews")

@@ -184,7 +184,7 @@ class HeldRebuilt(Held):
         return fault_binary()
 
     def environment(self) -> dict:
-        return {"SOSTENUTO_EVICT": "1"}
+        return {"SOSTENUTO_EVICT": "1", "SOSTENUTO_RESIDENT_BYTES_MIN": "1"}
 
 
 if __name__ == "__main__":

@@ -1,8 +1,11 @@
 """What is over a record of the log is refused or done in parts; the server goes on, and starts again."""
 
+import os
+import signal
+import threading
 import unittest
 
-from harness import APPS, EndToEnd
+from harness import APPS, EndToEnd, Client, in_parallel
 
 
 class Large(EndToEnd):
@@ -54,6 +57,42 @@ class Large(EndToEnd):
                 self.assertTrue(client.call(f"/Box/{number}/holds", [content]), number)
             server.kill()
             client = server.start().client()
+
+    def test_large_values_that_workers_keep(self):
+        """More of them than workers keep, changed and read by several clients in turn on workers that are killed."""
+        server, client = self.started()
+        tables, numbers, counts = 12, 50_000, 40
+        for table in range(tables):
+            self.assertEqual(client.call(f"/Table/{table}/fill", [numbers]), numbers)
+        stopping = threading.Event()
+
+        def kill_workers():
+            while not stopping.wait(0.3):
+                for pid in server.worker_pids()[:1]:
+                    os.kill(pid, signal.SIGKILL)
+
+        killer = threading.Thread(target=kill_workers)
+        killer.start()
+
+        def count(own: int):
+            mine = Client(server.port)
+            for number in range(1, counts + 1):
+                for table in (own, (own + number) % tables):
+                    place = own if table == own else 1_000 * (own + 1) + number
+                    counted = mine.call(f"/Table/{table}/count", [place])
+                    self.assertEqual(mine.call(f"/Table/{table}/look", [place])[0], counted)
+            mine.close()
+
+        try:
+            in_parallel(4, count)
+        finally:
+            stopping.set()
+            killer.join()
+        sums = [client.call(f"/Table/{table}/look", [0])[1] for table in range(tables)]
+        self.assertEqual(sum(sums), 4 * counts * 2)
+        server.kill()
+        client = server.start().client()
+        self.assertEqual([client.call(f"/Table/{table}/look", [0])[1] for table in range(tables)], sums)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ if PYTHON not in sys.path:
 
 from sostenuto.worker import codec, exceptions  # noqa: E402
 from sostenuto.worker.app import App  # noqa: E402
+from sostenuto.worker.resident import resident  # noqa: E402
 
 RETURNED, RAISED, SUSPENDED, NOT_STORABLE = range(4)
 #: Key of a list field's header.
@@ -78,24 +79,73 @@ def service(
     return (name, module, entity, mu2sls, fields, shown, list(dict(clients).items()))
 
 
+class Keeper:
+    """What the server knows of the values that workers in this process keep: all of them, but now and then it lets the
+    older half go.
+    """
+
+    def __init__(self):
+        self.names = {}
+        self.given = 0
+        self.frames = 0
+
+    def receive(self, message, place):
+        """A message as the worker gets it, with names in its slice."""
+        gone = []
+        self.frames += 1
+        if self.frames % 7 == 0:
+            gone = [self.names.pop(data) for data in list(self.names)[: len(self.names) // 2]]
+        cells, wholes = message[place]
+        named = [(field, key, None if value is None else self._named(value), incarnation)
+                 for field, key, value, incarnation in cells]  # fmt: skip
+        message = (*message[:place], (named, wholes), *message[place + 1 :])
+        frame = marshal.loads(dumps([message, (5, gone)]))
+        resident.receive(frame)
+        return frame[0]
+
+    def _named(self, value):
+        if value in self.names:
+            return self.names[value]
+        self.names[value], self.given = self.given, self.given + 2
+        return (self.names[value], value)
+
+    def hear(self, end):
+        """A message of the worker, without what only the keeper looks at."""
+        if end[0] != 10:
+            resident.forgo()
+            return end
+        resident.announce(end)
+        for field, key, value, fresh, incarnation, *name in end[6]:
+            if name:
+                assert name[0] % 2 and resident.names[name[0]].data == value
+                self.names[value] = name[0]
+        return (*end[:6], [write[:5] for write in end[6]], *end[7:])
+
+
+#: Like what it knows of, for the whole process.
+KEEPER = Keeper()
+
+
 class Inside:
-    """A worker in this process."""
+    """A worker in this process. It keeps every value."""
 
     def __init__(self):
         self.app = App(self)
         self.answer = None
+        resident.bytes_min = 1
 
     def load(self, modules, services, records):
         self.app.load(modules, services, records)
 
     def fetch(self, run, field, key):
-        return self.answer(run, field, key)
+        shipped = self.answer(run, field, key)
+        return None if shipped is None else KEEPER.receive((4, run, shipped), 2)[2]
 
     def step(self, message, answer):
         self.answer = answer
-        message = marshal.loads(dumps(message))
+        message = KEEPER.receive(message, 10 if message[0] == 1 else 4)
         end = self.app.start(message) if message[0] == 1 else self.app.resume(message)
-        return marshal.loads(dumps(end))
+        return marshal.loads(dumps(KEEPER.hear(end)))
 
     def evict(self, invocation):
         self.app.evict((3, invocation))

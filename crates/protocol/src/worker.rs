@@ -12,6 +12,7 @@
 //! | 2 RESUME | `(2, run, invocation, clock, slice, delivered)` |
 //! | 3 EVICT | `(3, invocation)` |
 //! | 4 FETCHED | `(4, run, slice)`, `slice` is `None` for *not now* |
+//! | 5 RESIDENT | `(5, [name, …])`, see [`Resident`]: the last one of a frame with names; the worker gives these up |
 //! | 20 TASK | `(20, run, function, args, timeout, flags)`, to task workers; `timeout` in microseconds or `None` |
 //! | 21 STOP | `(21, run)`, to task workers: nobody wants its result any more |
 //!
@@ -39,13 +40,15 @@
 //! | 33 ENDED | `(33, worker, status)`, `status` as `waitpid` has it |
 //!
 //! `slice` is `(cells, wholes)`: `cells` a list of `(field, key, value, incarnation)` with `key` `None` for a scalar field
-//! and `value` `None` for an absent cell; `wholes` a list of `(field, [(key, value, incarnation), …])` in iteration order.
+//! and `value` `None` for an absent cell, `(name, value)` if it is to be kept under a name, or the name of one that is
+//! kept; `wholes` a list of `(field, [(key, value, incarnation), …])` in iteration order.
 //! `reads` is `(cells, wholes)` with `cells` a list of `(field, key)` and `wholes` a list of fields; so is `held`: what a
 //! suspended coroutine still refers to, which the next step needs.
 //! `follows` is the number of a run of the same worker, or `None`: see [`Start::follows`].
 //! `writes` is a list of `(field, key, value, fresh, incarnation)`: `value` `None` deletes; `fresh` is true if the entry
 //! was deleted and inserted again within the step, so that it moves to the end of the iteration order; `incarnation` is
-//! `None` if the cell holds the object that it held, else the name of the one that was assigned.
+//! `None` if the cell holds the object that it held, else the name of the one that was assigned. A sixth item is the name
+//! under which the worker keeps the value.
 //! `delivered` is a list of `(position, kind, payload)`, kind 0 a value, 1 an exception.
 //! `journal` is a list of `(clock, slice, delivered, ops)`, one per finished step, `ops` a list of `(position, text)`.
 //! `ops` of END is a list of tuples `(position, kind, …)`, see [`Op`]. `waits` is `(mode, [position, …])`, mode 0 wakes
@@ -57,6 +60,7 @@ mod decode;
 mod encode;
 mod follow;
 mod frame;
+mod resident;
 
 use minicbor::{Decode, Encode};
 
@@ -67,6 +71,7 @@ pub use decode::{decode_from_template, decode_from_worker, decode_to_worker};
 pub use encode::{InitOptions, encode_fork, encode_from_worker, encode_init, encode_kill, encode_to_worker};
 pub use follow::left_by;
 pub use frame::FrameReader;
+pub use resident::Resident;
 
 /// A value in canonical msgpack ([`crate::msgpack`]), the stored form. Opaque to the engine.
 pub type ValueBytes = Vec<u8>;
@@ -544,6 +549,7 @@ mod tag {
     pub(super) const RESUME: i64 = 2;
     pub(super) const EVICT: i64 = 3;
     pub(super) const FETCHED: i64 = 4;
+    pub(super) const RESIDENT: i64 = 5;
     pub(super) const END: i64 = 10;
     pub(super) const FETCH: i64 = 11;
     pub(super) const DROPPED: i64 = 12;

@@ -2,12 +2,12 @@
 //!
 //! `SOSTENUTO_CRASH_AT_APPEND=n` aborts the process at the n-th append to the log: `SOSTENUTO_CRASH_PHASE` `before` it,
 //! `after` it was handed to the log, or when it is `durable` but nothing has left yet. `SOSTENUTO_EVICT=1` drops every
-//! coroutine when it suspends.
+//! coroutine when it suspends. `SOSTENUTO_RESIDENT_BYTES_MIN=n`: workers keep values of so many bytes already.
 
 #[cfg(feature = "fault-points")]
-pub(crate) use active::Faults;
+pub(crate) use active::{Faults, resident_bytes_min};
 #[cfg(not(feature = "fault-points"))]
-pub(crate) use inactive::Faults;
+pub(crate) use inactive::{Faults, resident_bytes_min};
 
 #[cfg(not(feature = "fault-points"))]
 mod inactive {
@@ -15,6 +15,10 @@ mod inactive {
     use store::Log;
 
     use crate::held::Held;
+
+    pub(crate) fn resident_bytes_min() -> usize {
+        crate::limits::RESIDENT_BYTES_MIN
+    }
 
     /// No faults.
     pub(crate) struct Faults;
@@ -44,6 +48,11 @@ mod active {
     use store::Log;
 
     use crate::held::Held;
+
+    pub(crate) fn resident_bytes_min() -> usize {
+        let told = var("SOSTENUTO_RESIDENT_BYTES_MIN").ok().and_then(|number| number.parse().ok());
+        told.unwrap_or(crate::limits::RESIDENT_BYTES_MIN)
+    }
 
     #[derive(Clone, Copy, PartialEq, Eq)]
     enum Phase {

@@ -100,6 +100,14 @@ pub const WORKER_EXIT_WAIT: Duration = Duration::from_secs(2);
 /// Bytes of a worker's raw output that are kept to explain its death while starting.
 pub const WORKER_OUTPUT_TAIL_BYTES: usize = 8 * 1024;
 
+/// A value of a cell of at least so many bytes stays in the worker that it was sent to, or that wrote it, and is named when
+/// it is sent there again: below it a name saves nothing.
+pub const RESIDENT_BYTES_MIN: usize = 1024;
+
+/// Bytes of such values in one worker, and as many in the server for each worker; the objects that the worker has decoded of
+/// them take about ten times as much. The ones that were not used for the longest time go first.
+pub const RESIDENT_BYTES_MAX: usize = 2 * 1024 * 1024;
+
 /// Longest line of a worker's raw output; a longer one is shown in pieces.
 pub const WORKER_OUTPUT_LINE_BYTES: usize = 16 * 1024;
 

@@ -13,6 +13,7 @@ from sostenuto.worker.codec import IMMUTABLE, decode, encode_changed
 from sostenuto.worker.current import Signal
 from sostenuto.worker.held import Held, choose, update
 from sostenuto.worker.lists import ListView
+from sostenuto.worker.resident import resident
 from sostenuto.worker.views import Dead, DictView, encode_key, where
 
 class ScalarField:
@@ -189,7 +190,11 @@ class Cells:
                 self.not_answered(field, None)
         self.seen.append((name, None))
         data = self.shipped[name]
-        value = self.scalars[name] = decode(field.initial if data is None else data)
+        if data is None:
+            value = decode(field.initial)
+        else:
+            value = decode(data) if len(data) < resident.bytes_min else resident.decode(data)
+        self.scalars[name] = value
         if field.held:
             self.given[name] = value
         return value
@@ -236,6 +241,10 @@ class Cells:
                 raise self.not_storable(self.fields[name], None, problem, self.assigned.get(name)) from None
             if data is not None:
                 writes.append((name, None, data, False, incarnation))
+                if len(data) >= resident.bytes_min:
+                    resident.wrote(data, None if self.fields[name].held else value)
+            elif base is not None and len(base) >= resident.bytes_min and not self.fields[name].held:
+                resident.read(base, value)
 
     # Objects that are held while the method waits.
 

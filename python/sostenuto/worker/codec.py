@@ -13,7 +13,6 @@ import enum
 import marshal
 import types
 import uuid
-from gc import get_referents
 from itertools import chain
 
 from sostenuto.errors import InternalError
@@ -30,6 +29,8 @@ INT_BYTES_MAX = 64 * 1024
 #: Of these, `marshal` writes what we read back; a `str` only if it holds no lone surrogate.
 _ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes})
 _CONTAINERS = frozenset({list, tuple, dict, set, frozenset})
+#: Those whose encodings differ if they do.
+_ORDERED = frozenset({list, tuple, dict})
 #: Containers of more are first looked at by C code, which has a start-up cost.
 LONG = 16
 #: Scalars that need no second look once marshal has written them.
@@ -97,6 +98,8 @@ def encode_changed(value, base):
     else:
         if data == base:
             return None
+        if is_long_and_flat(value):
+            return _checked_flat(value, data)
         data = checked(value, data)
     # Sets are looked for in the value first, as a number may look like one.
     if data != base and (_is_in_order(data, base) or not _may_hold_sets(value)):
@@ -152,6 +155,23 @@ def _may_hold_sets(value):
     return any(_may_hold_sets(part) for part in inside if type(part) not in _ATOMS)
 
 
+def is_flat(value):
+    """True if a container holds nothing that can change."""
+    return _kinds(value, type(value)) <= _ATOMS
+
+
+def is_long_and_flat(value):
+    """True of containers, but sets, that hold so much that a look at all of it counts, and nothing that can change."""
+    return type(value) in _ORDERED and len(value) > LONG and is_flat(value)
+
+
+def _checked_flat(value, data):
+    """As `checked`, for a value that is long and flat."""
+    if _may_hold_surrogates(data) or not (len(data) < _INT_SUSPECT or _ints_fit(value)):
+        return encode_slowly(value)
+    return data
+
+
 def _kinds(value, kind):
     """The types of what is in a container, at C speed."""
     kinds = set(map(type, value))
@@ -188,12 +208,15 @@ def _ints_fit(value):
     """True if no int in a plain value is too large."""
     if type(value) is int:
         return value.bit_length() < 8 * INT_BYTES_MAX
-    if type(value) not in _CONTAINERS:
-        return True
-    parts = get_referents(value)
+    if type(value) is dict:
+        return _all_ints_fit(value) and _all_ints_fit(value.values())
+    return type(value) not in _CONTAINERS or _all_ints_fit(value)
+
+
+def _all_ints_fit(parts):
     kinds = set(map(type, parts))
     if int in kinds:
-        ints = [part for part in parts if type(part) is int]
+        ints = parts if len(kinds) == 1 else [part for part in parts if type(part) is int]
         if not (_ints_fit(max(ints)) and _ints_fit(min(ints))):
             return False
     return kinds.isdisjoint(_CONTAINERS) or all(_ints_fit(part) for part in parts if type(part) in _CONTAINERS)

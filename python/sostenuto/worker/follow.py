@@ -22,13 +22,13 @@ def left_by(shipped, end):
         return None
     cells, wholes = shipped
     payload, writes = end[4], end[6]
-    if wholes or len(payload) + sum(len(value) for _, _, value, _, _ in writes if value is not None) > _BYTES_MAX:
+    if wholes or len(payload) + sum(len(write[2]) for write in writes if write[2] is not None) > _BYTES_MAX:
         return None
     if not writes:
         return shipped
     left = {_name(cell): cell for cell in cells}
     for write in writes:
-        field, key, value, _, incarnation = write
+        field, key, value, _, incarnation = write[:5]
         name = _name(write)
         before = left.get(name)
         if before is None:

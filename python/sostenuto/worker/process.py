@@ -22,9 +22,10 @@ from sostenuto.worker.app import App
 from sostenuto.worker.code_cache import CodeCache
 from sostenuto.worker.current import current
 from sostenuto.worker.follow import Follow
-from sostenuto.worker.run import FETCH
+from sostenuto.worker.resident import resident
+from sostenuto.worker.run import END, FETCH
 
-INIT, START, RESUME, EVICT, FETCHED = range(5)
+INIT, START, RESUME, EVICT, FETCHED, RESIDENT = range(6)
 READY = 14
 
 _RECEIVE_BYTES = 1 << 20
@@ -73,7 +74,10 @@ class Channel:
             if len(buffer) - start - 4 < size:
                 break
             with memoryview(buffer) as view:
-                self.waiting.extend(marshal.loads(view[start + 4 : start + 4 + size]))
+                frame = marshal.loads(view[start + 4 : start + 4 + size])
+            if frame and frame[-1][0] == RESIDENT:
+                resident.receive(frame)
+            self.waiting.extend(frame)
             start += 4 + size
         del buffer[:start]
 
@@ -163,6 +167,11 @@ class Worker:
         self.strike[0] = message[1]
         end = step(message)
         self.strike[0] = 0
+        if resident.candidates:
+            if end[0] == END:
+                resident.announce(end)
+            else:
+                resident.forgo()
         self.channel.ends.append(end)
         return end
 
@@ -175,6 +184,7 @@ class Worker:
         problem = None
         try:
             self.strike = StrikeWord.at(options.get("strike_file"))
+            resident.bytes_min = options.get("resident_bytes_min", resident.bytes_min)
             cache = self.cache or CodeCache(options.get("code_folder"), modules)
             self.app.load(modules, services, records, cache=cache)
         except BaseException as error:

@@ -14,6 +14,7 @@ from reprlib import recursive_repr
 from sostenuto.worker import codec
 from sostenuto.worker.codec import IMMUTABLE, decode, encode, encode_changed, same
 from sostenuto.worker.held import Held
+from sostenuto.worker.resident import resident
 
 
 class _Sentinel:
@@ -151,7 +152,8 @@ class DictView:
         self._seen[key] = base[0]
         if base[1] is None:
             return MISSING
-        value = self._now[key] = decode(base[1])
+        data = base[1]
+        value = self._now[key] = decode(data) if len(data) < resident.bytes_min else resident.decode(data)
         if self._field.held:
             self._give(key, value)
         return value
@@ -259,7 +261,11 @@ class DictView:
             except codec.Unstorable as problem:
                 raise self._not_storable(key, problem) from None
             if data is None:
+                if len(base[1]) >= resident.bytes_min and not self._field.held:
+                    resident.read(base[1], value)
                 continue
+            if len(data) >= resident.bytes_min:
+                resident.wrote(data, None if self._field.held else value)
             if is_fresh or base[1] is None:
                 key_bytes = self._cells.encode_key(self._field, key)
                 writes.append((field, key_bytes, data, is_fresh and base[1] is not None, incarnation))

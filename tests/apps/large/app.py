@@ -30,6 +30,28 @@ class Box:
         return len(self.content)
 
 
+@entity
+class Table:
+    """A dict that is one value, with columns of many numbers."""
+
+    columns: Persistent[dict[str, list[int]]] = {}
+
+    def fill(self, count: int) -> int:
+        """So many numbers."""
+        self.columns["a"] = [0] * count
+        return count
+
+    def count(self, place: int) -> int:
+        """Raise one number."""
+        numbers = self.columns["a"]
+        numbers[place] += 1
+        return numbers[place]
+
+    def look(self, place: int) -> list[int]:
+        """One number, and the sum of all."""
+        return [self.columns["a"][place], sum(self.columns["a"])]
+
+
 @service
 class Much:
     """Much at once."""

@@ -4,9 +4,9 @@ use super::*;
 use crate::marshal;
 use crate::marshal::read::{Reader, Token, text};
 
-/// The messages of a frame (without its length) that a worker sent.
-pub fn decode_from_worker(frame: &[u8]) -> Result<Vec<FromWorker>, FrameError> {
-    messages(frame, |input, tag, len| match (tag, len) {
+/// The messages of a frame (without its length) that a worker sent. `resident` hears what the worker keeps.
+pub fn decode_from_worker(frame: &[u8], resident: &mut Resident) -> Result<Vec<FromWorker>, FrameError> {
+    messages(frame, Some(resident), |input, tag, len| match (tag, len) {
         (tag::END, 12) => Ok(FromWorker::End(Box::new(step_end(input)?))),
         (tag::FETCH, 4) => {
             Ok(FromWorker::Fetch { run: input.run()?, field: input.string()?, what: input.fetch_what()? })
@@ -40,7 +40,7 @@ pub fn decode_from_worker(frame: &[u8]) -> Result<Vec<FromWorker>, FrameError> {
 /// The messages of a frame (without its length) that a server sent, except INIT. (For tests and the simulator, which
 /// stand in for a worker.)
 pub fn decode_to_worker(frame: &[u8]) -> Result<Vec<ToWorker>, FrameError> {
-    messages(frame, |input, tag, len| match (tag, len) {
+    messages(frame, None, |input, tag, len| match (tag, len) {
         (tag::START, 14) => Ok(ToWorker::Start(Box::new(start(input)?))),
         (tag::RESUME, 6) => Ok(ToWorker::Resume(Resume {
             run: input.run()?,
@@ -69,7 +69,7 @@ pub fn decode_to_worker(frame: &[u8]) -> Result<Vec<ToWorker>, FrameError> {
 
 /// Reads a frame of the template (without its length).
 pub fn decode_from_template(frame: &[u8]) -> Result<Vec<FromTemplate>, FrameError> {
-    messages(frame, |input, tag, len| match (tag, len) {
+    messages(frame, None, |input, tag, len| match (tag, len) {
         (tag::FORKED, 3) => Ok(FromTemplate::Forked {
             worker: input.uint()?,
             pid: u32::try_from(input.uint()?).map_err(|_| input.wrong("a process id"))?,
@@ -84,9 +84,10 @@ pub fn decode_from_template(frame: &[u8]) -> Result<Vec<FromTemplate>, FrameErro
 
 fn messages<T>(
     frame: &[u8],
+    resident: Option<&mut Resident>,
     message: impl Fn(&mut Input<'_>, i64, usize) -> Result<T, FrameError>,
 ) -> Result<Vec<T>, FrameError> {
-    let mut input = Input { reader: Reader::new(frame) };
+    let mut input = Input { reader: Reader::new(frame), resident };
     let messages = input.list(|input| {
         let len = input.sequence("a message")?;
         if len == 0 {
@@ -188,14 +189,23 @@ fn status(input: &mut Input<'_>) -> Result<StepStatus, FrameError> {
 }
 
 fn write(input: &mut Input<'_>) -> Result<StepWrite, FrameError> {
-    input.tuple(5)?;
-    Ok(StepWrite {
+    let len = input.sequence("a write")?;
+    let write = StepWrite {
         field: input.string()?,
         key: input.optional_value()?,
         value: input.optional_value()?,
         fresh: input.boolean()?,
         incarnation: if input.take_none()? { None } else { Some(input.uint()?) },
-    })
+    };
+    match (len, &write.value) {
+        (5, _) => {}
+        (6, Some(value)) => {
+            let name = input.uint()?;
+            input.resident.iter_mut().for_each(|resident| resident.written(value, name));
+        }
+        _ => return Err(input.wrong("a write of 5 items, or of 6 with a value")),
+    }
+    Ok(write)
 }
 
 fn log(input: &mut Input<'_>) -> Result<(u8, String), FrameError> {
@@ -240,6 +250,7 @@ fn task_call(input: &mut Input<'_>) -> Result<TaskCall, FrameError> {
 /// A position in a frame.
 struct Input<'a> {
     reader: Reader<'a>,
+    resident: Option<&'a mut Resident>,
 }
 
 impl<'a> Input<'a> {

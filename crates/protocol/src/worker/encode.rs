@@ -1,6 +1,7 @@
 //! Writes frames: every message as the tuple that the header of [`super`] specifies.
 
 use super::frame::{begin, end};
+use super::resident::Sent;
 use super::*;
 use crate::json::type_name;
 use crate::manifest::{Field, FieldKind, Language, Manifest, Method, Module, Parameter, ParameterKind, Service};
@@ -79,10 +80,32 @@ fn put_options(out: &mut Vec<u8>, options: &InitOptions) -> Done {
     Ok(())
 }
 
-/// The frame with these messages, with its length.
-pub fn encode_to_worker(messages: &[ToWorker]) -> Result<Vec<u8>, FrameError> {
+/// The frame with these messages, with its length, to a worker that keeps what `resident` says.
+pub fn encode_to_worker(messages: &[ToWorker], resident: &mut Resident) -> Result<Vec<u8>, FrameError> {
+    let frame = frame_to_worker(messages, resident);
+    match &frame {
+        Ok(_) => resident.frame_ends(),
+        Err(_) => resident.frame_fails(),
+    }
+    frame
+}
+
+fn frame_to_worker(messages: &[ToWorker], resident: &mut Resident) -> Result<Vec<u8>, FrameError> {
     let mut out = begin();
-    list(&mut out, messages, put_to_worker)?;
+    let start = out.len();
+    list(&mut out, messages, |out, message| put_to_worker(out, message, resident))?;
+    if let Some(forgotten) = resident.news() {
+        write::tuple(&mut out, 2)?;
+        write::int(&mut out, tag::RESIDENT);
+        list(&mut out, forgotten, |out, name| {
+            write::uint(out, *name);
+            Ok(())
+        })?;
+        // There is one more than was said.
+        let mut head = Vec::new();
+        write::list(&mut head, messages.len() + 1)?;
+        out[start..start + head.len()].copy_from_slice(&head);
+    }
     end(out)
 }
 
@@ -163,16 +186,16 @@ fn put_parameter(out: &mut Vec<u8>, parameter: &Parameter) -> Done {
     Ok(())
 }
 
-fn put_to_worker(out: &mut Vec<u8>, message: &ToWorker) -> Done {
+fn put_to_worker(out: &mut Vec<u8>, message: &ToWorker, resident: &mut Resident) -> Done {
     match message {
-        ToWorker::Start(start) => put_start(out, start),
+        ToWorker::Start(start) => put_start(out, start, resident),
         ToWorker::Resume(resume) => {
             write::tuple(out, 6)?;
             write::int(out, tag::RESUME);
             write::uint(out, resume.run.0);
             write::bytes(out, &resume.invocation.0)?;
             write::uint(out, resume.clock);
-            put_slice(out, &resume.slice)?;
+            put_slice(out, &resume.slice, Some(resident))?;
             list(out, &resume.delivered, put_delivered)
         }
         ToWorker::Evict(invocation) => {
@@ -184,7 +207,7 @@ fn put_to_worker(out: &mut Vec<u8>, message: &ToWorker) -> Done {
             write::tuple(out, 3)?;
             write::int(out, tag::FETCHED);
             write::uint(out, run.0);
-            optional(out, slice.as_ref(), put_slice)
+            optional(out, slice.as_ref(), |out, slice| put_slice(out, slice, Some(resident)))
         }
         ToWorker::Task(task) => {
             write::tuple(out, 6)?;
@@ -212,7 +235,7 @@ fn put_timeout(out: &mut Vec<u8>, timeout: Option<Micros>) {
     }
 }
 
-fn put_start(out: &mut Vec<u8>, start: &Start) -> Done {
+fn put_start(out: &mut Vec<u8>, start: &Start, resident: &mut Resident) -> Done {
     write::tuple(out, 14)?;
     write::int(out, tag::START);
     write::uint(out, start.run.0);
@@ -224,7 +247,7 @@ fn put_start(out: &mut Vec<u8>, start: &Start) -> Done {
     write::bytes(out, &start.seed)?;
     write::int(out, if start.in_transaction { tag::FLAG_IN_TRANSACTION } else { 0 });
     write::uint(out, start.clock);
-    put_slice(out, &start.slice)?;
+    put_slice(out, &start.slice, Some(resident))?;
     list(out, &start.journal, put_journal_step)?;
     list(out, &start.delivered, put_delivered)?;
     match start.follows {
@@ -234,13 +257,23 @@ fn put_start(out: &mut Vec<u8>, start: &Start) -> Done {
     Ok(())
 }
 
-fn put_slice(out: &mut Vec<u8>, slice: &Slice) -> Done {
+/// Without `resident` all values are sent as they are.
+fn put_slice(out: &mut Vec<u8>, slice: &Slice, mut resident: Option<&mut Resident>) -> Done {
     write::tuple(out, 2)?;
     list(out, &slice.cells, |out, cell| {
         write::tuple(out, 4)?;
         write::str(out, &cell.field)?;
         optional_value(out, cell.key.as_ref())?;
-        optional_value(out, cell.value.as_ref())?;
+        let sent = |content: &ValueBytes| resident.as_mut().map_or(Sent::Plain, |resident| resident.send(content));
+        match cell.value.as_ref().map(sent) {
+            None | Some(Sent::Plain) => optional_value(out, cell.value.as_ref())?,
+            Some(Sent::Named(name)) => write::uint(out, name),
+            Some(Sent::New(name)) => {
+                write::tuple(out, 2)?;
+                write::uint(out, name);
+                optional_value(out, cell.value.as_ref())?;
+            }
+        }
         write::uint(out, cell.incarnation);
         Ok(())
     })?;
@@ -260,7 +293,7 @@ fn put_slice(out: &mut Vec<u8>, slice: &Slice) -> Done {
 fn put_journal_step(out: &mut Vec<u8>, step: &JournalStep) -> Done {
     write::tuple(out, 4)?;
     write::uint(out, step.clock);
-    put_slice(out, &step.reads)?;
+    put_slice(out, &step.reads, None)?;
     list(out, &step.delivered, put_delivered)?;
     list(out, &step.ops, |out, (position, text)| {
         write::tuple(out, 2)?;
@@ -451,7 +484,7 @@ fn optional_value(out: &mut Vec<u8>, packed: Option<&ValueBytes>) -> Done {
     optional(out, packed, |out, packed| value(out, packed))
 }
 
-fn optional<T>(out: &mut Vec<u8>, item: Option<&T>, put: impl Fn(&mut Vec<u8>, &T) -> Done) -> Done {
+fn optional<T>(out: &mut Vec<u8>, item: Option<&T>, put: impl FnOnce(&mut Vec<u8>, &T) -> Done) -> Done {
     match item {
         Some(item) => put(out, item),
         None => {
@@ -461,7 +494,7 @@ fn optional<T>(out: &mut Vec<u8>, item: Option<&T>, put: impl Fn(&mut Vec<u8>, &
     }
 }
 
-fn list<T>(out: &mut Vec<u8>, items: &[T], put: impl Fn(&mut Vec<u8>, &T) -> Done) -> Done {
+fn list<T>(out: &mut Vec<u8>, items: &[T], mut put: impl FnMut(&mut Vec<u8>, &T) -> Done) -> Done {
     write::list(out, items.len())?;
     items.iter().try_for_each(|item| put(out, item))
 }

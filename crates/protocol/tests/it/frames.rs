@@ -159,26 +159,26 @@ fn from_worker() -> Vec<FromWorker> {
 
 #[test]
 fn every_message_to_a_worker_and_back() {
-    let frame = encode_to_worker(&to_worker()).unwrap();
+    let frame = encode_to_worker(&to_worker(), &mut Resident::none()).unwrap();
     assert_eq!(decode_to_worker(&frame[4..]).unwrap(), to_worker());
 }
 
 #[test]
 fn every_message_from_a_worker_and_back() {
     let frame = encode_from_worker(&from_worker()).unwrap();
-    assert_eq!(decode_from_worker(&frame[4..]).unwrap(), from_worker());
+    assert_eq!(decode_from_worker(&frame[4..], &mut Resident::none()).unwrap(), from_worker());
 }
 
 #[test]
 fn golden_evict() {
-    let frame = encode_to_worker(&[ToWorker::Evict(InvocationId([7; 16]))]).unwrap();
+    let frame = encode_to_worker(&[ToWorker::Evict(InvocationId([7; 16]))], &mut Resident::none()).unwrap();
     assert_eq!(hex(&frame), "24000000 5b01000000 2802000000 6903000000 7310000000".replace(' ', "") + &"07".repeat(16));
 }
 
 /// The layout of a START as Python code sees it.
 #[test]
 fn cpython_reads_a_start() {
-    let frame = encode_to_worker(&to_worker()[..1]).unwrap();
+    let frame = encode_to_worker(&to_worker()[..1], &mut Resident::none()).unwrap();
     let script = "
 import marshal
 [message] = marshal.loads(bytes.fromhex(input()))
@@ -197,6 +197,53 @@ print('ok')
     assert_eq!(run(script, &[hex(&frame[4..])]), ["ok"]);
 }
 
+/// A large value is sent once; then its name is, and what the worker says that it keeps is named as well.
+#[test]
+fn cpython_keeps_values() {
+    let mut resident = Resident::new(8, 100);
+    let mut frame = |value: &str| {
+        let value = Some(packed(Value::Str(value.into())));
+        let cells = vec![SliceCell { field: "f".into(), value, ..SliceCell::default() }];
+        let resume = Resume { slice: Slice { cells, ..Slice::default() }, ..Resume::default() };
+        let fetched = ToWorker::Fetched { run: RunNumber(1), slice: Some(resume.slice.clone()) };
+        encode_to_worker(&[ToWorker::Resume(resume), fetched], &mut resident).unwrap()
+    };
+    let small = frame("small");
+    let frames = [small, frame("quite large"), frame("quite large")];
+    let script = "
+import marshal
+value = marshal.dumps('quite large', 2)
+small, new, named = [marshal.loads(bytes.fromhex(input())) for _ in range(3)]
+small, again = small
+assert small[4] == again[2] == ([('f', None, marshal.dumps('small', 2), 0)], [])
+first, second, told = new
+assert first[4] == ([('f', None, (0, value), 0)], []) and second[2] == ([('f', None, 0, 0)], []) and told == (5, [])
+assert [message[-1 if message[0] == 4 else 4][0][0][2] for message in named[:-1]] == [0, 0] and named[-1] == (5, [])
+end = (10, 1, bytes(16), 0, marshal.dumps(None, 2), ([], []), [('f', None, marshal.dumps('quite other', 2), False, None, 1)],
+       [], (0, []), [], None, ([], []))
+print(marshal.dumps([end], 2).hex())
+print(marshal.dumps([(*end[:6], [('f', None, None, False, None, 1)], *end[7:])], 2).hex())
+";
+    let lines = run(script, &frames.map(|frame| hex(&frame[4..])));
+    let [FromWorker::End(end)] = &decode_from_worker(&unhex(&lines[0]), &mut resident).unwrap()[..] else {
+        panic!("an END")
+    };
+    let other = end.writes[0].value.clone();
+    assert_eq!(other, Some(packed(Value::Str("quite other".into()))));
+    let cells = vec![SliceCell { field: "f".into(), value: other, ..SliceCell::default() }];
+    let resume = Resume { slice: Slice { cells, ..Slice::default() }, ..Resume::default() };
+    let frame = encode_to_worker(&[ToWorker::Resume(resume)], &mut resident).unwrap();
+    let script = "
+import marshal
+message, told = marshal.loads(bytes.fromhex(input()))
+assert message[4] == ([('f', None, 1, 0)], []) and told == (5, [])
+print('ok')
+";
+    assert_eq!(run(script, &[hex(&frame[4..])]), ["ok"]);
+    // Nothing is kept of what is not there.
+    assert!(decode_from_worker(&unhex(&lines[1]), &mut resident).is_err());
+}
+
 #[test]
 fn cpython_writes_an_end() {
     let script = "
@@ -213,8 +260,11 @@ print(marshal.dumps([end], 2).hex())
 print(marshal.dumps([(14, 17, '3.11.7', None), (11, 4, 'f', ...), (13, 1, bytes(16), 0, '\\ud800', 'b')], 2).hex())
 ";
     let lines = run(script, &[]);
-    assert_eq!(decode_from_worker(&unhex(&lines[0])).unwrap(), [FromWorker::End(Box::new(step_end()))]);
-    let others = decode_from_worker(&unhex(&lines[1])).unwrap();
+    assert_eq!(
+        decode_from_worker(&unhex(&lines[0]), &mut Resident::none()).unwrap(),
+        [FromWorker::End(Box::new(step_end()))]
+    );
+    let others = decode_from_worker(&unhex(&lines[1]), &mut Resident::none()).unwrap();
     assert!(matches!(&others[2], FromWorker::Departed { expected, .. } if expected.contains('\u{fffd}')));
 }
 
@@ -269,7 +319,10 @@ print('ok')
 
 #[test]
 fn stream_of_frames() {
-    let frames = [encode_to_worker(&to_worker()).unwrap(), encode_to_worker(&[]).unwrap()];
+    let frames = [
+        encode_to_worker(&to_worker(), &mut Resident::none()).unwrap(),
+        encode_to_worker(&[], &mut Resident::none()).unwrap(),
+    ];
     let bytes = frames.concat();
     for chunk in [1, 3, 100, bytes.len()] {
         let (mut reader, mut got) = (FrameReader::new(), Vec::new());
@@ -296,7 +349,7 @@ for messages in [[()], [(99,)], [(12,)], [(12, -1)], [(12, 'x')], [('x',)], [5],
     print(marshal.dumps(messages, 2).hex())
 ";
     for line in run(script, &[]) {
-        assert!(decode_from_worker(&unhex(&line)).is_err(), "{line}");
+        assert!(decode_from_worker(&unhex(&line), &mut Resident::none()).is_err(), "{line}");
     }
 }
 
@@ -306,8 +359,8 @@ proptest! {
         let mut frame = encode_from_worker(&from_worker()).unwrap();
         let at = at.index(frame.len() - 4);
         frame[4 + at] = byte;
-        let _ = decode_from_worker(&frame[4..]);
-        let mut frame = encode_to_worker(&to_worker()).unwrap();
+        let _ = decode_from_worker(&frame[4..], &mut Resident::none());
+        let mut frame = encode_to_worker(&to_worker(), &mut Resident::none()).unwrap();
         frame[4 + at] = byte;
         let _ = decode_to_worker(&frame[4..]);
     }
@@ -334,5 +387,5 @@ print(marshal.dumps([(32, 2**64 - 1, 2**31), (33, 7, 15), (33, 0, 3 << 8)], 2).h
         FromTemplate::Ended { worker: 0, status: 768 },
     ];
     assert_eq!(decode_from_template(&unhex(&lines[0])).unwrap(), expected);
-    assert!(decode_from_worker(&unhex(&lines[0])).is_err());
+    assert!(decode_from_worker(&unhex(&lines[0]), &mut Resident::none()).is_err());
 }

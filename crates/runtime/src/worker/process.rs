@@ -15,13 +15,14 @@ use std::time::Duration;
 use protocol::Value;
 use protocol::manifest::Manifest;
 use protocol::worker::{
-    FrameError, FrameReader, InitOptions, ToWorker, decode_from_worker, encode_init, encode_to_worker,
+    FrameError, FrameReader, InitOptions, Resident, ToWorker, decode_from_worker, encode_init, encode_to_worker,
 };
 
 use super::package::WorkerDir;
 use super::strike::StrikeFile;
 use super::template::{End, Template};
 use super::{Death, Launch, Link, WorkerEvent, WorkerId};
+use crate::faults::resident_bytes_min;
 use crate::limits;
 use crate::sink::Sink;
 
@@ -69,7 +70,10 @@ impl Launch for Python {
         let dir = &self.templates.dir;
         let strike = StrikeFile::create(&dir.strike_file(self.purpose.name(), worker.0))?;
         let values = match self.purpose {
-            Purpose::Steps => vec![("strike_file".to_owned(), text(strike.path()))],
+            Purpose::Steps => vec![
+                ("strike_file".to_owned(), text(strike.path())),
+                ("resident_bytes_min".to_owned(), Value::Int(resident_bytes_min() as i64)),
+            ],
             Purpose::Tasks => vec![("tasks".to_owned(), Value::Bool(true))],
         };
         let number = match self.purpose {
@@ -87,6 +91,10 @@ impl Launch for Python {
             template,
             number,
             strike,
+            resident: Mutex::new(match self.purpose {
+                Purpose::Steps => Resident::new(resident_bytes_min(), limits::RESIDENT_BYTES_MAX),
+                Purpose::Tasks => Resident::none(),
+            }),
             reason: Mutex::default(),
             tail: Mutex::default(),
         });
@@ -153,7 +161,7 @@ impl Python {
         })?;
         let (reading, report) = (Arc::clone(shared), Arc::clone(&self.report));
         spawn("worker-read").spawn(move || {
-            let read = read_frames(&reading.socket, |frames| report_frames(frames, reading.worker, &report));
+            let read = read_frames(&reading.socket, |frames| report_frames(frames, &reading, &report));
             if let Err(error) = read {
                 reading.kill(&format!("was ended, because it sent a {error}"));
             }
@@ -179,6 +187,8 @@ struct Shared {
     /// Its number there.
     number: u64,
     strike: StrikeFile,
+    /// Values that it keeps.
+    resident: Mutex<Resident>,
     /// Why the server ended it.
     reason: Mutex<Option<String>>,
     /// End of its raw output.
@@ -266,13 +276,13 @@ pub(crate) fn read_frames(
     }
 }
 
-fn report_frames(frames: &mut FrameReader, worker: WorkerId, report: &Report) -> Result<(), FrameError> {
+fn report_frames(frames: &mut FrameReader, shared: &Shared, report: &Report) -> Result<(), FrameError> {
     let mut messages = Vec::new();
     while let Some(frame) = frames.pop()? {
-        messages.extend(decode_from_worker(frame)?);
+        messages.extend(decode_from_worker(frame, &mut lock(&shared.resident))?);
     }
     if !messages.is_empty() {
-        report(WorkerEvent::Said(worker, messages));
+        report(WorkerEvent::Said(shared.worker, messages));
     }
     Ok(())
 }
@@ -302,12 +312,13 @@ enum WriteError {
 /// Writes one frame, or one for each message if they do not fit into one.
 fn write_all(shared: &Shared, messages: &[ToWorker]) -> Result<(), WriteError> {
     let write = |frame: Vec<u8>| (&shared.socket).write_all(&frame).map_err(|_| WriteError::Socket);
-    match encode_to_worker(messages) {
+    let encode = |messages: &[ToWorker]| encode_to_worker(messages, &mut lock(&shared.resident));
+    match encode(messages) {
         Ok(frame) => write(frame),
         Err(error) if messages.len() == 1 => Err(WriteError::Frame(error)),
         Err(_) => messages
             .iter()
-            .try_for_each(|message| write(encode_to_worker(std::slice::from_ref(message)).map_err(WriteError::Frame)?)),
+            .try_for_each(|message| write(encode(std::slice::from_ref(message)).map_err(WriteError::Frame)?)),
     }
 }
 
