@@ -88,7 +88,7 @@ impl Partition {
         let Some(live) = self.new_live(row, turn) else {
             return self.refuse(submit.token, id, Code::UnknownMethod, "the method does not exist", turn);
         };
-        self.live.insert(id, live);
+        self.enter(id, live);
         if let Some(dedup) = dedup {
             self.keys.insert((dedup.slot, dedup.scope), id);
         }
@@ -180,7 +180,7 @@ impl Partition {
             return;
         };
         live.source = Some(source);
-        self.live.insert(id, live);
+        self.enter(id, live);
         self.begin_step(id, turn);
     }
 
@@ -198,7 +198,7 @@ impl Partition {
             return self.answer_inner(inner.attempt, result, BTreeSet::from([self.config.id]), None, turn);
         };
         live.inner = Some(Inner { attempt: inner.attempt, home: inner.home, holds: inner.holds });
-        self.live.insert(inner.id, live);
+        self.enter(inner.id, live);
         self.begin_step(inner.id, turn);
     }
 
@@ -218,9 +218,9 @@ impl Partition {
     /// After a restart: all unfinished invocations stand where their last record left them. Turns of operations that
     /// have committed a step are taken before anything else may ask for them.
     pub(crate) fn revive_all(&mut self, turn: &mut Turn) {
-        let mut ids: Vec<InvocationId> = self.state.invocations.keys().copied().collect();
+        let mut ids: Vec<InvocationId> = self.state.invocations.ids().collect();
         // Outermost first: an operation enters a turn within the one that called it.
-        ids.sort_by_key(|id| self.state.invocations[id].row.call.chain.len());
+        ids.sort_by_key(|id| self.state.invocations[*id].row.call.chain.len());
         for id in &ids {
             self.revive(*id, turn);
         }
@@ -235,14 +235,14 @@ impl Partition {
     }
 
     fn revive(&mut self, id: InvocationId, turn: &mut Turn) {
-        let stored = self.state.invocations[&id].clone();
+        let stored = self.state.invocations[id].clone();
         let Some(mut live) = self.new_live((*stored.row).clone(), turn) else {
             let call = &stored.row.call;
             let reason = format!("{}.{} does not exist in this deployment", call.service, call.method);
             let mut live = Box::new(Live { row: stored.row.clone(), logged: true, since: turn.now, ..Live::default() });
             live.journal = stored.journal;
             live.journal_logged = live.journal.len();
-            self.live.insert(id, live);
+            self.enter(id, live);
             return self.park(id, reason, turn);
         };
         live.logged = true;
@@ -256,7 +256,7 @@ impl Partition {
         }
         revive_pending(&mut live, &stored.task_results, &mut self.timers, id);
         let cancelled = live.cancel == Cancel::Asked;
-        self.live.insert(id, live);
+        self.enter(id, live);
         match cancelled {
             true => self.cancel_tasks(id, turn),
             false => self.begin_tasks(id, self.state.applied, turn),

@@ -536,7 +536,7 @@ impl Partition {
     /// Forgets an ended invocation: answers its clients, gives its turn on, drops its timers.
     pub(crate) fn leave(&mut self, id: InvocationId, after: Position, reply: Reply, turn: &mut Turn) {
         self.forget_ahead(id);
-        let Some(live) = self.live.remove(&id) else { return };
+        let Some(live) = self.remove(id) else { return };
         for token in live.clients {
             turn.effects.push(Effect::Reply { token, after, invocation: id, reply: reply.clone() });
         }

@@ -50,6 +50,7 @@ impl Partition {
             next_attempt: _,
             next_ticket: _,
             next_sweep: _,
+            live_bytes: _,
         } = self;
         durable_part(state, out)?;
         for (id, live) in live {

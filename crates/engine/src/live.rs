@@ -13,6 +13,7 @@ use protocol::worker::{Delivered, Outcome, StepEnd, TaskCall};
 use crate::ahead::Ahead;
 use crate::deployment::Cells;
 use crate::io::Token;
+use crate::sizes;
 
 /// An unfinished invocation at its home.
 #[derive(Clone, Debug, Default)]
@@ -73,6 +74,13 @@ pub(crate) struct Live {
 }
 
 impl Live {
+    /// About what it takes without its journal, with all that the scheduler keeps of it: a sleeping one takes some 5 KiB in
+    /// all (docs/growth.md).
+    pub(crate) fn bytes(&self) -> usize {
+        const OVERHEAD: usize = 4096;
+        OVERHEAD + sizes::call(&self.row.call)
+    }
+
     /// Does a worker hold its coroutine, or run a step of it?
     pub(crate) fn is_with_worker(&self) -> bool {
         self.resident || self.ahead.is_some() || self.step.as_ref().is_some_and(|step| step.run.is_some())

@@ -332,7 +332,7 @@ impl Partition {
             .map(|(id, _)| *id)
             .collect();
         for id in inner {
-            let Some(live) = self.live.remove(&id) else { continue };
+            let Some(live) = self.remove(id) else { continue };
             let running = live.step.as_ref().and_then(|step| step.run);
             if let Some(run) = running {
                 self.runs.remove(&run);

@@ -31,7 +31,10 @@ pub struct Partition {
     pub(crate) deployment: Arc<Deployment>,
     pub(crate) numbers: Numbers,
     pub(crate) state: State,
+    /// Only [`Self::enter`] and [`Self::remove`] change who is here.
     pub(crate) live: BTreeMap<InvocationId, Box<Live>>,
+    /// About what they take, without their journals.
+    pub(crate) live_bytes: usize,
     pub(crate) locks: LockTable,
     pub(crate) turns: Turns,
     pub(crate) cells: crate::cells::CellCache,
@@ -74,6 +77,7 @@ impl Partition {
             numbers: Numbers::default(),
             state: State::default(),
             live: BTreeMap::new(),
+            live_bytes: 0,
             locks: LockTable::default(),
             turns: Turns::default(),
             cells,
@@ -219,7 +223,23 @@ impl Partition {
     /// Nothing is held, waited for, owed or under way: for tests of leaks.
     pub fn is_quiet(&self) -> bool {
         let idle = self.live.is_empty() && self.locks.is_empty() && self.participants.is_empty();
-        idle && self.state.prepared.is_empty() && self.fence.is_over()
+        idle && self.state.prepared.is_empty() && self.unfinished_bytes() == 0 && self.fence.is_over()
+    }
+
+    /// About how many bytes of memory its unfinished invocations take.
+    pub fn unfinished_bytes(&self) -> usize {
+        self.live_bytes + self.state.invocations.bytes()
+    }
+
+    pub(crate) fn enter(&mut self, id: InvocationId, live: Box<Live>) {
+        self.live_bytes += live.bytes();
+        self.live.insert(id, live);
+    }
+
+    pub(crate) fn remove(&mut self, id: InvocationId) -> Option<Box<Live>> {
+        let live = self.live.remove(&id)?;
+        self.live_bytes -= live.bytes();
+        Some(live)
     }
 
     fn tick(&mut self, turn: &mut Turn) {

@@ -25,7 +25,7 @@ pub(crate) fn ready(ready: &Ready) -> usize {
     2 * HEADS + ready.delivered.position.len() + outcome(&ready.delivered.result)
 }
 
-fn outcome(outcome: &Outcome) -> usize {
+pub(crate) fn outcome(outcome: &Outcome) -> usize {
     match outcome {
         Outcome::Value(bytes) | Outcome::Exception(bytes) => bytes.len(),
     }

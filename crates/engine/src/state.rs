@@ -18,6 +18,7 @@ use protocol::worker::{Delivered, Outcome};
 
 use crate::planted::{self, Bug};
 use crate::rows::{RowChange, RowValue};
+use crate::sizes;
 
 /// An unfinished invocation.
 #[derive(Clone, Debug, Default)]
@@ -28,12 +29,87 @@ pub(crate) struct Stored {
     pub(crate) journal: Vec<Arc<JournalRow>>,
     /// Results of tasks that no step has taken yet, by position.
     pub(crate) task_results: BTreeMap<String, Outcome>,
+    /// Bytes of journal and results, its part of [`Unfinished::bytes`].
+    bytes: usize,
+}
+
+/// The unfinished invocations.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Unfinished {
+    by_id: BTreeMap<InvocationId, Stored>,
+    bytes: usize,
+}
+
+impl Unfinished {
+    pub(crate) fn has(&self, id: InvocationId) -> bool {
+        self.by_id.contains_key(&id)
+    }
+
+    pub(crate) fn ids(&self) -> impl Iterator<Item = InvocationId> {
+        self.by_id.keys().copied()
+    }
+
+    /// Of their journals, and of results that no step has taken.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Changes one that is there.
+    fn change<T>(&mut self, id: InvocationId, change: impl FnOnce(&mut Stored) -> T) -> Option<T> {
+        let stored = self.by_id.get_mut(&id)?;
+        let before = stored.bytes;
+        let result = change(stored);
+        self.bytes = self.bytes - before + stored.bytes;
+        Some(result)
+    }
+
+    fn insert(&mut self, row: Arc<InvocationRow>) {
+        if let Some(before) = self.by_id.insert(row.id, Stored { row, ..Stored::default() }) {
+            self.bytes -= before.bytes;
+        }
+    }
+
+    fn remove(&mut self, id: InvocationId) -> Option<Stored> {
+        let stored = self.by_id.remove(&id)?;
+        self.bytes -= stored.bytes;
+        Some(stored)
+    }
+}
+
+impl Stored {
+    fn append(&mut self, row: Arc<JournalRow>) {
+        self.bytes += sizes::step(&row);
+        self.journal.push(row);
+    }
+
+    /// True if there was none at this position.
+    fn put_result(&mut self, position: String, result: Outcome) -> bool {
+        self.bytes += sizes::outcome(&result);
+        let before = self.task_results.insert(position, result);
+        self.bytes -= before.as_ref().map_or(0, sizes::outcome);
+        before.is_none()
+    }
+
+    /// True if there was one at this position.
+    fn take_result(&mut self, position: &str) -> bool {
+        let before = self.task_results.remove(position);
+        self.bytes -= before.as_ref().map_or(0, sizes::outcome);
+        before.is_some()
+    }
+}
+
+impl std::ops::Index<InvocationId> for Unfinished {
+    type Output = Stored;
+
+    fn index(&self, id: InvocationId) -> &Stored {
+        &self.by_id[&id]
+    }
 }
 
 /// Durable state, mirrored.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct State {
-    pub(crate) invocations: BTreeMap<InvocationId, Stored>,
+    pub(crate) invocations: Unfinished,
     pub(crate) outbox: BTreeMap<PartitionId, BTreeMap<u64, DurableBody>>,
     pub(crate) inbox: BTreeMap<PartitionId, InboxRow>,
     pub(crate) prepared: BTreeMap<AttemptId, PreparedRow>,
@@ -98,17 +174,17 @@ impl State {
         match row_kind {
             kind::INVOCATION => self.restore_invocation(record::decode(bytes, "invocation")?),
             kind::STATUS => {
-                let id = invocation_of(suffix);
-                self.invocations.entry(id).or_default().status = Some(record::decode(bytes, "status")?);
+                let status = record::decode(bytes, "status")?;
+                self.restore_part(suffix, |stored| stored.status = Some(status));
             }
             kind::JOURNAL => {
                 let row = Arc::new(record::decode(bytes, "journal step")?);
                 // Rows come in order of their keys, so of their indexes.
-                self.invocations.entry(invocation_of(suffix)).or_default().journal.push(row);
+                self.restore_part(suffix, |stored| stored.append(row));
             }
             kind::TASK_RESULT => {
                 let Delivered { position, result } = record::decode(bytes, "result of a task")?;
-                self.invocations.entry(invocation_of(suffix)).or_default().task_results.insert(position, result);
+                self.restore_part(suffix, |stored| _ = stored.put_result(position, result));
             }
             kind::OUTBOX => {
                 let (to, seq) = peer_and_seq(suffix);
@@ -133,9 +209,16 @@ impl State {
         Ok(())
     }
 
+    /// The rows of an invocation may come in any order.
+    fn restore_part(&mut self, suffix: &[u8], restore: impl FnOnce(&mut Stored)) {
+        let id = invocation_of(suffix);
+        self.invocations.by_id.entry(id).or_default();
+        self.invocations.change(id, restore);
+    }
+
     fn restore_invocation(&mut self, row: InvocationRow) {
         let id = row.id;
-        self.invocations.entry(id).or_default().row = Arc::new(row);
+        self.invocations.by_id.entry(id).or_default().row = Arc::new(row);
     }
 
     /// Applies a record. Everything it leads to follows from it and from the records before it.
@@ -192,7 +275,7 @@ impl State {
     }
 
     fn apply_accept(&mut self, row: &Arc<InvocationRow>, changes: &mut Changes) {
-        let is_new = !self.invocations.contains_key(&row.id);
+        let is_new = !self.invocations.has(row.id);
         let key = cell::invocation_row(kind::INVOCATION, row.id);
         changes.put_new(is_new, key, RowValue::Invocation(Arc::clone(row)));
         self.remember(row, changes);
@@ -203,7 +286,7 @@ impl State {
             let remembered = DedupRow { id: row.id, arguments: dedup.arguments };
             changes.put(cell::dedup_row(dedup.slot, &dedup.scope), record::encode(&remembered));
         }
-        self.invocations.insert(row.id, Stored { row: Arc::clone(row), ..Stored::default() });
+        self.invocations.insert(Arc::clone(row));
     }
 
     fn apply_step(&mut self, step: &Step, changes: &mut Changes) {
@@ -233,22 +316,23 @@ impl State {
     }
 
     fn append_journal(&mut self, step: &Step, changes: &mut Changes) {
-        let Some(stored) = self.invocations.get_mut(&step.invocation) else { return };
-        for row in &step.journal {
-            let key = cell::journal_row(step.invocation, stored.journal.len() as u64);
-            // Steps only join a journal; they go with it.
-            changes.put_new(true, key, RowValue::Journal(Arc::clone(row)));
-            for delivered in &row.delivered {
-                if stored.task_results.remove(&delivered.position).is_some() {
-                    changes.delete(cell::task_result_row(step.invocation, &delivered.position));
+        self.invocations.change(step.invocation, |stored| {
+            for row in &step.journal {
+                let key = cell::journal_row(step.invocation, stored.journal.len() as u64);
+                // Steps only join a journal; they go with it.
+                changes.put_new(true, key, RowValue::Journal(Arc::clone(row)));
+                for delivered in &row.delivered {
+                    if stored.take_result(&delivered.position) {
+                        changes.delete(cell::task_result_row(step.invocation, &delivered.position));
+                    }
                 }
+                stored.append(Arc::clone(row));
             }
-            stored.journal.push(Arc::clone(row));
-        }
+        });
     }
 
     fn finish(&mut self, step: &Step, changes: &mut Changes) {
-        let Some(stored) = self.invocations.remove(&step.invocation) else { return };
+        let Some(stored) = self.invocations.remove(step.invocation) else { return };
         let Some(done) = &step.done else { return };
         let id = step.invocation;
         if step.accept.is_none() {
@@ -295,19 +379,22 @@ impl State {
         if let Some(row) = &change.accept {
             self.apply_accept(row, changes);
         }
-        let Some(stored) = self.invocations.get_mut(&change.invocation) else { return };
         let status = StatusRow { parked: change.parked.clone(), cancel: change.cancel };
         let key = cell::invocation_row(kind::STATUS, change.invocation);
         let bytes = record::encode(&status);
-        changes.put_new(stored.status.replace(status).is_none(), key, RowValue::Bytes(bytes));
+        let is_new = self.invocations.change(change.invocation, |stored| stored.status.replace(status).is_none());
+        if let Some(is_new) = is_new {
+            changes.put_new(is_new, key, RowValue::Bytes(bytes));
+        }
     }
 
     fn apply_task_result(&mut self, entry: &TaskResult, changes: &mut Changes) {
-        let Some(stored) = self.invocations.get_mut(&entry.invocation) else { return };
         let Delivered { position, result } = &entry.result;
-        let key = cell::task_result_row(entry.invocation, position);
-        let is_new = stored.task_results.insert(position.clone(), result.clone()).is_none();
-        changes.put_new(is_new, key, RowValue::Bytes(record::encode(&entry.result)));
+        let put = |stored: &mut Stored| stored.put_result(position.clone(), result.clone());
+        if let Some(is_new) = self.invocations.change(entry.invocation, put) {
+            let key = cell::task_result_row(entry.invocation, position);
+            changes.put_new(is_new, key, RowValue::Bytes(record::encode(&entry.result)));
+        }
     }
 
     fn send(&mut self, to: PartitionId, body: DurableBody, changes: &mut Changes) {

@@ -39,7 +39,8 @@ pub struct NodeConfig {
     /// Bytes of memory for state: a quarter each for cells in use, the state store's cache, what the state store has not
     /// written into tables yet, and rows that wait for the log or for it. With the last quarter full, calls are answered
     /// `unavailable` until it has shrunk; of the others the least useful goes. At least [`limits::MEMORY_MIN`]. Unfinished
-    /// invocations and workers have memory of their own.
+    /// invocations take at most as much again; beyond, calls that leave something are answered `too_many_invocations`. Workers
+    /// have memory of their own.
     pub memory: u64,
     /// Inputs that are handled before their records are appended: a larger number costs waiting, a smaller one syncs.
     pub round_inputs_max: usize,

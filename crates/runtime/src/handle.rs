@@ -176,7 +176,12 @@ impl NodeHandle {
             Refusal::new(Code::Unavailable, "the node is shutting down")
         } else if self.shared.overloaded.load(Ordering::Relaxed) {
             Refusal::new(Code::Unavailable, "the node's storage does not keep up with its work")
-        } else if !self.leaves_nothing(call) && !self.shared.has_room() {
+        } else if self.leaves_nothing(call) {
+            return Ok(());
+        } else if self.shared.crowded.load(Ordering::Relaxed) {
+            let detail = "the unfinished invocations take as much memory as they may, see --memory";
+            Refusal::new(Code::TooManyInvocations, detail)
+        } else if !self.shared.has_room() {
             self.no_room()
         } else {
             return Ok(());

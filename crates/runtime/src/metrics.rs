@@ -86,6 +86,7 @@ pub(crate) fn collect(shared: &Shared) -> Vec<Metric> {
         gauge("sostenuto_coroutines", "Suspended coroutines in workers.", get(&c.coroutines)),
         gauge("sostenuto_held", "Answers, output and tasks that wait for the disk.", shared.held.len() as u64),
         gauge("sostenuto_overlay_bytes", "Bytes of rows that the state does not have yet.", get(&c.overlay_bytes)),
+        gauge("sostenuto_unfinished_bytes", "Bytes of unfinished invocations.", get(&c.unfinished_bytes)),
         gauge("sostenuto_overlay_rows", "Rows that wait for the disk.", get(&c.overlay_rows)),
         gauge("sostenuto_log_appended", "Last position appended to the log.", get(&c.appended)),
         gauge("sostenuto_log_durable", "Last durable position of the log.", get(&c.durable)),

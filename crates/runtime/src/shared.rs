@@ -29,12 +29,16 @@ pub(crate) struct Shared {
     pub(crate) round_inputs_max: usize,
     /// How long durable rows may wait to be written to the state together.
     pub(crate) state_delay: Duration,
-    /// Rows that may wait for the log or the state.
+    /// Bytes of rows that may wait for the log or the state.
     pub(crate) overlay_bytes_max: usize,
+    /// Bytes that unfinished invocations may take.
+    pub(crate) unfinished_bytes_max: usize,
     /// Requests on their way to the driver.
     pub(crate) requests_queued: AtomicUsize,
     /// The state is too far behind.
     pub(crate) overloaded: AtomicBool,
+    /// Unfinished invocations take more than they may.
+    pub(crate) crowded: AtomicBool,
     /// The data directory, if there is one.
     data_dir: Option<PathBuf>,
     next_token: AtomicU64,
@@ -71,6 +75,7 @@ pub(crate) struct Counters {
     pub(crate) coroutines: AtomicU64,
     pub(crate) overlay_bytes: AtomicU64,
     pub(crate) overlay_rows: AtomicU64,
+    pub(crate) unfinished_bytes: AtomicU64,
     pub(crate) appended: AtomicU64,
     pub(crate) durable: AtomicU64,
     pub(crate) checkpoint: AtomicU64,
@@ -88,8 +93,10 @@ impl Shared {
             round_inputs_max: config.round_inputs_max,
             state_delay: config.state_delay,
             overlay_bytes_max: config.overlay_bytes_max(),
+            unfinished_bytes_max: usize::try_from(config.memory).unwrap_or(usize::MAX),
             requests_queued: AtomicUsize::new(0),
             overloaded: AtomicBool::new(false),
+            crowded: AtomicBool::new(false),
             data_dir: config.data_dir.clone(),
             next_token: AtomicU64::new(1),
             phase: AtomicU8::new(0),

@@ -91,7 +91,7 @@ pub(crate) struct Serve {
     /// Partitions; fixed when the data directory is made
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) partitions: u16,
-    /// Memory for state: cells, caches and what is not written yet; not for workers and unfinished calls
+    /// Memory for state: cells, caches and what is not written yet; unfinished calls take as much again, workers their own
     #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = size)]
     pub(crate) memory: u64,
     /// Suspended calls that workers keep in memory; further ones are rebuilt from their journals when they go on

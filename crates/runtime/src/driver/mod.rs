@@ -535,6 +535,9 @@ impl Driver {
         set(&counters.appended, self.next.0 - 1);
         set(&counters.durable, self.durable.0);
         shared.overloaded.store(self.overlay.bytes() > shared.overlay_bytes_max, Ordering::Relaxed);
+        let unfinished: usize = self.parts.partitions.iter().map(Partition::unfinished_bytes).sum();
+        set(&counters.unfinished_bytes, unfinished);
+        shared.crowded.store(unfinished > shared.unfinished_bytes_max, Ordering::Relaxed);
     }
 
     fn begin_close(&mut self) {

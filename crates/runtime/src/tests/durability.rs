@@ -1,18 +1,21 @@
 //! Nothing leaves before what it rests on is durable; everything comes back after a restart.
 
 use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
 
 use engine::Reply;
-use protocol::InvocationId;
 use protocol::api::State;
 use protocol::problem::Code;
 use protocol::worker::Outcome;
+use protocol::{InvocationId, Value, msgpack};
 use store::{Log, Space};
 
 use super::fixture::*;
 use crate::api::{Answer, Call, Page, Place};
 use crate::backends::Backends;
 use crate::error::NodeError;
+use crate::limits::MEMORY_MIN;
 use crate::{NodeConfig, NodeHandle};
 
 fn value(answer: &Answer) -> i64 {
@@ -215,4 +218,28 @@ fn what_does_not_exist_is_refused() {
     assert_eq!(block_on(fixture.handle.state(place)).unwrap_err().code, Code::UnknownState);
     let place = Place { entry: Some(int(1)), ..hits() };
     assert_eq!(block_on(fixture.handle.state(place)).unwrap_err().code, Code::UnknownState);
+}
+
+#[test]
+fn unfinished_invocations_take_so_much_memory_and_no_more() {
+    const BYTES: usize = 200_000;
+    let log = memory_log();
+    let config = NodeConfig { memory: MEMORY_MIN, step_timeout: Duration::from_secs(3600), ..NodeConfig::default() };
+    let backends = Backends::memory(Arc::clone(&log), PARTITIONS);
+    let fixture = Fixture::with(backends, log, script(|_| Act::Wait), config);
+    let args = msgpack::encode_args(&[Value::Bytes(vec![7; BYTES])], &[]).unwrap();
+    let mut waiting = Vec::new();
+    let refused = loop {
+        let mut calling = Box::pin(fixture.handle.submit(Call { args: args.clone(), ..call("increment") }));
+        if let Poll::Ready(answer) = poll_once(&mut calling) {
+            break answer;
+        }
+        waiting.push(calling);
+        fixture.until("sostenuto_unfinished_bytes", (waiting.len() * BYTES) as u64);
+    };
+    assert!(matches!(refused.reply, Reply::Problem { code: Code::TooManyInvocations, .. }), "{refused:?}");
+    let bytes = (waiting.len() * BYTES) as u64;
+    assert!(bytes <= MEMORY_MIN && MEMORY_MIN - bytes < MEMORY_MIN / 20, "{bytes}");
+    // What only reads leaves nothing.
+    assert!(is_pending(&mut Box::pin(fixture.handle.submit(call("read")))));
 }

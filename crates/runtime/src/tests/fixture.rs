@@ -211,8 +211,12 @@ pub(super) fn submit(handle: &NodeHandle, call: Call) -> JoinHandle<Answer> {
 }
 
 /// Looks at a future once.
+pub(super) fn poll_once<F: Future>(future: &mut Pin<Box<F>>) -> Poll<F::Output> {
+    future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+}
+
 pub(super) fn is_pending<F: Future>(future: &mut Pin<Box<F>>) -> bool {
-    matches!(future.as_mut().poll(&mut Context::from_waker(Waker::noop())), Poll::Pending)
+    poll_once(future).is_pending()
 }
 
 pub(super) fn call(method: &str) -> Call {
