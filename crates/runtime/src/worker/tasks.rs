@@ -132,8 +132,9 @@ type Content = Vec<(Weak<dyn Link>, Vec<ToWorker>)>;
 impl Parcel {
     /// Sends what is in it. Who does that does not keep the workers: one that is dropped ends.
     fn deliver(&self) {
-        let content = std::mem::take(&mut *self.lock());
-        let alive = content.into_iter().filter_map(|(link, messages)| Some((link.upgrade()?, messages)));
+        // Whoever finds a task gone may tell its worker to end it: by then it was sent.
+        let mut content = self.lock();
+        let alive = content.drain(..).filter_map(|(link, messages)| Some((link.upgrade()?, messages)));
         send_all(alive.collect());
     }
 
