@@ -4,7 +4,8 @@ A template's holes: `{x}` a place of the row's type, `{y}` any expression of it,
 an element (`{E}` new, so that no object is stored twice), `{k}` a key, `{v}` `{V}` a value; `{i}` `{j}` small indices,
 `{n}` 0 to 2, `{s}` a step; `{a}` `{b}` `{c}` new names; `{int}` `{str}` `{list}` expressions of these types. A template
 that begins with `?` is an expression whose value is shown, any other is one or more statements. A condition after `;`
-in the name: `flat` wants immutable elements or values, `ordered` ones that can be sorted, `int` and `str` these.
+in the name: `flat` wants immutable elements or values, `ordered` ones that can be sorted, `text` ones whose text is that of
+equal ones too, as that of sets is not, `int` and `str` these.
 """
 
 from differential.flow import TABLES as FLOW
@@ -55,11 +56,11 @@ tuple | ?tuple({x})
 set;flat | ?set({x})
 dict;flat | ?dict(enumerate({x}))
 fromkeys;flat | ?dict.fromkeys({x}, 0)
-repr | ?repr({x})
-str | ?str({x})
-format | ?f"{{x}}"
-format.conversion | ?f"{{x}!r:>12}"
-percent | ?"%s" % ({x},)
+repr;text | ?repr({x})
+str;text | ?str({x})
+format;text | ?f"{{x}}"
+format.conversion;text | ?f"{{x}!r:>12}"
+percent;text | ?"%s" % ({x},)
 unpack | {a}, *{b} = {x}\nout.append(show(({a}, {b})))
 unpack.exact | {a}, {b} = {x}\nout.append(show(({a}, {b})))
 unpack.last | *{a}, {b} = {x}\nout.append(show(({a}, {b})))
@@ -213,11 +214,11 @@ enumerate | ?list(enumerate({x}))
 zip | ?list(zip({x}, {x}.values()))
 map | ?list(map({x}.get, list({x})))
 filter | ?list(filter(None, {x}))
-repr | ?repr({x})
-str | ?str({x})
-format | ?f"{{x}}"
-format.conversion | ?f"{{x}!r:>12}"
-percent | ?"%s" % ({x},)
+repr;text | ?repr({x})
+str;text | ?str({x})
+format;text | ?f"{{x}}"
+format.conversion;text | ?f"{{x}!r:>12}"
+percent;text | ?"%s" % ({x},)
 hash | ?hash({x})
 unhashable | ?{x}[[]]
 unhashable.in | ?[] in {x}

@@ -712,6 +712,15 @@ def _is_nested(kind):
     return isinstance(inner, tuple) and is_mutable(inner[-1]) or inner in ATTRIBUTES
 
 
+def _holds_sets(kind, seen=()):
+    """True if there may be a set in a value, the order of which depends on what was in it before."""
+    if kind in seen:
+        return False
+    if kind in ATTRIBUTES:
+        return any(_holds_sets(part, (*seen, kind)) for part in ATTRIBUTES[kind].values())
+    return isinstance(kind, tuple) and (kind[0] == "set" or any(_holds_sets(part, seen) for part in kind[1:]))
+
+
 def _fits(condition, kind):
     if not condition:
         return True
@@ -720,6 +729,8 @@ def _fits(condition, kind):
     element = kind[-1]
     if condition == "flat":
         return not is_mutable(element)
+    if condition == "text":
+        return not _holds_sets(element)
     if condition == "ordered":
         return element in ("int", "str", "float") or element == ("list", "int")
     return element == condition
