@@ -111,10 +111,9 @@ class Keeper:
 
     def hear(self, end):
         """A message of the worker, without what only the keeper looks at."""
-        if end[0] != 10:
-            resident.forgo()
-            return end
         resident.announce(end)
+        if end[0] != 10:
+            return end
         for field, key, value, fresh, incarnation, *name in end[6]:
             if name:
                 assert name[0] % 2 and resident.names[name[0]].data == value

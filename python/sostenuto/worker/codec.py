@@ -75,10 +75,16 @@ def checked(value, data):
     if kind in _SAFE:
         if len(data) < _INT_SUSPECT:
             return data
-    elif (kind is str or (kind in _CONTAINERS and _is_plain(value, kind))) and not _may_hold_surrogates(data):
-        if len(data) < _INT_SUSPECT or _ints_fit(value):
-            return data
+    elif kind is str or (kind in _CONTAINERS and _is_plain(value, kind)):
+        return _checked_plain(value, data)
     return encode_slowly(value)
+
+
+def _checked_plain(value, data):
+    """As `checked`, for a value of builtin types only."""
+    if _may_hold_surrogates(data) or not (len(data) < _INT_SUSPECT or _ints_fit(value)):
+        return encode_slowly(value)
+    return data
 
 
 def decode(data):
@@ -99,7 +105,7 @@ def encode_changed(value, base):
         if data == base:
             return None
         if is_long_and_flat(value):
-            return _checked_flat(value, data)
+            return _checked_plain(value, data)
         data = checked(value, data)
     # Sets are looked for in the value first, as a number may look like one.
     if data != base and (_is_in_order(data, base) or not _may_hold_sets(value)):
@@ -163,13 +169,6 @@ def is_flat(value):
 def is_long_and_flat(value):
     """True of containers, but sets, that hold so much that a look at all of it counts, and nothing that can change."""
     return type(value) in _ORDERED and len(value) > LONG and is_flat(value)
-
-
-def _checked_flat(value, data):
-    """As `checked`, for a value that is long and flat."""
-    if _may_hold_surrogates(data) or not (len(data) < _INT_SUSPECT or _ints_fit(value)):
-        return encode_slowly(value)
-    return data
 
 
 def _kinds(value, kind):

@@ -23,7 +23,7 @@ from sostenuto.worker.code_cache import CodeCache
 from sostenuto.worker.current import current
 from sostenuto.worker.follow import Follow
 from sostenuto.worker.resident import resident
-from sostenuto.worker.run import END, FETCH
+from sostenuto.worker.run import FETCH
 
 INIT, START, RESUME, EVICT, FETCHED, RESIDENT = range(6)
 READY = 14
@@ -168,10 +168,7 @@ class Worker:
         end = step(message)
         self.strike[0] = 0
         if resident.candidates:
-            if end[0] == END:
-                resident.announce(end)
-            else:
-                resident.forgo()
+            resident.announce(end)
         self.channel.ends.append(end)
         return end
 

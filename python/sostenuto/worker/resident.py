@@ -12,6 +12,7 @@ from sostenuto.worker.codec import IMMUTABLE, is_flat
 
 #: Messages with cells, and where these are in them: START, RESUME, FETCHED.
 _SLICES = {1: 10, 2: 4, 4: 2}
+_END = 10
 #: Containers of which the object is kept. (A set comes back in another order than the one that it had.)
 _KINDS = frozenset({dict, list, tuple})
 #: No object is kept.
@@ -100,12 +101,11 @@ class Resident:
         held field are: whoever holds them is found by counting."""
         self.candidates.append((data, True, value if type(value) in _KINDS else _NONE))
 
-    def forgo(self):
-        """The step's end says nothing of what it has written."""
-        self.candidates.clear()
-
     def announce(self, end):
-        """A step has ended with this END: keeps what it has written, and says so there, and the objects that it leaves."""
+        """A step has ended with this message. If it is an END: keeps what the step has written, and says so there, and the
+        objects that it leaves."""
+        if end[0] != _END:
+            return self.candidates.clear()
         writes, candidates = end[6], self.candidates
         places = {id(write[2]): index for index, write in enumerate(writes)}
         while candidates:

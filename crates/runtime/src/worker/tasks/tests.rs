@@ -28,6 +28,15 @@ impl World {
         }
     }
 
+    /// One process, which has begun with run 1.
+    fn begun() -> Self {
+        let mut world = Self::new(1);
+        world.start(1, None);
+        world.go(0);
+        world.ready(1);
+        world
+    }
+
     fn start(&mut self, run: u64, timeout_ms: Option<u64>) {
         self.start_after(0, run, timeout_ms);
     }
@@ -224,10 +233,7 @@ fn what_nobody_wants_is_forgotten_or_ended() {
 
 #[test]
 fn output_is_marked_with_its_task() {
-    let mut world = World::new(1);
-    world.start(1, None);
-    world.go(0);
-    world.ready(1);
+    let mut world = World::begun();
     let output = FromWorker::TaskOutput { run: RunNumber(1), stream: 0, text: "hello\n".into() };
     let news = world.pool.said(WorkerId(1), vec![output], &mut Vec::new());
     let (invocation, name) = (InvocationId::default(), "task task1".to_owned());
@@ -236,10 +242,7 @@ fn output_is_marked_with_its_task() {
 
 #[test]
 fn a_task_is_sent_when_its_record_is_durable_and_the_pool_hears_of_it_later() {
-    let mut world = World::new(1);
-    world.start(1, None);
-    world.go(0);
-    world.ready(1);
+    let mut world = World::begun();
     assert_eq!((world.sent(), world.told()), (vec![task(1, 1)], vec![(1, "started".to_owned())]));
     world.start_after(7, 2, Some(100));
     world.start_after(8, 3, None);
@@ -264,10 +267,7 @@ fn a_task_is_sent_when_its_record_is_durable_and_the_pool_hears_of_it_later() {
 
 #[test]
 fn what_was_not_sent_is_called_back() {
-    let mut world = World::new(1);
-    world.start(1, None);
-    world.go(0);
-    world.ready(1);
+    let mut world = World::begun();
     world.sent();
     for run in 2..=4 {
         world.start_after(5, run, None);
@@ -289,10 +289,7 @@ fn what_was_not_sent_is_called_back() {
 
 #[test]
 fn what_was_sent_unheard_is_a_suspect_like_others() {
-    let mut world = World::new(1);
-    world.start(1, None);
-    world.go(0);
-    world.ready(1);
+    let mut world = World::begun();
     world.ends(1, 1);
     world.start_after(5, 2, None);
     world.start_after(5, 3, None);
@@ -311,10 +308,7 @@ fn what_was_sent_unheard_is_a_suspect_like_others() {
 
 #[test]
 fn at_the_end_nothing_more_is_sent() {
-    let mut world = World::new(1);
-    world.start(1, None);
-    world.go(0);
-    world.ready(1);
+    let mut world = World::begun();
     world.sent();
     world.start_after(5, 2, None);
     world.go(0);
