@@ -72,6 +72,45 @@ async def waits():
     await asyncio.Event().wait()
 
 
+released = threading.Event()
+
+
+@task
+async def blocks(turns):
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    print("blocks")
+    released.wait()
+    released.clear()
+
+
+@task
+def release():
+    released.set()
+
+
+@task
+async def ends_coroutine():
+    await asyncio.create_task(ends_itself())
+
+
+async def ends_itself():
+    sys.exit(3)
+
+
+@task
+async def stops_loop():
+    asyncio.get_running_loop().stop()
+    await asyncio.sleep(0)
+
+
+@task
+async def tells_task():
+    before = asyncio.current_task()
+    await asyncio.sleep(0)
+    return before is asyncio.current_task() is not None
+
+
 @task(timeout=0.02)
 async def too_long():
     await asyncio.Event().wait()
@@ -365,6 +404,55 @@ class Process(unittest.TestCase):
         error, final = self.end(1)
         self.assertEqual((type(error), final), (TimeoutError, False))
         self.assertEqual(str(error), "the task too_long took longer than its timeout of 0.02 s")
+
+    def ends(self, runs):
+        """The values of these runs, in whatever order they end."""
+        values = {}
+        while values.keys() != runs:
+            tag, run, kind, *payload = self.worker.receive()
+            if tag == 24:
+                values[run] = (exceptions if kind else codec).decode(payload[0])
+        return values
+
+    def test_while_a_coroutine_blocks_threads_begin_and_are_stopped(self):
+        for turns in (0, 3):
+            with self.subTest(turns=turns):
+                self.start(1, "spins")
+                self.assertEqual(self.worker.receive(), (25, 1, 0, "spins\n"))
+                self.start(2, "blocks", turns, flags=2)
+                self.assertEqual(self.worker.receive(), (25, 2, 0, "blocks\n"))
+                self.start(3, "add", 2, 3, flags=2)
+                self.worker.send((21, 1))
+                self.assertIs(type(self.end(1)[0]), asyncio.CancelledError)
+                self.start(4, "waits", flags=2)
+                self.worker.send((21, 4))
+                self.start(5, "release")
+                values = self.ends({2, 3, 4, 5})
+                self.assertEqual((values[2], values[3], values[5]), (None, 5, None))
+                self.assertIs(type(values[4]), asyncio.CancelledError)
+
+    def test_the_process_ends_with_the_connection_while_a_coroutine_blocks(self):
+        self.start(1, "blocks", 0, flags=2)
+        self.assertEqual(self.worker.receive(), (25, 1, 0, "blocks\n"))
+        self.assertEqual(self.worker.close(), 0)
+
+    def test_no_coroutine_ends_the_loop(self):
+        self.start(1, "ends_coroutine", flags=2)
+        error, final = self.end(1)
+        self.assertEqual((type(error).__name__, final), ("SystemExit", True))
+        self.start(2, "stops_loop", flags=2)
+        self.assertEqual(self.end(2), (None, False))
+        self.start(3, "add", 2, 3, flags=2)
+        self.assertEqual(self.end(3), (5, False))
+
+    def test_many_that_come_together_all_end(self):
+        calls = [(20, run, "app.add", codec.encode(([run, 1], {})), None, 2) for run in range(1, 101)]
+        self.worker.send(*calls)
+        self.assertEqual(self.ends(set(range(1, 101))), {run: run + 1 for run in range(1, 101)})
+
+    def test_a_coroutine_is_one_task_from_its_beginning(self):
+        self.start(1, "tells_task", flags=2)
+        self.assertEqual(self.end(1), (True, False))
 
     def test_nothing_is_replayed(self):
         self.start(1, "draws")

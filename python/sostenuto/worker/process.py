@@ -30,7 +30,7 @@ READY = 14
 
 _RECEIVE_BYTES = 1 << 20
 #: Ends that leave together: the server goes on with them while further steps run (`limits.rs`).
-_ENDS_TOGETHER_MAX = 16
+ENDS_TOGETHER_MAX = 16
 #: Bytes of one frame (`limits.rs`).
 _FRAME_BYTES_MAX = 64 * 1024 * 1024
 #: New objects before a young collection: suspended coroutines are many and live long.
@@ -56,12 +56,13 @@ class Channel:
 
     def read(self):
         """Waits until there is a message, and takes all that are there."""
-        self._receive()
+        self.receive()
         while not self.waiting:
-            self._receive()
+            self.receive()
 
-    def _receive(self):
-        data = self._socket.recv(_RECEIVE_BYTES)
+    def receive(self, flags=0):
+        """Takes what can be read at once, as far as it is whole."""
+        data = self._socket.recv(_RECEIVE_BYTES, flags)
         if not data:
             raise Closed
         buffer = self._buffer
@@ -97,7 +98,7 @@ class Channel:
                 if message[0] == FETCHED and message[1] == run:
                     del self.waiting[index]
                     return message[2]
-            self._receive()
+            self.receive()
 
 
 class StrikeWord:
@@ -132,7 +133,7 @@ class Worker:
             waiting = channel.waiting
             while waiting:
                 self.handle(waiting.popleft())
-                if len(channel.ends) >= _ENDS_TOGETHER_MAX:
+                if len(channel.ends) >= ENDS_TOGETHER_MAX:
                     channel.flush()
             channel.flush()
             channel.read()
@@ -218,24 +219,27 @@ def serve(connection, init=None, cache=None):
     """Runs a worker on a connection, and ends with it. `init` is INIT, if it is known already."""
     output.install()
     gc.set_threshold(_GC_THRESHOLD, 20, 50)
-    status = 0
     try:
         worker = Worker(Channel(connection), cache)
         if init is not None:
             worker.handle(init)
         worker.run()
-    except (Closed, ConnectionError):
-        pass
-    except BaseException:
+    except BaseException as error:
+        leave(error)
+
+
+def leave(error):
+    """Ends the process for this reason, from any of its threads."""
+    closed = isinstance(error, Closed | ConnectionError)
+    if not closed:
         import traceback
 
         current.output = None
-        traceback.print_exc(file=sys.__stderr__)
-        status = FAILED
+        traceback.print_exception(error, file=sys.__stderr__)
     # Suspended coroutines must not be torn down one by one: that would run their `finally` blocks.
     sys.__stdout__.flush()
     sys.__stderr__.flush()
-    os._exit(status)
+    os._exit(0 if closed else FAILED)
 
 
 def main():

@@ -21,6 +21,8 @@ import sys
 import threading
 import time
 import uuid
+from _socket import MSG_DONTWAIT
+from collections import deque
 from types import SimpleNamespace
 
 from sostenuto.errors import InternalError, NotStorable, NotSupported
@@ -28,11 +30,13 @@ from sostenuto.worker import codec, exceptions, output
 from sostenuto.worker.app import App
 from sostenuto.worker.code_cache import CodeCache
 from sostenuto.worker.current import Signal
-from sostenuto.worker.process import version
+from sostenuto.worker.process import ENDS_TOGETHER_MAX, leave, version
 
 READY, TASK, STOP, TASK_END, TASK_OUTPUT = 14, 20, 21, 24, 25
 VALUE, EXCEPTION = range(2)
 _ASYNC = 2
+#: Seconds that a coroutine may block the loop before another thread reads in its place.
+_PATIENCE = 0.1
 #: Output kept of one try.
 _OUTPUT_MAX = 64 * 1024
 
@@ -40,8 +44,39 @@ _OUTPUT_MAX = 64 * 1024
 _run = contextvars.ContextVar("sostenuto_task_run", default=0)
 
 
+class Loop(asyncio.SelectorEventLoop):
+    """A loop whose tasks can begin at once, as the eager ones of later Pythons do: most end in their first step."""
+
+    _captures = False
+    _first_step = None
+
+    def begin(self, coroutine):
+        """A task that has run up to where it waits for the first time, or to its end."""
+        self._captures = True
+        try:
+            task = asyncio.Task(coroutine, loop=self)
+        finally:
+            self._captures = False
+        step, context = self._first_step
+        self._first_step = None
+        context.run(step)
+        return task
+
+    def call_soon(self, callback, *args, context=None):
+        """As ever, but for the first step of a task that begins at once."""
+        if not self._captures:
+            return super().call_soon(callback, *args, context=context)
+        self._captures = False
+        self._first_step = callback, context
+        return None
+
+
 class TaskWorker:
-    """Handles messages until the server closes the connection."""
+    """Handles messages until the server closes the connection.
+
+    The main thread runs coroutines and reads what the server sends. While a coroutine blocks it, another thread reads,
+    so that functions in threads begin, are ended, and the process ends, as if nothing was.
+    """
 
     def __init__(self, channel, cache=None):
         self.channel = channel
@@ -53,6 +88,14 @@ class TaskWorker:
         self._sending = threading.Lock()
         #: What runs, by run: a thread or an asyncio task.
         self._running = {}
+        self._reading = threading.Lock()
+        #: The loop is in `_read`; how often it has been there.
+        self._inside = False
+        self._turns = 0
+        #: Set if the thread that stands in has something to look after.
+        self._wanted = threading.Event()
+        #: Why the worker ends.
+        self._over = None
 
     def send(self, *messages):
         """Sends messages in one frame; any thread may."""
@@ -66,21 +109,69 @@ class TaskWorker:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         self.output.install()
         self._load(init)
-        channel = self.channel
+        loop, self._loop_thread = Loop(), threading.get_ident()
+        self.loop = loop
+        asyncio.set_event_loop(loop)
+        loop.add_reader(self.channel._socket.fileno(), self._read)
+        threading.Thread(target=self._stand_in, name="tasks-stand-in", daemon=True).start()
+        while self._over is None:
+            try:
+                loop.run_forever()
+            except (SystemExit, KeyboardInterrupt):
+                # Of a task that a coroutine has made; whoever awaits it gets the same.
+                pass
+        raise self._over
+
+    def _read(self):
+        """Begins what the server has sent, on the loop."""
+        self._inside = True
+        self._turns += 1
+        if not self._wanted.is_set():
+            self._wanted.set()
+        try:
+            self._take_in(self._begin, self._stop)
+            self._flush()
+        except BaseException as error:
+            self._over = error
+            self.loop.stop()
+        finally:
+            self._inside = False
+
+    def _stand_in(self):
+        """Reads while a coroutine blocks the loop, which otherwise does it itself."""
         while True:
-            coroutines = []
-            while channel.waiting:
-                message = channel.waiting.popleft()
-                if message[0] == TASK:
-                    self._start(coroutines, *message[1:])
-                elif message[0] == STOP:
-                    self._begin(coroutines)
-                    coroutines = []
-                    self._stop(message[1])
-                else:
-                    raise InternalError(f"unknown message {message!r:.200}")
-            self._begin(coroutines)
-            channel.read()
+            self._wanted.wait()
+            turns = self._turns
+            time.sleep(_PATIENCE)
+            if self._turns != turns:
+                continue
+            try:
+                if self._inside or self._running:
+                    self._take_in(self._begin_soon, self._stop_soon)
+                    continue
+                self._wanted.clear()
+                # `_read` says that it is inside before it looks.
+                if self._inside or self._running:
+                    self._wanted.set()
+            except BaseException as error:
+                leave(error)
+
+    def _take_in(self, begin, stop):
+        """Reads what is there and does what it asks."""
+        with self._reading:
+            try:
+                self.channel.receive(MSG_DONTWAIT)
+            except BlockingIOError:
+                # The other thread has read it.
+                return
+            waiting, self.channel.waiting = self.channel.waiting, deque()
+        for message in waiting:
+            if message[0] == TASK:
+                self._start(begin, *message[1:])
+            elif message[0] == STOP:
+                stop(message[1])
+            else:
+                raise InternalError(f"unknown message {message!r:.200}")
 
     def _load(self, init):
         _, modules, services, records, options = init
@@ -92,7 +183,7 @@ class TaskWorker:
             problem = exceptions.encode(error)
         self.send((READY, os.getpid(), version(), problem))
 
-    def _start(self, coroutines, run, name, args, timeout, flags):
+    def _start(self, begin, run, name, args, timeout, flags):
         try:
             function = find(name)
             args, named = codec.decode(args)
@@ -100,21 +191,19 @@ class TaskWorker:
             self._ended(run, error=error, final=True)
             return
         if flags & _ASYNC:
-            coroutines.append(self._execute_async(run, function, args, named, timeout))
+            begin(run, self._execute_async(run, function, args, named, timeout))
         else:
             body = functools.partial(self._execute, run, function, args, named)
             thread = self._running[run] = threading.Thread(target=body, name=f"task {name}", daemon=True)
             thread.start()
 
-    def _begin(self, coroutines):
-        """Wakes the loop once for all that came together."""
-        if coroutines:
-            self._the_loop().call_soon_threadsafe(self._create_tasks, coroutines)
+    def _begin(self, run, coroutine):
+        task = self.loop.begin(coroutine)
+        if not task.done():
+            self._running[run] = task
 
-    def _create_tasks(self, coroutines):
-        for coroutine in coroutines:
-            # The loop keeps it until it begins, then `_running` does.
-            self.loop.create_task(coroutine)
+    def _begin_soon(self, run, coroutine):
+        self.loop.call_soon_threadsafe(self._begin, run, coroutine)
 
     def _execute(self, run, function, args, named):
         _run.set(run)
@@ -127,16 +216,18 @@ class TaskWorker:
 
     async def _execute_async(self, run, function, args, named, timeout):
         _run.set(run)
-        self._running[run] = asyncio.current_task()
-        seconds = None if timeout is None else timeout / 1_000_000
-        limit = asyncio.timeout(seconds)
+        limit = None
         try:
-            async with limit:
+            if timeout is None:
                 result = await function(*args, **named)
+            else:
+                limit = asyncio.timeout(timeout / 1_000_000)
+                async with limit:
+                    result = await function(*args, **named)
             self._returned(run, function.__name__, result)
         except Exception as error:
-            if limit.expired() and isinstance(error, TimeoutError):
-                told = f"the task {function.__name__} took longer than its timeout of {seconds} s"
+            if limit is not None and limit.expired() and isinstance(error, TimeoutError):
+                told = f"the task {function.__name__} took longer than its timeout of {timeout / 1_000_000} s"
                 error = TimeoutError(told).with_traceback(error.__traceback__)
             self._ended(run, error=error)
         except BaseException as error:
@@ -163,9 +254,16 @@ class TaskWorker:
             self._send_ends([message])
             return
         # Coroutines that end in one turn of the loop say so in one frame.
-        if not self._ends:
-            self.loop.call_soon(self._send_ends, self._ends)
+        if not self._ends and not self._inside:
+            self.loop.call_soon(self._flush)
         self._ends.append(message)
+        if len(self._ends) >= ENDS_TOGETHER_MAX:
+            self._flush()
+
+    def _flush(self):
+        if self._ends:
+            ends, self._ends = self._ends, []
+            self._send_ends(ends)
 
     def _send_ends(self, ends):
         try:
@@ -173,7 +271,6 @@ class TaskWorker:
         except OSError:
             # The server is gone, and this process goes with it.
             pass
-        ends.clear()
 
     def _stop(self, run):
         """Asks a run to end: a coroutine where it waits, a thread at its next instruction."""
@@ -182,25 +279,14 @@ class TaskWorker:
             if running.ident is not None:
                 raised = ctypes.py_object(asyncio.CancelledError)
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(running.ident), raised)
-        elif self.loop is not None:
-            # One that was created just before has begun two turns from now.
-            self.loop.call_soon_threadsafe(self.loop.call_soon, self._cancel, run)
-
-    def _cancel(self, run):
-        running = self._running.get(run)
-        if running is not None:
+        elif running is not None:
             running.cancel()
 
-    def _the_loop(self):
-        if self.loop is None:
-            self.loop = asyncio.new_event_loop()
-            threading.Thread(target=self._run_loop, name="tasks", daemon=True).start()
-        return self.loop
-
-    def _run_loop(self):
-        self._loop_thread = threading.get_ident()
-        asyncio.set_event_loop(self.loop)
-        self.loop.run_forever()
+    def _stop_soon(self, run):
+        if isinstance(self._running.get(run), threading.Thread):
+            self._stop(run)
+        else:
+            self.loop.call_soon_threadsafe(self._stop, run)
 
 
 def find(name):
