@@ -11,7 +11,7 @@ from harness import APPS, EndToEnd, alive, in_parallel, rust_example, until
 
 ERRANDS = APPS / "errands" / "app.py"
 #: What the server gives one process to run at once; it starts as many processes as there are cores.
-TASKS_PER_PROCESS_MAX = 32
+TASKS_PER_PROCESS_MAX = 64
 
 
 class Errands(EndToEnd):

@@ -199,7 +199,10 @@ class Outside:
             self.buffer += data
         size = 4 + struct.unpack("<I", self.buffer[:4])[0]
         frame, self.buffer = self.buffer[4:size], self.buffer[size:]
-        return marshal.loads(frame)
+        messages = marshal.loads(frame)
+        # How busy it was comes last.
+        assert messages[-1][0] == 15 and messages[-1][1] >= 0, messages[-1]
+        return messages[:-1]
 
     def running(self):
         """The run number in shared memory."""

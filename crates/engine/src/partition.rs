@@ -192,7 +192,12 @@ impl Partition {
                 self.departed(run, step, &expected, &actual, turn);
             }
             // The pool deals with it; a partition has nothing to do.
-            Input::Worker(FromWorker::Ready { .. } | FromWorker::TaskEnd { .. } | FromWorker::TaskOutput { .. }) => {}
+            Input::Worker(
+                FromWorker::Ready { .. }
+                | FromWorker::Busy(_)
+                | FromWorker::TaskEnd { .. }
+                | FromWorker::TaskOutput { .. },
+            ) => {}
             Input::TaskStarted { run } => self.task_started(run),
             Input::TaskEnded { run, outcome, is_final } => self.task_ended(run, outcome, is_final, turn),
             Input::WorkersLost { runs, suspended, cause } => self.workers_lost(&runs, &suspended, &cause, turn),

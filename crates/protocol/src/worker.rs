@@ -23,6 +23,7 @@
 //! | 12 DROPPED | `(12, run)` after *not now*, or if it cannot follow |
 //! | 13 DEPARTED | `(13, run, invocation, step, expected, actual)` |
 //! | 14 READY | `(14, pid, python version, problem)`; `problem` is an exception value's bytes or `None` |
+//! | 15 BUSY | `(15, micros)`: processor time that it has used since it last said so; goes with the ends of steps and tasks |
 //! | 24 TASK_END | `(24, run, kind, payload, final)`, from task workers; `final`: another try is of no use |
 //! | 25 TASK_OUTPUT | `(25, run, stream, text)`, from task workers, at once |
 //!
@@ -355,6 +356,8 @@ pub enum FromWorker {
         /// The exception that loading raised.
         problem: Option<ValueBytes>,
     },
+    /// Processor time that the process has used since it last said so.
+    Busy(Micros),
     /// A task has run.
     TaskEnd {
         /// The run.
@@ -555,6 +558,7 @@ mod tag {
     pub(super) const DROPPED: i64 = 12;
     pub(super) const DEPARTED: i64 = 13;
     pub(super) const READY: i64 = 14;
+    pub(super) const BUSY: i64 = 15;
     pub(super) const TASK: i64 = 20;
     pub(super) const STOP: i64 = 21;
     pub(super) const TASK_END: i64 = 24;

@@ -31,7 +31,16 @@ pub const STATE_MEMTABLE_BYTES_MIN: u64 = 256 * 1024;
 pub const RUNS_IN_FLIGHT_MAX: usize = 64;
 
 /// Ends of steps that leave a worker together: the driver goes on with them while further steps run.
-pub const ENDS_TOGETHER_MAX: usize = 16;
+pub const ENDS_TOGETHER_MAX: usize = 32;
+
+/// So long a worker may be expected to take for what it has been sent, and still gets more while others have nothing to do.
+pub const EXPECTED_WAIT_MAX: Duration = Duration::from_millis(1);
+
+/// Runs that take longer go to whoever has the fewest: a frame of its own costs little beside them.
+pub const SHORT_RUN_MAX: Duration = Duration::from_micros(100);
+
+/// A worker that has not said for so long that anything has ended gets nothing more while others have less to do.
+pub const SILENT_MAX: Duration = Duration::from_millis(3);
 
 /// Suspended coroutines that workers keep unless [`crate::NodeConfig::coroutines_max`] says otherwise: in Python some 3 KiB
 /// each, and what they refer to.
@@ -44,7 +53,7 @@ pub const SUSPENDED_GONE_MAX: usize = 1024;
 pub const FOLLOWED_FOR_MAX: Duration = Duration::from_millis(5);
 
 /// Tasks that a task worker runs at once; further ones wait in the driver, in order.
-pub const TASKS_PER_WORKER_MAX: usize = 32;
+pub const TASKS_PER_WORKER_MAX: usize = 64;
 
 /// Threads that run tasks of Rust services, one at a time each; further tasks wait in the driver, in order.
 pub const TASK_THREADS_MAX: usize = 64;

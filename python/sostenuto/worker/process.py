@@ -15,6 +15,7 @@ import sys
 # `socket` adds to it what nobody here needs, and loads four modules more.
 from _socket import socket
 from collections import deque
+from time import thread_time_ns
 
 from sostenuto.errors import InternalError
 from sostenuto.worker import exceptions, output
@@ -26,11 +27,11 @@ from sostenuto.worker.resident import resident
 from sostenuto.worker.run import FETCH
 
 INIT, START, RESUME, EVICT, FETCHED, RESIDENT = range(6)
-READY = 14
+READY, BUSY = 14, 15
 
 _RECEIVE_BYTES = 1 << 20
 #: Ends that leave together: the server goes on with them while further steps run (`limits.rs`).
-ENDS_TOGETHER_MAX = 16
+ENDS_TOGETHER_MAX = 32
 #: Bytes of one frame (`limits.rs`).
 _FRAME_BYTES_MAX = 64 * 1024 * 1024
 #: New objects before a young collection: suspended coroutines are many and live long.
@@ -53,6 +54,8 @@ class Channel:
         self.waiting = deque()
         #: Messages that have not been sent.
         self.ends = []
+        #: Processor time that the server has been told of.
+        self._told = 0
 
     def read(self):
         """Waits until there is a message, and takes all that are there."""
@@ -85,6 +88,9 @@ class Channel:
     def flush(self):
         """Sends what waits to be sent, in one frame."""
         if self.ends:
+            used = thread_time_ns() // 1000
+            self.ends.append((BUSY, used - self._told))
+            self._told = used
             frame = marshal.dumps(self.ends, 2)
             self.ends = []
             self._socket.sendall(len(frame).to_bytes(4, "little") + frame)

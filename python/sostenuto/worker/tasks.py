@@ -30,9 +30,9 @@ from sostenuto.worker import codec, exceptions, output
 from sostenuto.worker.app import App
 from sostenuto.worker.code_cache import CodeCache
 from sostenuto.worker.current import Signal
-from sostenuto.worker.process import ENDS_TOGETHER_MAX, leave, version
+from sostenuto.worker.process import leave, version
 
-READY, TASK, STOP, TASK_END, TASK_OUTPUT = 14, 20, 21, 24, 25
+READY, BUSY, TASK, STOP, TASK_END, TASK_OUTPUT = 14, 15, 20, 21, 24, 25
 VALUE, EXCEPTION = range(2)
 _ASYNC = 2
 #: Seconds that a coroutine may block the loop before another thread reads in its place.
@@ -86,6 +86,8 @@ class TaskWorker:
         #: Ends of coroutines that leave together.
         self._ends = []
         self._sending = threading.Lock()
+        #: Processor time that the server has been told of.
+        self._told = 0
         #: What runs, by run: a thread or an asyncio task.
         self._running = {}
         self._reading = threading.Lock()
@@ -99,8 +101,10 @@ class TaskWorker:
 
     def send(self, *messages):
         """Sends messages in one frame; any thread may."""
-        frame = marshal.dumps(list(messages), 2)
         with self._sending:
+            used = time.process_time_ns() // 1000
+            frame = marshal.dumps([*messages, (BUSY, used - self._told)], 2)
+            self._told = used
             self.channel._socket.sendall(len(frame).to_bytes(4, "little") + frame)
 
     def run(self, init):
@@ -257,8 +261,6 @@ class TaskWorker:
         if not self._ends and not self._inside:
             self.loop.call_soon(self._flush)
         self._ends.append(message)
-        if len(self._ends) >= ENDS_TOGETHER_MAX:
-            self._flush()
 
     def _flush(self):
         if self._ends:

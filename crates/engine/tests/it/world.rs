@@ -762,6 +762,7 @@ impl World {
             FromWorker::Dropped { run } | FromWorker::Departed { run, .. } => Some((*run, false)),
             FromWorker::Fetch { .. }
             | FromWorker::Ready { .. }
+            | FromWorker::Busy(_)
             | FromWorker::TaskEnd { .. }
             | FromWorker::TaskOutput { .. } => None,
         };

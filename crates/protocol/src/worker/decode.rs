@@ -24,6 +24,7 @@ pub fn decode_from_worker(frame: &[u8], resident: &mut Resident) -> Result<Vec<F
             python: input.lossy()?,
             problem: input.optional_value()?,
         }),
+        (tag::BUSY, 2) => Ok(FromWorker::Busy(input.uint()?)),
         (tag::TASK_END, 5) => {
             let run = input.run()?;
             Ok(FromWorker::TaskEnd { run, outcome: input.outcome()?, is_final: input.boolean()? })

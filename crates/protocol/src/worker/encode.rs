@@ -363,6 +363,12 @@ fn put_from_worker(out: &mut Vec<u8>, message: &FromWorker) -> Done {
             write::boolean(out, *is_final);
             Ok(())
         }
+        FromWorker::Busy(micros) => {
+            write::tuple(out, 2)?;
+            write::int(out, tag::BUSY);
+            write::uint(out, *micros);
+            Ok(())
+        }
         FromWorker::TaskOutput { run, stream, text } => {
             write::tuple(out, 4)?;
             write::int(out, tag::TASK_OUTPUT);

@@ -152,6 +152,7 @@ fn from_worker() -> Vec<FromWorker> {
         FromWorker::TaskEnd { run, outcome: Outcome::Value(packed(Value::Int(1))), is_final: false },
         FromWorker::TaskEnd { run, outcome: Outcome::Exception(packed(Value::Tuple(vec![]))), is_final: true },
         FromWorker::TaskOutput { run, stream: 2, text: "logged\n".into() },
+        FromWorker::Busy(1234),
         FromWorker::Ready { pid: 17, python: "3.11.7".into(), problem: None },
         FromWorker::Ready { pid: 17, python: "3.11.7".into(), problem: Some(packed(Value::Str("E".into()))) },
     ]

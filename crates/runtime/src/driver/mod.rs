@@ -241,9 +241,10 @@ impl Driver {
         self.append()?;
         self.follow()?;
         self.write_rows();
-        self.parts.pool.flush();
+        let now = self.steady();
+        self.parts.pool.flush(now);
         let mut owed = Vec::new();
-        self.parts.tasks.flush(self.durable, began, &mut owed);
+        self.parts.tasks.flush(self.durable, now, &mut owed);
         self.inputs.extend(owed);
         self.look_after_workers(began);
         self.maintain();
@@ -262,7 +263,7 @@ impl Driver {
             Event::Forget(token) => self.forget(token),
             Event::Worker(WorkerEvent::Said(worker, messages)) => {
                 let mut owed = Vec::new();
-                for change in self.parts.pool.said(worker, messages, &mut owed) {
+                for change in self.parts.pool.said(worker, messages, self.parts.clock.steady(), &mut owed) {
                     self.changed(&change);
                 }
                 self.inputs.extend(owed);
@@ -286,7 +287,9 @@ impl Driver {
     fn task_worker(&mut self, event: WorkerEvent) {
         let mut owed = Vec::new();
         let news = match event {
-            WorkerEvent::Said(worker, messages) => self.parts.tasks.said(worker, messages, &mut owed),
+            WorkerEvent::Said(worker, messages) => {
+                self.parts.tasks.said(worker, messages, self.parts.clock.steady(), &mut owed)
+            }
             WorkerEvent::Gone(worker, death) => {
                 self.parts.tasks.gone(worker, &death, self.parts.clock.steady(), &mut owed).into_iter().collect()
             }
@@ -330,7 +333,9 @@ impl Driver {
         let mut owed = Vec::new();
         let wait = wake.saturating_duration_since(now).max(Duration::from_millis(1));
         let changes = match recv_within(&self.parts.events, wait) {
-            Ok(Event::Worker(WorkerEvent::Said(worker, messages))) => self.parts.pool.said(worker, messages, &mut owed),
+            Ok(Event::Worker(WorkerEvent::Said(worker, messages))) => {
+                self.parts.pool.said(worker, messages, self.parts.clock.steady(), &mut owed)
+            }
             Ok(Event::Worker(WorkerEvent::Gone(worker, death))) => {
                 self.parts.pool.gone(worker, death, self.parts.clock.steady(), &mut owed).into_iter().collect()
             }

@@ -14,6 +14,7 @@
 
 pub(crate) mod native;
 pub(crate) mod native_tasks;
+mod pace;
 pub(crate) mod package;
 #[cfg(test)]
 mod played;

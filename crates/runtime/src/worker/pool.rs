@@ -1,8 +1,8 @@
 //! Which worker runs what, and what the death of one means. Belongs to the driver; speaks with processes only through
 //! [`Link`] and [`Launch`], so that tests play the workers.
 //!
-//! A start goes to the worker with the fewest runs, and with it those that follow it; beyond a worker's bound, which is
-//! lower while another one loads, starts wait here. A resumption goes to the worker that holds the coroutine. When a
+//! A start goes to the first worker that will be done soon ([`Pace`]), otherwise to the one with the fewest runs, and with
+//! it those that follow it; beyond a worker's bound, which is lower while another one loads, starts wait here. A resumption goes to the worker that holds the coroutine. When a
 //! worker dies, the run in its strike word gets the strike; if the word does not say, nobody gets one, and the runs that
 //! were there are run again one by one (*alone*), until it does.
 
@@ -14,6 +14,7 @@ use protocol::worker::{FromWorker, Resume, Slice, Start, StepStatus, ToWorker};
 use protocol::{InvocationId, PartitionId, RunNumber};
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::pace::Pace;
 use super::{Death, Launch, Link, WorkerId};
 use crate::limits;
 
@@ -148,6 +149,7 @@ struct Worker {
     held: Vec<ToWorker>,
     mark: Mark,
     messages: u64,
+    pace: Pace,
 }
 
 /// A worker whose mark stays the same does not get on.
@@ -295,8 +297,15 @@ impl Pool {
     }
 
     /// Takes in what a worker said.
-    pub(crate) fn said(&mut self, id: WorkerId, messages: Vec<FromWorker>, owed: &mut Vec<Owed>) -> Vec<Change> {
+    pub(crate) fn said(
+        &mut self,
+        id: WorkerId,
+        messages: Vec<FromWorker>,
+        now: Instant,
+        owed: &mut Vec<Owed>,
+    ) -> Vec<Change> {
         let mut changes = Vec::new();
+        let (before, mut busy) = (self.stats.steps, None);
         for message in messages {
             let Some(worker) = self.workers.get_mut(&id) else { break };
             worker.messages += 1;
@@ -306,6 +315,7 @@ impl Pool {
                     worker.link.kill("could not load the application");
                     changes.push(Change::Problem(problem));
                 }
+                FromWorker::Busy(micros) => busy = Some(Duration::from_micros(micros)),
                 // Tasks are not for these workers.
                 FromWorker::TaskEnd { .. } | FromWorker::TaskOutput { .. } => {
                     worker.link.kill("was ended, because it spoke of tasks");
@@ -338,6 +348,9 @@ impl Pool {
                     }
                 }
             }
+        }
+        if let Some(worker) = self.workers.get_mut(&id) {
+            worker.pace.ended((self.stats.steps - before) as u32, worker.runs.len(), busy, now);
         }
         changes
     }
@@ -374,13 +387,16 @@ impl Pool {
     }
 
     /// Places what waits and sends what is ready, one frame for each worker.
-    pub(crate) fn flush(&mut self) {
+    pub(crate) fn flush(&mut self, now: Instant) {
         if !self.draining {
             self.place_alone();
-            self.place();
+            self.place(now);
         }
         for worker in self.workers.values_mut() {
             if !worker.outgoing.is_empty() {
+                if !worker.runs.is_empty() {
+                    worker.pace.begins(now);
+                }
                 worker.link.send(std::mem::take(&mut worker.outgoing));
             }
         }
@@ -560,21 +576,29 @@ impl Pool {
         if joins { 1 } else { limits::RUNS_IN_FLIGHT_MAX }
     }
 
-    /// The worker with the fewest runs, if it has less than so many.
-    fn freest(&self, runs_max: usize) -> Option<WorkerId> {
-        let free = self.workers.iter().filter(|(id, worker)| {
-            worker.phase == Phase::Active
-                && !worker.alone
-                && self.reserved != Some(**id)
-                && worker.runs.len() < runs_max
-        });
-        free.min_by_key(|(_, worker)| worker.runs.len()).map(|(id, _)| *id)
+    /// Workers that have less than so many runs.
+    fn free(&self, runs_max: usize) -> impl Iterator<Item = (WorkerId, &Worker)> {
+        let free = move |id: &WorkerId, worker: &Worker| {
+            worker.phase == Phase::Active && !worker.alone && self.reserved != Some(*id) && worker.runs.len() < runs_max
+        };
+        self.workers.iter().filter(move |(id, worker)| free(id, worker)).map(|(id, worker)| (*id, worker))
     }
 
-    fn place(&mut self) {
+    /// The first of them that will be done soon.
+    fn soonest(&self, runs_max: usize, now: Instant) -> Option<WorkerId> {
+        let is_done_soon = |worker: &Worker| worker.pace.is_done_soon(worker.runs.len(), now);
+        self.free(runs_max).find(|(_, worker)| is_done_soon(worker)).map(|(id, _)| id)
+    }
+
+    /// The one of them with the fewest runs.
+    fn freest(&self, runs_max: usize) -> Option<WorkerId> {
+        self.free(runs_max).min_by_key(|(_, worker)| worker.runs.len()).map(|(id, _)| id)
+    }
+
+    fn place(&mut self, now: Instant) {
         let runs_max = self.runs_in_flight_max();
         while !self.queue.is_empty() {
-            let Some(id) = self.freest(runs_max) else { return };
+            let Some(id) = self.soonest(runs_max, now).or_else(|| self.freest(runs_max)) else { return };
             let Some(start) = self.queue.pop_front() else { return };
             self.send_start(start, id);
             while let Some(follower) = self.queue.pop_front_if(|start| start.follows.is_some()) {
@@ -642,6 +666,7 @@ impl Worker {
             held: Vec::new(),
             mark: Mark { word: None, messages: 0, since: now },
             messages: 0,
+            pace: Pace::default(),
         }
     }
 

@@ -84,8 +84,14 @@ impl Pools {
     }
 
     /// Takes in what a worker said.
-    pub(crate) fn said(&mut self, id: WorkerId, messages: Vec<FromWorker>, owed: &mut Vec<Owed>) -> Vec<Change> {
-        self.of_worker(id).map(|pool| pool.said(id, messages, owed)).unwrap_or_default()
+    pub(crate) fn said(
+        &mut self,
+        id: WorkerId,
+        messages: Vec<FromWorker>,
+        now: Instant,
+        owed: &mut Vec<Owed>,
+    ) -> Vec<Change> {
+        self.of_worker(id).map(|pool| pool.said(id, messages, now, owed)).unwrap_or_default()
     }
 
     /// Takes in that a worker has ended.
@@ -104,8 +110,8 @@ impl Pools {
     }
 
     /// Places what waits and sends what is ready.
-    pub(crate) fn flush(&mut self) {
-        self.all().for_each(Pool::flush);
+    pub(crate) fn flush(&mut self, now: Instant) {
+        self.all().for_each(|pool| pool.flush(now));
     }
 
     /// Starts missing workers, ends those that do not get on.

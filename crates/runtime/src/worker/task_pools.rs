@@ -61,8 +61,14 @@ impl TaskPools {
     }
 
     /// Takes in what a worker said.
-    pub(crate) fn said(&mut self, id: WorkerId, messages: Vec<FromWorker>, owed: &mut Vec<Owed>) -> Vec<TaskNews> {
-        self.of_worker(id).map(|pool| pool.said(id, messages, owed)).unwrap_or_default()
+    pub(crate) fn said(
+        &mut self,
+        id: WorkerId,
+        messages: Vec<FromWorker>,
+        now: Instant,
+        owed: &mut Vec<Owed>,
+    ) -> Vec<TaskNews> {
+        self.of_worker(id).map(|pool| pool.said(id, messages, now, owed)).unwrap_or_default()
     }
 
     /// Takes in that a worker has ended.

@@ -2,7 +2,8 @@
 //! hangs delays no step.
 //! Belongs to the driver; speaks with processes only through [`Link`] and [`Launch`].
 //!
-//! Processes are started when tasks want them. Each runs many tasks at once; beyond the bound they wait here, in order.
+//! Processes are started when tasks want them. Each runs many tasks at once, and the first gets those that end soon
+//! ([`Pace`]); beyond the bound they wait here, in order.
 //! A task gets its place when it is asked for, and leaves in a [`Parcel`] when the record that asks for it is durable, which
 //! the pool hears later.
 //! A thread cannot be ended, so a task that is over its time limit ends its process; what else ran there begins anew on
@@ -20,6 +21,7 @@ use protocol::worker::{FromWorker, Outcome, TaskCall, TaskRun, ToWorker};
 use protocol::{InvocationId, PartitionId, Position, RunNumber};
 use rustc_hash::FxHashMap;
 
+use super::pace::Pace;
 use super::pool::Owed;
 use super::{Death, Launch, Link, WorkerId};
 use crate::held::Held;
@@ -171,6 +173,9 @@ struct Worker {
     outgoing: Vec<ToWorker>,
     /// For the next parcel: tasks, and what each of them rests on.
     packed: Vec<(Position, ToWorker)>,
+    /// Of its runs, those of which the pool has heard that they were sent.
+    sent: usize,
+    pace: Pace,
     since: Instant,
 }
 
@@ -253,8 +258,15 @@ impl TaskPool {
     }
 
     /// Takes in what a worker said.
-    pub(crate) fn said(&mut self, id: WorkerId, messages: Vec<FromWorker>, owed: &mut Vec<Owed>) -> Vec<TaskNews> {
+    pub(crate) fn said(
+        &mut self,
+        id: WorkerId,
+        messages: Vec<FromWorker>,
+        now: Instant,
+        owed: &mut Vec<Owed>,
+    ) -> Vec<TaskNews> {
         let mut news = Vec::new();
+        let (mut ended, mut busy) = (0, None);
         for message in messages {
             let Some(worker) = self.workers.get_mut(&id) else { break };
             match message {
@@ -271,16 +283,23 @@ impl TaskPool {
                 FromWorker::TaskEnd { run, outcome, is_final } => {
                     if worker.runs.remove(&run.0) {
                         worker.is_alone &= !worker.runs.is_empty();
+                        ended += 1;
+                        let was_heard_of = self.runs.get(&run.0).is_some_and(|run| run.parcel.is_none());
+                        worker.sent = worker.sent.saturating_sub(usize::from(was_heard_of));
                         self.ended(run.0, outcome, is_final, owed);
                     }
                 }
                 FromWorker::TaskOutput { run, stream, text } => news.push(self.output(id, run, stream, text)),
+                FromWorker::Busy(micros) => busy = Some(Duration::from_micros(micros)),
                 // Steps are not for these workers.
                 FromWorker::End(_)
                 | FromWorker::Fetch { .. }
                 | FromWorker::Dropped { .. }
                 | FromWorker::Departed { .. } => worker.link.kill("was ended, because it spoke of steps"),
             }
+        }
+        if let Some(worker) = self.workers.get_mut(&id) {
+            worker.pace.ended(ended, worker.sent, busy, now);
         }
         news
     }
@@ -401,23 +420,23 @@ impl TaskPool {
 
     fn place(&mut self, now: Instant, owed: &mut Vec<Owed>) {
         while let Some(&own) = self.queue.front() {
-            let Some(id) = self.freest() else { return };
+            let Some(id) = self.free(now) else { return };
             self.queue.pop_front();
             self.send(own, id, now, owed);
         }
     }
 
-    /// A worker that has room for another run, one with nothing to do if there is one.
-    fn freest(&self) -> Option<WorkerId> {
+    /// Of the workers that have room for another run, the first that will be done soon, otherwise the one with the fewest.
+    fn free(&self, now: Instant) -> Option<WorkerId> {
         let mut freest = None;
         for (id, worker) in &self.workers {
             let runs = worker.runs.len();
             let can = worker.is_ready && !worker.is_alone && self.reserved != Some(*id) && runs < self.config.runs_max;
+            if can && worker.pace.is_done_soon(runs, now) {
+                return Some(*id);
+            }
             if can && freest.is_none_or(|(fewest, _)| runs < fewest) {
                 freest = Some((runs, *id));
-            }
-            if matches!(freest, Some((0, _))) {
-                break;
             }
         }
         freest.map(|(_, id)| id)
@@ -465,7 +484,12 @@ impl TaskPool {
         let grace = if run.call.is_async { limits::TASK_GRACE } else { Duration::ZERO };
         let deadline = run.call.timeout.map(|micros| now + Duration::from_micros(micros) + grace);
         owed.push((run.partition, Input::TaskStarted { run: run.number }));
+        let id = run.worker;
         run.set_deadline(own, deadline, &mut self.deadlines);
+        if let Some(worker) = id.and_then(|id| self.workers.get_mut(&id)) {
+            worker.sent += 1;
+            worker.pace.begins(now);
+        }
     }
 
     /// Takes those of these runs that were not sent yet from their workers; they wait again.
@@ -507,7 +531,17 @@ impl TaskPool {
             let outgoing = Vec::new();
             self.workers.insert(
                 id,
-                Worker { link, is_ready: false, runs, is_alone: false, outgoing, packed: Vec::new(), since: now },
+                Worker {
+                    link,
+                    is_ready: false,
+                    runs,
+                    is_alone: false,
+                    outgoing,
+                    packed: Vec::new(),
+                    sent: 0,
+                    pace: Pace::default(),
+                    since: now,
+                },
             );
         }
         while let Some(&(deadline, own)) = self.deadlines.first().filter(|(deadline, _)| *deadline <= now) {

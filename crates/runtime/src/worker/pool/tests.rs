@@ -34,14 +34,14 @@ impl World {
 
     fn loaded(&mut self, worker: u64) {
         let ready = FromWorker::Ready { pid: 1, python: "3".into(), problem: None };
-        self.pool.said(WorkerId(worker), vec![ready], &mut self.owed);
-        self.pool.flush();
+        self.pool.said(WorkerId(worker), vec![ready], self.now, &mut self.owed);
+        self.pool.flush(self.now);
     }
 
     fn start(&mut self, run: u64) {
         let start = Start { run: RunNumber(run), invocation: invocation(run), ..Start::default() };
         self.pool.start(PartitionId(0), start, &mut self.owed);
-        self.pool.flush();
+        self.pool.flush(self.now);
     }
 
     /// A step of this invocation runs and is suspended.
@@ -56,15 +56,15 @@ impl World {
         let (worker, run_there) = last.expect("it was started");
         let end = StepEnd { run: run_there, invocation: invocation(run), ..StepEnd::default() };
         assert_eq!(end.status, StepStatus::Suspended);
-        self.pool.said(worker, vec![FromWorker::End(Box::new(end))], &mut self.owed);
-        self.pool.flush();
+        self.pool.said(worker, vec![FromWorker::End(Box::new(end))], self.now, &mut self.owed);
+        self.pool.flush(self.now);
     }
 
     /// The first run that this worker was sent ends.
     fn drops_first(&mut self, worker: u64) {
         let run = RunNumber(self.sent(worker)[0]);
-        self.pool.said(WorkerId(worker), vec![FromWorker::Dropped { run }], &mut self.owed);
-        self.pool.flush();
+        self.pool.said(WorkerId(worker), vec![FromWorker::Dropped { run }], self.now, &mut self.owed);
+        self.pool.flush(self.now);
     }
 
     /// Runs that a worker was sent.
@@ -106,7 +106,7 @@ fn what_waits_for_a_worker_that_loads_goes_on_without_it() {
     assert_eq!(world.sent(1), [1, 2]);
     let death = Death { cause: "exited with code 1".into(), output: String::new(), word: None };
     world.pool.gone(WorkerId(2), death, world.now, &mut world.owed);
-    world.pool.flush();
+    world.pool.flush(world.now);
     assert_eq!(world.sent(1), [1, 2, 3], "nobody loads until the next try");
 }
 
@@ -150,4 +150,42 @@ fn the_order_of_coroutines_does_not_grow_with_what_is_gone() {
         world.pool.evict(invocation(run));
     }
     assert!(world.pool.suspended.len() <= limits::SUSPENDED_GONE_MAX + 1);
+}
+
+#[test]
+fn short_steps_go_to_the_first_worker_until_it_would_keep_them_waiting() {
+    let mut world = World::new();
+    for worker in 1..=2 {
+        world.loaded(worker);
+    }
+    let mut runs = 1..;
+    let mut end = |world: &mut World, took: Duration| {
+        world.start(runs.next().unwrap());
+        let run = RunNumber(*world.sent(1).last().unwrap());
+        let busy = FromWorker::Busy(took.as_micros() as u64);
+        world.pool.said(WorkerId(1), vec![FromWorker::Dropped { run }, busy], world.now, &mut world.owed);
+    };
+    let short = limits::SHORT_RUN_MAX / 5;
+    (0..500).for_each(|_| end(&mut world, short));
+    assert!(world.sent(2).is_empty());
+    let (before, most) = (world.sent(1).len(), limits::EXPECTED_WAIT_MAX.as_micros() / short.as_micros());
+    (1000..1000 + 2 * most as u64).for_each(|run| world.start(run));
+    let first = (world.sent(1).len() - before) as u128;
+    assert!((most..most + 5).contains(&first), "{first} of {}", 2 * most);
+    assert_eq!(world.sent(2).len() as u128, 2 * most - first);
+}
+
+#[test]
+fn long_steps_are_spread() {
+    let mut world = World::new();
+    for worker in 1..=2 {
+        world.loaded(worker);
+    }
+    for run in 1..=20 {
+        world.start(run);
+        let (run, busy) = (RunNumber(world.sent(1)[run as usize - 1]), FromWorker::Busy(5000));
+        world.pool.said(WorkerId(1), vec![FromWorker::Dropped { run }, busy], world.now, &mut world.owed);
+    }
+    (100..104).for_each(|run| world.start(run));
+    assert_eq!((world.sent(1).len(), world.sent(2).len()), (22, 2));
 }

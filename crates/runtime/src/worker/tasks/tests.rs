@@ -66,7 +66,7 @@ impl World {
     }
 
     fn said(&mut self, worker: u64, message: FromWorker) {
-        assert_eq!(self.pool.said(WorkerId(worker), vec![message], &mut self.owed), []);
+        assert_eq!(self.pool.said(WorkerId(worker), vec![message], self.now, &mut self.owed), []);
     }
 
     fn dies(&mut self, worker: u64) {
@@ -141,6 +141,38 @@ fn beyond_the_bound_tasks_wait_in_order() {
     assert_eq!(world.sent(), [task(1, max + 1)]);
     world.ends(1, 1);
     assert_eq!(world.sent(), [task(1, max + 2)]);
+}
+
+#[test]
+fn short_tasks_go_to_the_first_process_and_long_ones_are_spread() {
+    for (took, expected) in [(limits::SHORT_RUN_MAX / 5, (8, 0)), (limits::SHORT_RUN_MAX * 5, (4, 4))] {
+        let mut world = World::new(2);
+        // The second process is started because there are two.
+        world.start(1, None);
+        world.start(2, None);
+        world.go(0);
+        world.ready(1);
+        world.ready(2);
+        world.ends(1, 1);
+        world.ends(1, 2);
+        for run in 3..200 {
+            world.start(run, None);
+            world.go(0);
+            assert_eq!(world.sent().last(), Some(&task(1, run)));
+            let end = FromWorker::TaskEnd { run: RunNumber(run), outcome: Outcome::default(), is_final: false };
+            world.pool.said(
+                WorkerId(1),
+                vec![end, FromWorker::Busy(took.as_micros() as u64)],
+                world.now,
+                &mut world.owed,
+            );
+        }
+        (200..208).for_each(|run| world.start(run, None));
+        world.go(0);
+        let sent = world.sent();
+        let of = |worker| sent.iter().filter(|(to, ..)| *to == worker).count();
+        assert_eq!((of(1), of(2)), expected);
+    }
 }
 
 #[test]
@@ -235,7 +267,7 @@ fn what_nobody_wants_is_forgotten_or_ended() {
 fn output_is_marked_with_its_task() {
     let mut world = World::begun();
     let output = FromWorker::TaskOutput { run: RunNumber(1), stream: 0, text: "hello\n".into() };
-    let news = world.pool.said(WorkerId(1), vec![output], &mut Vec::new());
+    let news = world.pool.said(WorkerId(1), vec![output], world.now, &mut Vec::new());
     let (invocation, name) = (InvocationId::default(), "task task1".to_owned());
     assert_eq!(news, [TaskNews::Output { invocation, name, stream: 0, text: "hello\n".into() }]);
 }

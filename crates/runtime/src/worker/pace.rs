@@ -1,0 +1,146 @@
+//! How long what a worker has been sent will take it, so that what is short goes to one worker after the other.
+//!
+//! A frame costs a worker and the server as much as several short steps, most of it for being woken. So of several workers
+//! that would all be done soon the first gets more, and others begin to get something when it would keep them waiting; what
+//! is not short is spread over all of them.
+
+use std::time::{Duration, Instant};
+
+use crate::limits;
+
+/// Runs that it takes to move what is expected half of the way.
+const MEMORY: u32 = 16;
+
+/// What was seen of one worker.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    /// Time for each run, in the mean of the last ones.
+    each: Duration,
+    /// When it last said that something has ended, or got something to do.
+    since: Option<Instant>,
+}
+
+impl Default for Pace {
+    /// Of a worker of which nothing is known, one run is enough.
+    fn default() -> Self {
+        Self { each: limits::SHORT_RUN_MAX, since: None }
+    }
+}
+
+impl Pace {
+    /// It has been sent something.
+    pub(crate) fn begins(&mut self, now: Instant) {
+        self.since.get_or_insert(now);
+    }
+
+    /// It has said that so many runs have ended, and perhaps which processor time that took; so many are left. With
+    /// all processors busy, time that it waited for one would only seem to say that others could do it sooner.
+    pub(crate) fn ended(&mut self, count: u32, left: usize, busy: Option<Duration>, now: Instant) {
+        let since = std::mem::replace(&mut self.since, (left > 0).then_some(now));
+        let took = busy.or_else(|| since.map(|since| now.saturating_duration_since(since)));
+        if let Some(took) = took.filter(|_| count > 0) {
+            // The mean of these, and of those before as if they were so many.
+            self.each = (self.each * MEMORY + took) / (MEMORY + count);
+        }
+    }
+
+    /// It has nothing to do, or so many runs that are short, and has not been silent for long.
+    pub(crate) fn is_done_soon(&self, runs: usize, now: Instant) -> bool {
+        let silent = self.since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+        let expected = self.each.saturating_mul(u32::try_from(runs).unwrap_or(u32::MAX));
+        let is_short = self.each < limits::SHORT_RUN_MAX && expected < limits::EXPECTED_WAIT_MAX;
+        runs == 0 || is_short && silent < limits::SILENT_MAX
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHORT: Duration = Duration::from_micros(20);
+
+    /// A worker that has ended so many runs of this length one by one.
+    fn worked(runs: u32, each: Duration, now: &mut Instant) -> Pace {
+        let mut pace = Pace::default();
+        for _ in 0..runs {
+            pace.begins(*now);
+            *now += each;
+            pace.ended(1, 0, None, *now);
+        }
+        pace
+    }
+
+    #[test]
+    fn nothing_is_known_of_a_new_worker() {
+        let now = Instant::now();
+        assert!(Pace::default().is_done_soon(0, now));
+        assert!(!Pace::default().is_done_soon(1, now));
+    }
+
+    #[test]
+    fn of_short_runs_it_gets_many_and_of_long_ones_one() {
+        let mut now = Instant::now();
+        let short = worked(1000, SHORT, &mut now);
+        let most = limits::EXPECTED_WAIT_MAX.as_micros() / SHORT.as_micros();
+        assert!(short.is_done_soon(most as usize / 2, now));
+        assert!(!short.is_done_soon(most as usize * 2, now));
+        let long = worked(1000, limits::SHORT_RUN_MAX * 2, &mut now);
+        assert!(long.is_done_soon(0, now));
+        assert!(!long.is_done_soon(1, now));
+    }
+
+    #[test]
+    fn one_long_run_counts_and_is_forgotten() {
+        let mut now = Instant::now();
+        let mut pace = worked(1000, SHORT, &mut now);
+        pace.begins(now);
+        now += Duration::from_millis(50);
+        pace.ended(1, 0, None, now);
+        assert!(!pace.is_done_soon(1, now));
+        for _ in 0..200 {
+            pace.begins(now);
+            now += SHORT;
+            pace.ended(1, 0, None, now);
+        }
+        assert!(pace.is_done_soon(2, now));
+    }
+
+    #[test]
+    fn runs_that_end_together_share_the_time() {
+        let mut now = Instant::now();
+        let mut pace = Pace::default();
+        pace.begins(now);
+        for left in (0..100).rev() {
+            now += SHORT * 10;
+            pace.ended(10, left, None, now);
+        }
+        assert!(pace.is_done_soon(10, now));
+    }
+
+    #[test]
+    fn processor_time_counts_where_it_is_known() {
+        let mut now = Instant::now();
+        let mut pace = Pace::default();
+        for _ in 0..100 {
+            pace.begins(now);
+            now += SHORT * 100;
+            pace.ended(1, 0, Some(SHORT), now);
+        }
+        assert!(pace.is_done_soon(5, now));
+    }
+
+    #[test]
+    fn who_is_silent_gets_nothing_more() {
+        let mut now = Instant::now();
+        let mut pace = worked(1000, SHORT, &mut now);
+        pace.begins(now);
+        now += limits::SILENT_MAX / 2;
+        assert!(pace.is_done_soon(2, now));
+        now += limits::SILENT_MAX;
+        assert!(!pace.is_done_soon(2, now));
+        // What it has not begun is no reason to wait.
+        pace.ended(1, 0, None, now);
+        now += limits::SILENT_MAX * 2;
+        assert!(pace.is_done_soon(0, now));
+    }
+}
