@@ -99,6 +99,31 @@ pub enum ToWorker {
     StopTask(RunNumber),
 }
 
+impl ToWorker {
+    /// About how many bytes it takes in a frame.
+    pub fn weight(&self) -> usize {
+        const HEAD: usize = 64;
+        HEAD + match self {
+            Self::Start(start) => {
+                let step = |step: &JournalStep| HEAD + step.reads.weight() + delivered_weight(&step.delivered);
+                let journal: usize = start.journal.iter().map(step).sum();
+                start.args.len() + start.slice.weight() + journal + delivered_weight(&start.delivered)
+            }
+            Self::Resume(resume) => resume.slice.weight() + delivered_weight(&resume.delivered),
+            Self::Fetched { slice, .. } => slice.as_ref().map_or(0, Slice::weight),
+            Self::Task(task) => task.args.len(),
+            Self::Evict(_) | Self::StopTask(_) => 0,
+        }
+    }
+}
+
+fn delivered_weight(delivered: &[Delivered]) -> usize {
+    let result = |one: &Delivered| match &one.result {
+        Outcome::Value(payload) | Outcome::Exception(payload) => payload.len(),
+    };
+    delivered.iter().map(result).sum()
+}
+
 /// What the template tells the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FromTemplate {
@@ -189,6 +214,15 @@ pub struct Slice {
     /// Whole dict fields: field, and entries in iteration order.
     #[cbor(n(1), with = "wholes")]
     pub wholes: Vec<(String, Vec<SliceEntry>)>,
+}
+
+impl Slice {
+    fn weight(&self) -> usize {
+        let cell = |cell: &SliceCell| cell.value.as_ref().map_or(0, Vec::len) + cell.key.as_ref().map_or(0, Vec::len);
+        let entry = |(key, value, _): &SliceEntry| key.len() + value.len();
+        let wholes = self.wholes.iter().flat_map(|(_, entries)| entries);
+        self.cells.iter().map(cell).sum::<usize>() + wholes.map(entry).sum::<usize>()
+    }
 }
 
 /// An entry of a whole dict field: key, value, incarnation.

@@ -42,6 +42,10 @@ pub const SHORT_RUN_MAX: Duration = Duration::from_micros(100);
 /// A worker that has not said for so long that anything has ended gets nothing more while others have less to do.
 pub const SILENT_MAX: Duration = Duration::from_millis(3);
 
+/// Bytes of messages, about, that whoever has them to say sends to a worker process at once; longer ones are encoded and
+/// written by a thread of the process, so that they delay nothing else.
+pub const SENT_AT_ONCE_MAX: usize = 32 * 1024;
+
 /// Suspended coroutines that workers keep unless [`crate::NodeConfig::coroutines_max`] says otherwise: in Python some 3 KiB
 /// each, and what they refer to.
 pub const COROUTINES_MAX_DEFAULT: usize = 100_000;

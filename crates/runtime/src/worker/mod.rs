@@ -2,11 +2,12 @@
 //!
 //! - [`package`] writes the embedded Python package to where workers find it.
 //! - [`template`] is the process that the others are forked from.
-//! - [`process`] starts one process and speaks with it: a socket pair, a thread that reads, one that writes.
+//! - [`process`] starts one process and speaks with it: a socket pair, a thread that reads, one that writes what [`outbox`]
+//!   could not send at once.
 //! - [`strike`] reads which run a dead worker was in.
 //! - [`tasks`] decides which task worker runs which task.
 //! - [`native`] runs services of this process in threads, [`native_tasks`] its tasks; [`pools`] and [`task_pools`] are the
-//!   pools of all languages.
+//!   pools of all languages; [`pace`] tells both how soon a worker will be done.
 //! - [`pool`] decides which worker runs what, and what a death means. It is the driver's and does no input or output
 //!   itself, except through [`Link`].
 //!
@@ -14,6 +15,7 @@
 
 pub(crate) mod native;
 pub(crate) mod native_tasks;
+mod outbox;
 mod pace;
 pub(crate) mod package;
 #[cfg(test)]

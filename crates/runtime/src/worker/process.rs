@@ -1,23 +1,23 @@
 //! One worker process, forked from the [`Template`]: a socket pair, a thread that reads frames from it, one that writes
-//! them, one that shows what it writes to its raw output. The driver is never blocked by any of them.
+//! those that cannot be sent at once ([`Outbox`]), one that shows what it writes to its raw output. The driver is never
+//! blocked by any of them.
 
-use std::io::{self, BufRead, BufReader, PipeReader, Read, Write};
+use std::io::{self, BufRead, BufReader, PipeReader, Read};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use protocol::Value;
 use protocol::manifest::Manifest;
-use protocol::worker::{
-    FrameError, FrameReader, InitOptions, Resident, ToWorker, decode_from_worker, encode_init, encode_to_worker,
-};
+use protocol::worker::{FrameError, FrameReader, InitOptions, Resident, ToWorker, decode_from_worker, encode_init};
 
+use super::outbox::{Outbox, SendError};
 use super::package::WorkerDir;
 use super::strike::StrikeFile;
 use super::template::{End, Template};
@@ -88,6 +88,7 @@ impl Launch for Python {
             worker,
             purpose: self.purpose,
             socket: ours,
+            outbox: Outbox::new(),
             template,
             number,
             strike,
@@ -98,10 +99,8 @@ impl Launch for Python {
             reason: Mutex::default(),
             tail: Mutex::default(),
         });
-        self.spawn_threads(&shared, output).map(|outgoing| {
-            let process: Box<dyn Link> = Box::new(Process { shared, outgoing });
-            process
-        })
+        self.spawn_threads(&shared, output)?;
+        Ok(Box::new(Process { shared }))
     }
 }
 
@@ -146,11 +145,15 @@ impl Templates {
 }
 
 impl Python {
-    fn spawn_threads(&self, shared: &Arc<Shared>, output: PipeReader) -> io::Result<Sender<Vec<ToWorker>>> {
+    fn spawn_threads(&self, shared: &Arc<Shared>, output: PipeReader) -> io::Result<()> {
         let spawn = |name: &str| thread::Builder::new().name(format!("{name}-{}", shared.worker.0));
-        let (outgoing, messages) = channel();
         let writing = Arc::clone(shared);
-        spawn("worker-write").spawn(move || write_frames(&writing, &messages))?;
+        spawn("worker-write").spawn(move || {
+            // That the socket takes no more, its reader sees, too.
+            if let Err(SendError::Frame(error)) = writing.outbox.write(&writing.socket, &writing.resident) {
+                writing.kill(&format!("was ended, because a message could not be sent to it: {error}"));
+            }
+        })?;
         let (shown, output_ended) = channel();
         let (showing, sink) = (Arc::clone(shared), Arc::clone(&self.templates.sink));
         spawn("worker-output").spawn(move || {
@@ -168,14 +171,13 @@ impl Python {
             let death = reading.bury(&output_ended);
             report(WorkerEvent::Gone(reading.worker, death));
         })?;
-        Ok(outgoing)
+        Ok(())
     }
 }
 
 /// The driver's side of a process.
 struct Process {
     shared: Arc<Shared>,
-    outgoing: Sender<Vec<ToWorker>>,
 }
 
 /// What the threads of a process share.
@@ -183,6 +185,7 @@ struct Shared {
     worker: WorkerId,
     purpose: Purpose,
     socket: UnixStream,
+    outbox: Outbox,
     template: Arc<Template>,
     /// Its number there.
     number: u64,
@@ -197,8 +200,7 @@ struct Shared {
 
 impl Link for Process {
     fn send(&self, messages: Vec<ToWorker>) {
-        // If its writer is gone, the process is, and the pool will hear of it.
-        let _ = self.outgoing.send(messages);
+        self.shared.outbox.send(&self.shared.socket, &self.shared.resident, messages);
     }
 
     fn word(&self) -> Option<u64> {
@@ -218,6 +220,7 @@ impl Link for Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        self.shared.outbox.close();
         self.shared.close();
     }
 }
@@ -285,41 +288,6 @@ fn report_frames(frames: &mut FrameReader, shared: &Shared, report: &Report) -> 
         report(WorkerEvent::Said(shared.worker, messages));
     }
     Ok(())
-}
-
-fn write_frames(shared: &Shared, messages: &Receiver<Vec<ToWorker>>) {
-    while let Ok(mut ready) = messages.recv() {
-        for more in messages.try_iter() {
-            ready.extend(more);
-        }
-        match write_all(shared, &ready) {
-            Ok(()) => {}
-            Err(WriteError::Frame(error)) => {
-                shared.kill(&format!("was ended, because a message could not be sent to it: {error}"));
-                return;
-            }
-            // The reader sees the same.
-            Err(WriteError::Socket) => return,
-        }
-    }
-}
-
-enum WriteError {
-    Frame(FrameError),
-    Socket,
-}
-
-/// Writes one frame, or one for each message if they do not fit into one.
-fn write_all(shared: &Shared, messages: &[ToWorker]) -> Result<(), WriteError> {
-    let write = |frame: Vec<u8>| (&shared.socket).write_all(&frame).map_err(|_| WriteError::Socket);
-    let encode = |messages: &[ToWorker]| encode_to_worker(messages, &mut lock(&shared.resident));
-    match encode(messages) {
-        Ok(frame) => write(frame),
-        Err(error) if messages.len() == 1 => Err(WriteError::Frame(error)),
-        Err(_) => messages
-            .iter()
-            .try_for_each(|message| write(encode(std::slice::from_ref(message)).map_err(WriteError::Frame)?)),
-    }
 }
 
 /// What user code prints comes in messages; this is what an interpreter or a native library writes by itself.
