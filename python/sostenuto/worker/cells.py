@@ -150,7 +150,8 @@ class Cells:
         if views:
             for view in views.values():
                 view._begin()
-        self.ship(shipped)
+        if shipped[0] or shipped[1]:
+            self.ship(shipped)
         if self.held:
             try:
                 self._go_on_with_held()
@@ -229,28 +230,30 @@ class Cells:
             is_assigned = name in self.assigned
             if not is_assigned and type(value) in IMMUTABLE:
                 continue
+            field = self.fields[name]
             base = self.shipped.get(name)
             if base is None and not is_assigned:
-                base = self.fields[name].initial
-            incarnation = self._assigned(name, value)
+                base = field.initial
+            incarnation = self._assigned(name, value) if field.held else None
             if incarnation is not None and type(value) not in IMMUTABLE:
                 base = None
             try:
                 data = encode_changed(value, base)
             except codec.Unstorable as problem:
-                raise self.not_storable(self.fields[name], None, problem, self.assigned.get(name)) from None
+                raise self.not_storable(field, None, problem, self.assigned.get(name)) from None
             if data is not None:
                 writes.append((name, None, data, False, incarnation))
                 if len(data) >= resident.bytes_min:
-                    resident.wrote(data, None if self.fields[name].held else value)
-            elif base is not None and len(base) >= resident.bytes_min and not self.fields[name].held:
+                    resident.wrote(data, None if field.held else value)
+            elif base is not None and len(base) >= resident.bytes_min and not field.held:
                 resident.read(base, value)
 
     # Objects that are held while the method waits.
 
     def _assigned(self, name, value):
-        """The name of the object that was assigned to a scalar field, or None if the cell holds the one it held."""
-        if name not in self.assigned or not self.fields[name].held or self.given.get(name, _NOBODY) is value:
+        """The name of the object that was assigned to a scalar field that may be held, or None if the cell holds the one
+        it held."""
+        if name not in self.assigned or self.given.get(name, _NOBODY) is value:
             return None
         return self.name(self.fields[name], None)
 

@@ -33,8 +33,6 @@ _CONTAINERS = frozenset({list, tuple, dict, set, frozenset})
 _ORDERED = frozenset({list, tuple, dict})
 #: Containers of more are first looked at by C code, which has a start-up cost.
 LONG = 16
-#: Scalars that need no second look once marshal has written them.
-_SAFE = frozenset({type(None), bool, int, float, complex, bytes})
 
 #: Values of these types never change, so one that was only read needs no comparison.
 IMMUTABLE = _ATOMS | {
@@ -69,13 +67,23 @@ def encode(value):
     return checked(value, data)
 
 
+def encode_arguments(args, named):
+    """The bytes of a call's arguments."""
+    value = ([*args], named)
+    if _ATOMS.issuperset(map(type, args)) and (not named or _ATOMS.issuperset(map(type, named.values()))):
+        return _checked_plain(value, dumps(value, 2))
+    return encode(value)
+
+
 def checked(value, data):
     """`data`, which `marshal` made of `value`, or better: `marshal` takes more than can be stored."""
     kind = type(value)
-    if kind in _SAFE:
-        if len(data) < _INT_SUSPECT:
+    if kind in _ATOMS:
+        if len(data) < _INT_SUSPECT and (kind is not str or _SURROGATE not in data):
             return data
-    elif kind is str or (kind in _CONTAINERS and _is_plain(value, kind)):
+        if kind is str:
+            return _checked_plain(value, data)
+    elif kind in _CONTAINERS and _is_plain(value, kind):
         return _checked_plain(value, data)
     return encode_slowly(value)
 
@@ -97,6 +105,9 @@ def decode(data):
 
 def encode_changed(value, base):
     """The bytes of a value, or None if they would say what `base` says."""
+    if type(value) in _ATOMS:
+        data = encode(value)
+        return None if data == base else data
     try:
         data = dumps(value, 2)
     except ValueError:

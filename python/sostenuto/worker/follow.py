@@ -21,29 +21,26 @@ def left_by(shipped, end):
     if end[0] != END or end[3] not in (RETURNED, RAISED) or end[7] or end[10] is not None:
         return None
     cells, wholes = shipped
-    payload, writes = end[4], end[6]
-    if wholes or len(payload) + sum(len(write[2]) for write in writes if write[2] is not None) > _BYTES_MAX:
+    size, writes = len(end[4]), end[6]
+    if wholes or size > _BYTES_MAX:
         return None
     if not writes:
         return shipped
-    left = {_name(cell): cell for cell in cells}
-    for write in writes:
-        field, key, value, _, incarnation = write[:5]
-        name = _name(write)
+    # A scalar field has the name of its cell, an entry of a dict field its key beside it.
+    left = {cell[0] if cell[1] is None else (cell[0], decode(cell[1])): cell for cell in cells}
+    for field, key, value, _, incarnation, *_ in writes:
+        name = field if key is None else (field, decode(key))
         before = left.get(name)
         if before is None:
             return None
         if value is None:
             incarnation = 0
-        elif incarnation is None:
-            incarnation = before[3]
+        else:
+            size += len(value)
+            if incarnation is None:
+                incarnation = before[3]
         left[name] = (field, key if before[2] is None else before[1], value, incarnation)
-    return list(left.values()), wholes
-
-
-def _name(cell):
-    field, key = cell[:2]
-    return field, key if key is None else decode(key)
+    return None if size > _BYTES_MAX else (list(left.values()), wholes)
 
 
 class Follow:

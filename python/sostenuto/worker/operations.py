@@ -57,13 +57,14 @@ class Operation:
         """Asks the server; the answer will be delivered to the operation's position."""
         position = self.position = branch.next_position()
         run.outstanding[position] = self
-        run.ops.append((position, *self.fields(run)))
+        run.ops.append(self.op(position, run))
 
     def wait(self, run, waiter):
         """Makes `waiter` wait for the outcome."""
         if self.position is None:
             self.start(run, run.branch)
-        if hasattr(self, "outcome"):
+            self.waiter = waiter
+        elif hasattr(self, "outcome"):
             run.settle(waiter, self.outcome)
         elif self.waiter is not None:
             raise RuntimeError("two branches wait for the same call")
@@ -74,8 +75,8 @@ class Operation:
         """The server's answer."""
         self.outcome = outcome
 
-    def fields(self, run):
-        """What follows the position in END."""
+    def op(self, position, run):
+        """What END says of it."""
         raise NotImplementedError
 
 
@@ -87,7 +88,7 @@ class Call(Operation):
     __sostenuto_unstorable__ = "the result of a call that was not awaited cannot be stored: an await is missing"
 
     def __init__(self, service, key, method, args, named):
-        run = running("a call")
+        run = current.run or running("a call")
         self.position = None
         self.waiter = None
         if run.dead:
@@ -96,8 +97,11 @@ class Call(Operation):
         self.service = service
         self.key = key
         self.method = method
-        self.args = _encode_args(service, method, args, named)
-        self.place = where()
+        try:
+            self.args = codec.encode_arguments(args, named)
+        except codec.Unstorable as problem:
+            raise _bad_argument(service, method, args, named, problem) from None
+        self.place = where(3)
         run.unstarted[self] = None
 
     def __await__(self):
@@ -121,8 +125,8 @@ class Call(Operation):
         position = self.position = run.branch.next_position()
         run.ops.append((position, SEND, self.service, self.key, self.method, self.args))
 
-    def fields(self, run):
-        return (CALL, self.service, self.key, self.method, self.args)
+    def op(self, position, run):
+        return (position, CALL, self.service, self.key, self.method, self.args)
 
     def __repr__(self):
         return f"<call of {self.service}.{self.method}>"
@@ -131,15 +135,15 @@ class Call(Operation):
 class Task(Call):
     """A task that starts when it is awaited or gathered. Its name stands in the place of a method's."""
 
-    __slots__ = ("function", "policy", "is_async")
+    __slots__ = ("function", "options")
 
     __sostenuto_unstorable__ = "the result of a task that was not awaited cannot be stored: an await is missing"
 
-    def __init__(self, function, policy, is_async, args, named):
-        Call.__init__(self, "task", None, function.rpartition(".")[2], args, named)
+    def __init__(self, function, method, options, args, named):
+        Call.__init__(self, "task", None, method, args, named)
         self.function = function
-        self.policy = policy
-        self.is_async = is_async
+        #: What END says of it behind its arguments.
+        self.options = options
 
     def start(self, run, branch):
         if run.in_transaction:
@@ -152,10 +156,8 @@ class Task(Call):
     def send(self, run):
         raise TypeError(f"send() takes a call of a service, not the task {self.method}")
 
-    def fields(self, run):
-        retries, timeout, backoff, backoff_max, pure = self.policy
-        flags = (_PURE if pure else 0) | (_ASYNC if self.is_async else 0)
-        return (TASK, self.function, self.args, retries, timeout, backoff, backoff_max, flags)
+    def op(self, position, run):
+        return (position, TASK, self.function, self.args, *self.options)
 
     def __repr__(self):
         return f"<task {self.method}>"
@@ -172,11 +174,14 @@ def _is_async(function):
 def task(function, policy):
     """What calling a function with `@task` gives."""
     name = f"{function.__module__}.{function.__qualname__}"
-    is_async = _is_async(function)
+    method = name.rpartition(".")[2]
+    retries, timeout, backoff, backoff_max, pure = policy
+    flags = (_PURE if pure else 0) | (_ASYNC if _is_async(function) else 0)
+    options = (retries, timeout, backoff, backoff_max, flags)
 
     @functools.wraps(function)
     def run(*args, **named):
-        return Task(name, policy, is_async, args, named)
+        return Task(name, method, options, args, named)
 
     run.__sostenuto_task__ = policy
     return run
@@ -216,8 +221,8 @@ class Sleep(Operation):
             raise TransactionError("sleep() inside a transaction would hold its locks; sleep before or after it")
         Operation.start(self, run, branch)
 
-    def fields(self, run):
-        return (SLEEP, run.clock + self.micros)
+    def op(self, position, run):
+        return (position, SLEEP, run.clock + self.micros)
 
 
 class Begin(Operation):
@@ -225,8 +230,8 @@ class Begin(Operation):
 
     __slots__ = ()
 
-    def fields(self, run):
-        return (BEGIN,)
+    def op(self, position, run):
+        return (position, BEGIN)
 
 
 class Commit(Operation):
@@ -234,8 +239,8 @@ class Commit(Operation):
 
     __slots__ = ()
 
-    def fields(self, run):
-        return (COMMIT,)
+    def op(self, position, run):
+        return (position, COMMIT)
 
 
 class Rollback(Operation):
@@ -252,8 +257,8 @@ class Rollback(Operation):
     def take(self, outcome):
         self.outcome = outcome if outcome.__class__ is Raise else self.then
 
-    def fields(self, run):
-        return (ROLLBACK, exceptions.encode(self.error))
+    def op(self, position, run):
+        return (position, ROLLBACK, exceptions.encode(self.error))
 
 
 class Turn:
@@ -696,13 +701,6 @@ async def roll_back(run, error):
     run.opened, run.explicit = None, False
     run.abandon()
     await Rollback(error)
-
-
-def _encode_args(service, method, args, named):
-    try:
-        return codec.encode(([*args], named))
-    except codec.Unstorable as problem:
-        raise _bad_argument(service, method, args, named, problem) from None
 
 
 def _bad_argument(service, method, args, named, problem):

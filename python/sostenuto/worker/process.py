@@ -29,7 +29,8 @@ from sostenuto.worker.run import FETCH
 INIT, START, RESUME, EVICT, FETCHED, RESIDENT = range(6)
 READY, BUSY = 14, 15
 
-_RECEIVE_BYTES = 1 << 20
+#: Read at once at most.
+_RECEIVE_BYTES = 256 * 1024
 #: Ends that leave together: the server goes on with them while further steps run (`limits.rs`).
 ENDS_TOGETHER_MAX = 32
 #: Bytes of one frame (`limits.rs`).
@@ -49,6 +50,8 @@ class Channel:
 
     def __init__(self, connection):
         self._socket = connection
+        #: Where bytes are received, and those of a frame that is not whole.
+        self._space = memoryview(bytearray(_RECEIVE_BYTES))
         self._buffer = bytearray()
         #: Messages that were read and not handled.
         self.waiting = deque()
@@ -65,11 +68,15 @@ class Channel:
 
     def receive(self, flags=0):
         """Takes what can be read at once, as far as it is whole."""
-        data = self._socket.recv(_RECEIVE_BYTES, flags)
-        if not data:
+        space = self._space
+        count = self._socket.recv_into(space, 0, flags)
+        if not count:
             raise Closed
         buffer = self._buffer
-        buffer += data
+        if not buffer and int.from_bytes(space[:4], "little") == count - 4:
+            self._arrived(space[4:count])
+            return
+        buffer += space[:count]
         start = 0
         while len(buffer) - start >= 4:
             size = int.from_bytes(buffer[start : start + 4], "little")
@@ -78,12 +85,15 @@ class Channel:
             if len(buffer) - start - 4 < size:
                 break
             with memoryview(buffer) as view:
-                frame = marshal.loads(view[start + 4 : start + 4 + size])
-            if frame and frame[-1][0] == RESIDENT:
-                resident.receive(frame)
-            self.waiting.extend(frame)
+                self._arrived(view[start + 4 : start + 4 + size])
             start += 4 + size
         del buffer[:start]
+
+    def _arrived(self, data):
+        frame = marshal.loads(data)
+        if frame and frame[-1][0] == RESIDENT:
+            resident.receive(frame)
+        self.waiting.extend(frame)
 
     def flush(self):
         """Sends what waits to be sent, in one frame."""

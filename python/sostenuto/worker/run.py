@@ -34,6 +34,8 @@ END, FETCH, DROPPED, DEPARTED = 10, 11, 12, 13
 RETURNED, RAISED, SUSPENDED, NOT_STORABLE = range(4)
 
 _NO_WAITS = (0, [])
+#: What a branch may wait for.
+_DURABLE = (Operation, Gather)
 #: A coroutine that catches eviction this often is left alone.
 _EVICTIONS_MAX = 100
 
@@ -216,7 +218,9 @@ class Run:
                 outcome = Raise(error)
             operation.take(outcome)
             waiter, operation.waiter = operation.waiter, None
-            if waiter is not None:
+            if waiter is self.main:
+                self.ready.append((waiter, operation.outcome))
+            elif waiter is not None:
                 self.settle(waiter, operation.outcome)
 
     def _cancel(self, kind, payload):
@@ -368,7 +372,7 @@ class Run:
         if awaited is None:
             self.ready.append((branch, None))
             return
-        if not isinstance(awaited, Operation | Gather):
+        if not isinstance(awaited, _DURABLE):
             problem = f"await of {type(awaited).__name__} is not durable: only calls, sleep() and gather() are"
             self.ready.append((branch, Raise(TypeError(problem))))
             return
@@ -527,7 +531,7 @@ class Run:
         waits = self._waits()
         if not waits[1]:
             return self.end(Raise(RuntimeError(f"{self.target} waits for nothing that could happen")))
-        held = self.cells.hold()
+        held = self.cells.hold() if self.cells.fields.held else NOTHING_HELD
         return (
             END,
             self.number,
@@ -545,6 +549,11 @@ class Run:
 
     def _waits(self):
         """Positions whose results let something run, and whether it takes all of them."""
+        if len(self.outstanding) == 1:
+            # A method that waits for one thing at a time.
+            [(position, operation)] = self.outstanding.items()
+            if operation.waiter is self.main:
+                return 0, [position]
         positions, roots, direct = [], set(), False
         for position, operation in self.outstanding.items():
             waiter = operation.waiter

@@ -54,7 +54,7 @@ class Loop(asyncio.SelectorEventLoop):
         """A task that has run up to where it waits for the first time, or to its end."""
         self._captures = True
         try:
-            task = asyncio.Task(coroutine, loop=self)
+            task = asyncio.Task(coroutine, loop=self, name=coroutine.__name__)
         finally:
             self._captures = False
         step, context = self._first_step
@@ -291,6 +291,7 @@ class TaskWorker:
             self.loop.call_soon_threadsafe(self._stop, run)
 
 
+@functools.cache
 def find(name):
     """The function of a task by its name."""
     module, _, attribute = name.rpartition(".")
@@ -335,6 +336,8 @@ class Output:
 
     def end(self, run):
         """Sends what is left of a run."""
+        if not (self._parts or run in self._sent):
+            return
         with self._lock:
             for stream in (output.STDOUT, output.STDERR, output.LOGGING):
                 rest = self._parts.pop((run, stream), None)

@@ -62,9 +62,10 @@ def _has_nan(key):
         return False
 
 
-def where():
-    """Code and instruction of the user's statement that is being executed, to find its line when it is needed."""
-    frame = sys._getframe(2)
+def where(depth=2):
+    """Code and instruction of the user's statement that is being executed, to find its line when it is needed. So many
+    frames are ours at least, with this one."""
+    frame = sys._getframe(depth)
     while frame is not None and frame.f_globals.get("__package__") == __package__:
         frame = frame.f_back
     return (frame.f_code, frame.f_lasti) if frame is not None else None
