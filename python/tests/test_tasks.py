@@ -116,6 +116,25 @@ async def too_long():
     await asyncio.Event().wait()
 
 
+@task(timeout=0.02)
+async def late_with_result():
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        return "late"
+
+
+@task(timeout=0.02)
+async def late_and_stopped():
+    try:
+        await asyncio.Event().wait()
+    finally:
+        print("late")
+        released.wait()
+        released.clear()
+        await asyncio.sleep(0)
+
+
 @task
 def nested(url):
     return fetch(url) + fetch(url)
@@ -404,6 +423,18 @@ class Process(unittest.TestCase):
         error, final = self.end(1)
         self.assertEqual((type(error), final), (TimeoutError, False))
         self.assertEqual(str(error), "the task too_long took longer than its timeout of 0.02 s")
+
+    def test_a_coroutine_that_is_late_may_still_have_a_result(self):
+        self.start(1, "late_with_result", flags=2, timeout=20_000)
+        self.assertEqual(self.end(1), ("late", False))
+
+    def test_a_coroutine_that_is_late_and_stopped_is_stopped(self):
+        self.start(1, "late_and_stopped", flags=2, timeout=20_000)
+        self.assertEqual(self.worker.receive(), (25, 1, 0, "late\n"))
+        self.worker.send((21, 1))
+        self.start(2, "release")
+        values = self.ends({1, 2})
+        self.assertIs(type(values[1]), asyncio.CancelledError)
 
     def ends(self, runs):
         """The values of these runs, in whatever order they end."""

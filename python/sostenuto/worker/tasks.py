@@ -90,6 +90,8 @@ class TaskWorker:
         self._told = 0
         #: What runs, by run: a thread or an asyncio task.
         self._running = {}
+        #: When coroutines that wait are cancelled, by run; None if that has happened.
+        self._limits = {}
         self._reading = threading.Lock()
         #: The loop is in `_read`; how often it has been there.
         self._inside = False
@@ -195,19 +197,25 @@ class TaskWorker:
             self._ended(run, error=error, final=True)
             return
         if flags & _ASYNC:
-            begin(run, self._execute_async(run, function, args, named, timeout))
+            begin(run, self._execute_async(run, function, args, named, timeout), timeout)
         else:
             body = functools.partial(self._execute, run, function, args, named)
             thread = self._running[run] = threading.Thread(target=body, name=f"task {name}", daemon=True)
             thread.start()
 
-    def _begin(self, run, coroutine):
+    def _begin(self, run, coroutine, timeout):
         task = self.loop.begin(coroutine)
         if not task.done():
             self._running[run] = task
+            if timeout is not None:
+                self._limits[run] = self.loop.call_later(timeout / 1_000_000, self._expire, run, task)
 
-    def _begin_soon(self, run, coroutine):
-        self.loop.call_soon_threadsafe(self._begin, run, coroutine)
+    def _begin_soon(self, run, coroutine, timeout):
+        self.loop.call_soon_threadsafe(self._begin, run, coroutine, timeout)
+
+    def _expire(self, run, task):
+        self._limits[run] = None
+        task.cancel()
 
     def _execute(self, run, function, args, named):
         _run.set(run)
@@ -220,22 +228,19 @@ class TaskWorker:
 
     async def _execute_async(self, run, function, args, named, timeout):
         _run.set(run)
-        limit = None
         try:
-            if timeout is None:
-                result = await function(*args, **named)
-            else:
-                limit = asyncio.timeout(timeout / 1_000_000)
-                async with limit:
-                    result = await function(*args, **named)
+            result = await function(*args, **named)
             self._returned(run, function.__name__, result)
         except Exception as error:
-            if limit is not None and limit.expired() and isinstance(error, TimeoutError):
-                told = f"the task {function.__name__} took longer than its timeout of {timeout / 1_000_000} s"
-                error = TimeoutError(told).with_traceback(error.__traceback__)
             self._ended(run, error=error)
         except BaseException as error:
-            self._ended(run, error=error, final=True)
+            # As `asyncio.timeout` has it: if it was cancelled for another reason as well, that counts.
+            is_late = type(error) is asyncio.CancelledError and self._limits.get(run, self) is None
+            if not is_late or asyncio.current_task().uncancel():
+                self._ended(run, error=error, final=True)
+                return
+            told = f"the task {function.__name__} took longer than its timeout of {timeout / 1_000_000} s"
+            self._ended(run, error=TimeoutError(told).with_traceback(error.__traceback__))
 
     def _returned(self, run, name, result):
         try:
@@ -253,6 +258,9 @@ class TaskWorker:
 
     def _finish(self, run, message):
         self._running.pop(run, None)
+        limit = self._limits.pop(run, None)
+        if limit is not None:
+            limit.cancel()
         self.output.end(run)
         if threading.get_ident() != self._loop_thread:
             self._send_ends([message])
