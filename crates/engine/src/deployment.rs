@@ -36,7 +36,8 @@ impl Deployment {
 /// Numbers of services and fields of one catalogue, in both directions.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Numbers {
-    by_name: BTreeMap<(String, String), u32>,
+    /// By service and field, so that a look-up makes no key.
+    by_name: BTreeMap<String, BTreeMap<String, u32>>,
     by_number: BTreeMap<u32, (String, String)>,
 }
 
@@ -44,14 +45,14 @@ impl Numbers {
     pub(crate) fn new(catalogue: &CatalogueRow) -> Self {
         let mut numbers = Self::default();
         for (service, field, number) in &catalogue.entries {
-            numbers.by_name.insert((service.clone(), field.clone()), *number);
+            numbers.by_name.entry(service.clone()).or_default().insert(field.clone(), *number);
             numbers.by_number.insert(*number, (service.clone(), field.clone()));
         }
         numbers
     }
 
     pub(crate) fn number(&self, service: &str, field: &str) -> Option<u32> {
-        self.by_name.get(&(service.to_owned(), field.to_owned())).copied()
+        self.by_name.get(service)?.get(field).copied()
     }
 
     /// Service and field (empty for the service itself) of a number.

@@ -54,10 +54,10 @@ class App:
         """START: runs a method from its beginning. Returns the message that ends the step."""
         _, number, invocation, service, method, key, args, seed, flags, clock, shipped, journal, delivered, _ = message
         found = self.services.get(service)
-        if found is None or method not in found.methods:
+        target = None if found is None else found.methods.get(method)
+        if target is None:
             return self._refused(number, invocation, CallError(f"there is no method {service}.{method}"))
         self.suspended.pop(invocation, None)
-        target = found.methods[method]
         run = Run(self.channel, number, invocation, target, found.fields, seed, flags & _IN_TRANSACTION)
         current.run = run
         try:

@@ -32,10 +32,8 @@ class ScalarField:
         if instance is None:
             return self
         cells = instance.__sostenuto_cells__
-        try:
-            return cells.scalars[self.name]
-        except KeyError:
-            return cells.load(self)
+        value = cells.scalars.get(self.name, _NOBODY)
+        return cells.load(self) if value is _NOBODY else value
 
     def __set__(self, instance, value):
         cells = instance.__sostenuto_cells__

@@ -106,8 +106,8 @@ def decode(data):
 def encode_changed(value, base):
     """The bytes of a value, or None if they would say what `base` says."""
     if type(value) in _ATOMS:
-        data = encode(value)
-        return None if data == base else data
+        data = dumps(value, 2)
+        return None if data == base else checked(value, data)
     try:
         data = dumps(value, 2)
     except ValueError:
