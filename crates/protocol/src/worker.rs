@@ -23,7 +23,7 @@
 //! | 12 DROPPED | `(12, run)` after *not now*, or if it cannot follow |
 //! | 13 DEPARTED | `(13, run, invocation, step, expected, actual)` |
 //! | 14 READY | `(14, pid, python version, problem)`; `problem` is an exception value's bytes or `None` |
-//! | 15 BUSY | `(15, micros)`: processor time that it has used since it last said so; goes with the ends of steps and tasks |
+//! | 15 BUSY | `(15, micros)`: processor time that it has used since it last said so; goes with the ends of steps and tasks (threads say nothing) |
 //! | 24 TASK_END | `(24, run, kind, payload, final)`, from task workers; `final`: another try is of no use |
 //! | 25 TASK_OUTPUT | `(25, run, stream, text)`, from task workers, at once |
 //!

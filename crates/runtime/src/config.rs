@@ -73,10 +73,10 @@ impl Default for NodeConfig {
 }
 
 impl NodeConfig {
-    /// Of the workers of one language. `spare`: one more is kept warm.
-    pub(crate) fn pool(&self, spare: bool) -> PoolConfig {
+    /// Of the workers of one language, which are `processes` or threads.
+    pub(crate) fn pool(&self, processes: bool) -> PoolConfig {
         let Self { workers, step_timeout, coroutines_max, .. } = *self;
-        PoolConfig { workers, spare, step_timeout, coroutines_max }
+        PoolConfig { workers, processes, step_timeout, coroutines_max }
     }
 
     /// Of each partition.

@@ -30,8 +30,8 @@ pub const STATE_MEMTABLE_BYTES_MIN: u64 = 256 * 1024;
 /// follows a step goes with it, so it may be exceeded by [`engine::Config::ahead_max`].
 pub const RUNS_IN_FLIGHT_MAX: usize = 64;
 
-/// Ends of steps that leave a worker together: the driver goes on with them while further steps run.
-pub const ENDS_TOGETHER_MAX: usize = 32;
+/// Ends of steps that leave a thread together: the driver goes on with them while further steps run. (A process: 32.)
+pub const ENDS_TOGETHER_MAX: usize = 16;
 
 /// So long a worker may be expected to take for what it has been sent, and still gets more while others have nothing to do.
 pub const EXPECTED_WAIT_MAX: Duration = Duration::from_millis(1);

@@ -169,11 +169,9 @@ fn assemble(
 ) -> Result<Parts, StartError> {
     let now = Instant::now();
     let Launchers { steps, tasks } = launch(events.clone())?;
-    let pools = steps.into_iter().map(|(language, launch)| {
-        // A thread that is given up is replaced at once.
-        let spare = language == Language::Python;
-        (language, Pool::new(config.pool(spare), launch, now))
-    });
+    let pools = steps
+        .into_iter()
+        .map(|(language, launch)| (language, Pool::new(config.pool(language == Language::Python), launch, now)));
     let mut pool = Pools::new(Arc::clone(&manifest), pools.collect());
     let tasks = tasks.into_iter().map(|(language, launch)| {
         let of_language = match language {

@@ -31,8 +31,8 @@ READY, BUSY = 14, 15
 
 #: Read at once at most.
 _RECEIVE_BYTES = 256 * 1024
-#: Ends that leave together: the server goes on with them while further steps run (`limits.rs`).
-ENDS_TOGETHER_MAX = 32
+#: Ends that leave together: the server goes on with them while further steps run.
+_ENDS_TOGETHER_MAX = 32
 #: Bytes of one frame (`limits.rs`).
 _FRAME_BYTES_MAX = 64 * 1024 * 1024
 #: New objects before a young collection: suspended coroutines are many and live long.
@@ -149,7 +149,7 @@ class Worker:
             waiting = channel.waiting
             while waiting:
                 self.handle(waiting.popleft())
-                if len(channel.ends) >= ENDS_TOGETHER_MAX:
+                if len(channel.ends) >= _ENDS_TOGETHER_MAX:
                     channel.flush()
             channel.flush()
             channel.read()

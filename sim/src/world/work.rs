@@ -17,6 +17,9 @@ use crate::happenings::Happening;
 use crate::native::Fate;
 use crate::recorder::Witness;
 
+/// Microseconds for which processes seem to be quick, or slow.
+const BUSY_TURN: u64 = 20_000;
+
 /// The number that a task was given.
 fn errand_of(args: &[u8]) -> i64 {
     let (args, _) = msgpack::decode_args(args).expect("arguments are ones that we wrote");
@@ -96,6 +99,9 @@ impl World {
         if heard.is_empty() {
             return;
         }
+        // By turns it seems to be quick, so that it gets much at once, and slow.
+        let each = if (now / BUSY_TURN).is_multiple_of(2) { 10 } else { 1000 };
+        heard.push(FromWorker::Busy(each * heard.len() as u64));
         let up = self.machines[node].up.as_ref().expect("it still lives");
         tell(up, kind, WorkerEvent::Said(worker, heard));
         self.poke(node);

@@ -14,7 +14,7 @@ const MEMORY: u32 = 16;
 /// What was seen of one worker.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pace {
-    /// Time for each run, in the mean of the last ones.
+    /// Processor time for each run, in the mean of the last ones.
     each: Duration,
     /// When it last said that something has ended, or got something to do.
     since: Option<Instant>,
@@ -33,14 +33,13 @@ impl Pace {
         self.since.get_or_insert(now);
     }
 
-    /// It has said that so many runs have ended, and perhaps which processor time that took; so many are left. With
-    /// all processors busy, time that it waited for one would only seem to say that others could do it sooner.
+    /// It has said that so many runs have ended and which processor time that took; so many are left. (With all processors
+    /// busy, time that it waited for one would only seem to say that others could do it sooner.)
     pub(crate) fn ended(&mut self, count: u32, left: usize, busy: Option<Duration>, now: Instant) {
-        let since = std::mem::replace(&mut self.since, (left > 0).then_some(now));
-        let took = busy.or_else(|| since.map(|since| now.saturating_duration_since(since)));
-        if let Some(took) = took.filter(|_| count > 0) {
+        self.since = (left > 0).then_some(now);
+        if let Some(busy) = busy.filter(|_| count > 0) {
             // The mean of these, and of those before as if they were so many.
-            self.each = (self.each * MEMORY + took) / (MEMORY + count);
+            self.each = (self.each * MEMORY + busy) / (MEMORY + count);
         }
     }
 
@@ -65,7 +64,7 @@ mod tests {
         for _ in 0..runs {
             pace.begins(*now);
             *now += each;
-            pace.ended(1, 0, None, *now);
+            pace.ended(1, 0, Some(each), *now);
         }
         pace
     }
@@ -95,12 +94,12 @@ mod tests {
         let mut pace = worked(1000, SHORT, &mut now);
         pace.begins(now);
         now += Duration::from_millis(50);
-        pace.ended(1, 0, None, now);
+        pace.ended(1, 0, Some(Duration::from_millis(50)), now);
         assert!(!pace.is_done_soon(1, now));
         for _ in 0..200 {
             pace.begins(now);
             now += SHORT;
-            pace.ended(1, 0, None, now);
+            pace.ended(1, 0, Some(SHORT), now);
         }
         assert!(pace.is_done_soon(2, now));
     }
@@ -112,13 +111,13 @@ mod tests {
         pace.begins(now);
         for left in (0..100).rev() {
             now += SHORT * 10;
-            pace.ended(10, left, None, now);
+            pace.ended(10, left, Some(SHORT * 10), now);
         }
         assert!(pace.is_done_soon(10, now));
     }
 
     #[test]
-    fn processor_time_counts_where_it_is_known() {
+    fn waiting_for_a_processor_does_not_count() {
         let mut now = Instant::now();
         let mut pace = Pace::default();
         for _ in 0..100 {

@@ -23,8 +23,9 @@ use crate::limits;
 pub(crate) struct PoolConfig {
     /// Workers that run steps, without the warm spare.
     pub(crate) workers: usize,
-    /// One more is kept warm, to take the place of one that dies.
-    pub(crate) spare: bool,
+    /// They are processes: one more is kept warm, to take the place of one that dies, and steps that are short go to one
+    /// after the other ([`Pace`]). A thread is replaced at once, and what it is sent costs no more by itself.
+    pub(crate) processes: bool,
     /// Time limit of one step.
     pub(crate) step_timeout: Duration,
     /// Suspended coroutines that workers keep, but for those that a transaction needs.
@@ -438,7 +439,7 @@ impl Pool {
 
     /// The spare is started when the others have loaded the application.
     fn wanted(&self) -> usize {
-        self.config.workers + usize::from(self.config.spare && self.count(Phase::Active) >= self.config.workers)
+        self.config.workers + usize::from(self.config.processes && self.count(Phase::Active) >= self.config.workers)
     }
 
     fn replenish(&mut self, now: Instant) -> std::io::Result<()> {
@@ -598,7 +599,8 @@ impl Pool {
     fn place(&mut self, now: Instant) {
         let runs_max = self.runs_in_flight_max();
         while !self.queue.is_empty() {
-            let Some(id) = self.soonest(runs_max, now).or_else(|| self.freest(runs_max)) else { return };
+            let soonest = self.config.processes.then(|| self.soonest(runs_max, now)).flatten();
+            let Some(id) = soonest.or_else(|| self.freest(runs_max)) else { return };
             let Some(start) = self.queue.pop_front() else { return };
             self.send_start(start, id);
             while let Some(follower) = self.queue.pop_front_if(|start| start.follows.is_some()) {

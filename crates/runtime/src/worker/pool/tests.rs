@@ -26,7 +26,7 @@ impl World {
     fn new() -> Self {
         let (ear, now) = (Ear::default(), Instant::now());
         let step_timeout = Duration::from_secs(10);
-        let config = PoolConfig { workers: WORKERS, spare: true, step_timeout, coroutines_max: COROUTINES_MAX };
+        let config = PoolConfig { workers: WORKERS, processes: true, step_timeout, coroutines_max: COROUTINES_MAX };
         let mut pool = Pool::new(config, Box::new(Launcher(Arc::clone(&ear))), now);
         pool.check(now).unwrap();
         Self { pool, ear, now, owed: Vec::new() }
