@@ -39,7 +39,7 @@ pub const EXPECTED_WAIT_MAX: Duration = Duration::from_millis(1);
 /// Runs that take longer go to whoever has the fewest: a frame of its own costs little beside them.
 pub const SHORT_RUN_MAX: Duration = Duration::from_micros(100);
 
-/// A worker that has not said for so long that anything has ended gets nothing more while others have less to do.
+/// A worker that has said nothing for so long while it had something to do gets nothing more while others have less.
 pub const SILENT_MAX: Duration = Duration::from_millis(3);
 
 /// Bytes of messages, about, that whoever has them to say sends to a worker process at once; longer ones are encoded and

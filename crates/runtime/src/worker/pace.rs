@@ -16,14 +16,16 @@ const MEMORY: u32 = 16;
 pub(crate) struct Pace {
     /// Processor time for each run, in the mean of the last ones.
     each: Duration,
-    /// When it last said that something has ended, or got something to do.
+    /// Processor time for runs that have not ended.
+    spent: Duration,
+    /// While it has something to do: when it last said something, or got the first of it.
     since: Option<Instant>,
 }
 
 impl Default for Pace {
     /// Of a worker of which nothing is known, one run is enough.
     fn default() -> Self {
-        Self { each: limits::SHORT_RUN_MAX, since: None }
+        Self { each: limits::SHORT_RUN_MAX, spent: Duration::ZERO, since: None }
     }
 }
 
@@ -33,13 +35,18 @@ impl Pace {
         self.since.get_or_insert(now);
     }
 
-    /// It has said that so many runs have ended and which processor time that took; so many are left. (With all processors
-    /// busy, time that it waited for one would only seem to say that others could do it sooner.)
-    pub(crate) fn ended(&mut self, count: u32, left: usize, busy: Option<Duration>, now: Instant) {
+    /// It has said something: that so many runs have ended, perhaps none, and how busy it was; so many are left. (With all
+    /// processors busy, time that it waited for one would only seem to say that others could do it sooner.)
+    pub(crate) fn said(&mut self, ended: u32, left: usize, busy: Option<Duration>, now: Instant) {
         self.since = (left > 0).then_some(now);
-        if let Some(busy) = busy.filter(|_| count > 0) {
+        let Some(busy) = busy else { return };
+        self.spent += busy;
+        if ended > 0 {
             // The mean of these, and of those before as if they were so many.
-            self.each = (self.each * MEMORY + busy) / (MEMORY + count);
+            self.each = (self.each * MEMORY + self.spent) / (MEMORY + ended);
+        }
+        if ended > 0 || left == 0 {
+            self.spent = Duration::ZERO;
         }
     }
 
@@ -64,7 +71,7 @@ mod tests {
         for _ in 0..runs {
             pace.begins(*now);
             *now += each;
-            pace.ended(1, 0, Some(each), *now);
+            pace.said(1, 0, Some(each), *now);
         }
         pace
     }
@@ -94,12 +101,12 @@ mod tests {
         let mut pace = worked(1000, SHORT, &mut now);
         pace.begins(now);
         now += Duration::from_millis(50);
-        pace.ended(1, 0, Some(Duration::from_millis(50)), now);
+        pace.said(1, 0, Some(Duration::from_millis(50)), now);
         assert!(!pace.is_done_soon(1, now));
         for _ in 0..200 {
             pace.begins(now);
             now += SHORT;
-            pace.ended(1, 0, Some(SHORT), now);
+            pace.said(1, 0, Some(SHORT), now);
         }
         assert!(pace.is_done_soon(2, now));
     }
@@ -111,7 +118,7 @@ mod tests {
         pace.begins(now);
         for left in (0..100).rev() {
             now += SHORT * 10;
-            pace.ended(10, left, Some(SHORT * 10), now);
+            pace.said(10, left, Some(SHORT * 10), now);
         }
         assert!(pace.is_done_soon(10, now));
     }
@@ -123,9 +130,26 @@ mod tests {
         for _ in 0..100 {
             pace.begins(now);
             now += SHORT * 100;
-            pace.ended(1, 0, Some(SHORT), now);
+            pace.said(1, 0, Some(SHORT), now);
         }
         assert!(pace.is_done_soon(5, now));
+    }
+
+    #[test]
+    fn what_a_run_took_before_it_asked_for_a_cell_counts() {
+        let mut now = Instant::now();
+        let mut pace = worked(1000, SHORT, &mut now);
+        for _ in 0..100 {
+            pace.begins(now);
+            pace.said(0, 1, Some(limits::SHORT_RUN_MAX), now);
+            pace.said(1, 0, Some(SHORT), now);
+        }
+        assert!(!pace.is_done_soon(1, now));
+        // Loading the application is no run.
+        let mut pace = worked(1000, SHORT, &mut now);
+        pace.said(0, 0, Some(Duration::from_secs(10)), now);
+        pace.said(1, 0, Some(SHORT), now);
+        assert!(pace.is_done_soon(1, now));
     }
 
     #[test]
@@ -138,7 +162,7 @@ mod tests {
         now += limits::SILENT_MAX;
         assert!(!pace.is_done_soon(2, now));
         // What it has not begun is no reason to wait.
-        pace.ended(1, 0, None, now);
+        pace.said(1, 0, None, now);
         now += limits::SILENT_MAX * 2;
         assert!(pace.is_done_soon(0, now));
     }

@@ -351,7 +351,7 @@ impl Pool {
             }
         }
         if let Some(worker) = self.workers.get_mut(&id) {
-            worker.pace.ended((self.stats.steps - before) as u32, worker.runs.len(), busy, now);
+            worker.pace.said((self.stats.steps - before) as u32, worker.runs.len(), busy, now);
         }
         changes
     }

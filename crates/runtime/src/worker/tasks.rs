@@ -299,7 +299,7 @@ impl TaskPool {
             }
         }
         if let Some(worker) = self.workers.get_mut(&id) {
-            worker.pace.ended(ended, worker.sent, busy, now);
+            worker.pace.said(ended, worker.sent, busy, now);
         }
         news
     }
