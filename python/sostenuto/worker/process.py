@@ -57,8 +57,13 @@ class Channel:
         self.waiting = deque()
         #: Messages that have not been sent.
         self.ends = []
-        #: Processor time that the server has been told of.
+        #: Tells how much processor time was used, in ns; how much of it, in us, the server has been told of.
+        self.clock = thread_time_ns
         self._told = 0
+
+    def fileno(self):
+        """What it reads from."""
+        return self._socket.fileno()
 
     def read(self):
         """Waits until there is a message, and takes all that are there."""
@@ -98,12 +103,16 @@ class Channel:
     def flush(self):
         """Sends what waits to be sent, in one frame."""
         if self.ends:
-            used = thread_time_ns() // 1000
-            self.ends.append((BUSY, used - self._told))
-            self._told = used
-            frame = marshal.dumps(self.ends, 2)
-            self.ends = []
-            self._socket.sendall(len(frame).to_bytes(4, "little") + frame)
+            ends, self.ends = self.ends, []
+            self.send(ends)
+
+    def send(self, messages):
+        """Sends messages in one frame, and how busy this worker was."""
+        used = self.clock() // 1000
+        messages.append((BUSY, used - self._told))
+        self._told = used
+        frame = marshal.dumps(messages, 2)
+        self._socket.sendall(len(frame).to_bytes(4, "little") + frame)
 
     def fetch(self, run, field, key):
         """Asks for a cell and waits for the answer; other messages wait meanwhile. None is *not now*."""

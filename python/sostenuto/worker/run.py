@@ -218,9 +218,7 @@ class Run:
                 outcome = Raise(error)
             operation.take(outcome)
             waiter, operation.waiter = operation.waiter, None
-            if waiter is self.main:
-                self.ready.append((waiter, operation.outcome))
-            elif waiter is not None:
+            if waiter is not None:
                 self.settle(waiter, operation.outcome)
 
     def _cancel(self, kind, payload):
@@ -531,7 +529,7 @@ class Run:
         waits = self._waits()
         if not waits[1]:
             return self.end(Raise(RuntimeError(f"{self.target} waits for nothing that could happen")))
-        held = self.cells.hold() if self.cells.fields.held else NOTHING_HELD
+        held = self.cells.hold()
         return (
             END,
             self.number,

@@ -12,7 +12,6 @@ import datetime
 import functools
 import io
 import logging
-import marshal
 import os
 import random
 import secrets
@@ -32,7 +31,7 @@ from sostenuto.worker.code_cache import CodeCache
 from sostenuto.worker.current import Signal
 from sostenuto.worker.process import leave, version
 
-READY, BUSY, TASK, STOP, TASK_END, TASK_OUTPUT = 14, 15, 20, 21, 24, 25
+READY, TASK, STOP, TASK_END, TASK_OUTPUT = 14, 20, 21, 24, 25
 VALUE, EXCEPTION = range(2)
 _ASYNC = 2
 #: Seconds that a coroutine may block the loop before another thread reads in its place.
@@ -80,14 +79,14 @@ class TaskWorker:
 
     def __init__(self, channel, cache=None):
         self.channel = channel
+        # Threads run tasks, too.
+        channel.clock = time.process_time_ns
         self.cache = cache
         self.output = Output(self.send)
         self.loop = self._loop_thread = None
         #: Ends of coroutines that leave together.
         self._ends = []
         self._sending = threading.Lock()
-        #: Processor time that the server has been told of.
-        self._told = 0
         #: What runs, by run: a thread or an asyncio task.
         self._running = {}
         #: When coroutines that wait are cancelled, by run; None if that has happened.
@@ -104,10 +103,7 @@ class TaskWorker:
     def send(self, *messages):
         """Sends messages in one frame; any thread may."""
         with self._sending:
-            used = time.process_time_ns() // 1000
-            frame = marshal.dumps([*messages, (BUSY, used - self._told)], 2)
-            self._told = used
-            self.channel._socket.sendall(len(frame).to_bytes(4, "little") + frame)
+            self.channel.send([*messages])
 
     def run(self, init):
         """Loads the application, then runs tasks."""
@@ -118,7 +114,7 @@ class TaskWorker:
         loop, self._loop_thread = Loop(), threading.get_ident()
         self.loop = loop
         asyncio.set_event_loop(loop)
-        loop.add_reader(self.channel._socket.fileno(), self._read)
+        loop.add_reader(self.channel.fileno(), self._read)
         threading.Thread(target=self._stand_in, name="tasks-stand-in", daemon=True).start()
         while self._over is None:
             try:

@@ -6,6 +6,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::WorkerId;
 use crate::limits;
 
 /// Runs that it takes to move what is expected half of the way.
@@ -59,20 +60,43 @@ impl Pace {
     }
 }
 
+/// Of workers that have room, with how many runs each has: the first that will be done soon, otherwise the one with the
+/// fewest.
+pub(crate) fn soonest<'a>(
+    workers: impl Iterator<Item = (WorkerId, usize, &'a Pace)>,
+    now: Instant,
+) -> Option<WorkerId> {
+    let mut freest = None;
+    for (id, runs, pace) in workers {
+        if pace.is_done_soon(runs, now) {
+            return Some(id);
+        }
+        if freest.is_none_or(|(fewest, _)| runs < fewest) {
+            freest = Some((runs, id));
+        }
+    }
+    freest.map(|(_, id)| id)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const SHORT: Duration = Duration::from_micros(20);
 
-    /// A worker that has ended so many runs of this length one by one.
-    fn worked(runs: u32, each: Duration, now: &mut Instant) -> Pace {
-        let mut pace = Pace::default();
+    /// It ends so many runs one by one, which take so long and, of that, so much of a processor.
+    fn work(pace: &mut Pace, runs: u32, (each, busy): (Duration, Duration), now: &mut Instant) {
         for _ in 0..runs {
             pace.begins(*now);
             *now += each;
-            pace.said(1, 0, Some(each), *now);
+            pace.said(1, 0, Some(busy), *now);
         }
+    }
+
+    /// A worker that has ended so many runs of this length one by one.
+    fn worked(runs: u32, each: Duration, now: &mut Instant) -> Pace {
+        let mut pace = Pace::default();
+        work(&mut pace, runs, (each, each), now);
         pace
     }
 
@@ -99,15 +123,10 @@ mod tests {
     fn one_long_run_counts_and_is_forgotten() {
         let mut now = Instant::now();
         let mut pace = worked(1000, SHORT, &mut now);
-        pace.begins(now);
-        now += Duration::from_millis(50);
-        pace.said(1, 0, Some(Duration::from_millis(50)), now);
+        let long = Duration::from_millis(50);
+        work(&mut pace, 1, (long, long), &mut now);
         assert!(!pace.is_done_soon(1, now));
-        for _ in 0..200 {
-            pace.begins(now);
-            now += SHORT;
-            pace.said(1, 0, Some(SHORT), now);
-        }
+        work(&mut pace, 200, (SHORT, SHORT), &mut now);
         assert!(pace.is_done_soon(2, now));
     }
 
@@ -127,11 +146,7 @@ mod tests {
     fn waiting_for_a_processor_does_not_count() {
         let mut now = Instant::now();
         let mut pace = Pace::default();
-        for _ in 0..100 {
-            pace.begins(now);
-            now += SHORT * 100;
-            pace.said(1, 0, Some(SHORT), now);
-        }
+        work(&mut pace, 100, (SHORT * 100, SHORT), &mut now);
         assert!(pace.is_done_soon(5, now));
     }
 

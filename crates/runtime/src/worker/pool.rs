@@ -14,7 +14,7 @@ use protocol::worker::{FromWorker, Resume, Slice, Start, StepStatus, ToWorker};
 use protocol::{InvocationId, PartitionId, RunNumber};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::pace::Pace;
+use super::pace::{Pace, soonest};
 use super::{Death, Launch, Link, WorkerId};
 use crate::limits;
 
@@ -585,12 +585,6 @@ impl Pool {
         self.workers.iter().filter(move |(id, worker)| free(id, worker)).map(|(id, worker)| (*id, worker))
     }
 
-    /// The first of them that will be done soon.
-    fn soonest(&self, runs_max: usize, now: Instant) -> Option<WorkerId> {
-        let is_done_soon = |worker: &Worker| worker.pace.is_done_soon(worker.runs.len(), now);
-        self.free(runs_max).find(|(_, worker)| is_done_soon(worker)).map(|(id, _)| id)
-    }
-
     /// The one of them with the fewest runs.
     fn freest(&self, runs_max: usize) -> Option<WorkerId> {
         self.free(runs_max).min_by_key(|(_, worker)| worker.runs.len()).map(|(id, _)| id)
@@ -599,8 +593,11 @@ impl Pool {
     fn place(&mut self, now: Instant) {
         let runs_max = self.runs_in_flight_max();
         while !self.queue.is_empty() {
-            let soonest = self.config.processes.then(|| self.soonest(runs_max, now)).flatten();
-            let Some(id) = soonest.or_else(|| self.freest(runs_max)) else { return };
+            let id = match self.config.processes {
+                true => soonest(self.free(runs_max).map(|(id, worker)| (id, worker.runs.len(), &worker.pace)), now),
+                false => self.freest(runs_max),
+            };
+            let Some(id) = id else { return };
             let Some(start) = self.queue.pop_front() else { return };
             self.send_start(start, id);
             while let Some(follower) = self.queue.pop_front_if(|start| start.follows.is_some()) {

@@ -21,7 +21,7 @@ use protocol::worker::{FromWorker, Outcome, TaskCall, TaskRun, ToWorker};
 use protocol::{InvocationId, PartitionId, Position, RunNumber};
 use rustc_hash::FxHashMap;
 
-use super::pace::Pace;
+use super::pace::{Pace, soonest};
 use super::pool::Owed;
 use super::{Death, Launch, Link, WorkerId};
 use crate::held::Held;
@@ -420,26 +420,18 @@ impl TaskPool {
 
     fn place(&mut self, now: Instant, owed: &mut Vec<Owed>) {
         while let Some(&own) = self.queue.front() {
-            let Some(id) = self.free(now) else { return };
+            let free = self.workers.iter().filter(|(id, worker)| {
+                worker.is_ready
+                    && !worker.is_alone
+                    && self.reserved != Some(**id)
+                    && worker.runs.len() < self.config.runs_max
+            });
+            let Some(id) = soonest(free.map(|(id, worker)| (*id, worker.runs.len(), &worker.pace)), now) else {
+                return;
+            };
             self.queue.pop_front();
             self.send(own, id, now, owed);
         }
-    }
-
-    /// Of the workers that have room for another run, the first that will be done soon, otherwise the one with the fewest.
-    fn free(&self, now: Instant) -> Option<WorkerId> {
-        let mut freest = None;
-        for (id, worker) in &self.workers {
-            let runs = worker.runs.len();
-            let can = worker.is_ready && !worker.is_alone && self.reserved != Some(*id) && runs < self.config.runs_max;
-            if can && worker.pace.is_done_soon(runs, now) {
-                return Some(*id);
-            }
-            if can && freest.is_none_or(|(fewest, _)| runs < fewest) {
-                freest = Some((runs, *id));
-            }
-        }
-        freest.map(|(_, id)| id)
     }
 
     fn place_alone(&mut self, now: Instant, owed: &mut Vec<Owed>) {
