@@ -142,8 +142,9 @@ class Inside:
 
     def step(self, message, answer):
         self.answer = answer
-        message = KEEPER.receive(message, 10 if message[0] == 1 else 4)
-        end = self.app.start(message) if message[0] == 1 else self.app.resume(message)
+        step, at = (self.app.start, 10) if message[0] == 1 else (self.app.resume, 4)
+        message = KEEPER.receive(message, at)
+        end = step(message, message[at])
         return marshal.loads(dumps(KEEPER.hear(end)))
 
     def evict(self, invocation):

@@ -31,6 +31,20 @@ class LeftBy(unittest.TestCase):
         left = [("d", dumps(1), dumps("true"), 0), ("d", dumps("x"), dumps("new"), 0)]
         self.assertEqual(follow.left_by(shipped, end(writes=writes))[0], left)
 
+    def test_one_field_alone_is_as_among_others(self):
+        other = ("z", None, dumps(0), 3)
+        for cell, write in (
+            (("a", None, dumps(1), 7), ("a", None, dumps(2), False, None)),
+            (("a", None, None, 0), ("a", None, dumps(2), False, 5)),
+            (("a", None, dumps(1), 7), ("a", None, None, False, None)),
+            (("d", dumps(1), dumps("one"), 0), ("d", dumps(True), dumps("true"), False, None)),
+            (("a", None, dumps(1), 7), ("b", None, dumps(2), False, None)),
+        ):
+            with self.subTest(write=write):
+                alone = follow.left_by(([cell], []), end(writes=[write]))
+                among = follow.left_by(([cell, other], []), end(writes=[write]))
+                self.assertEqual(alone and alone[0], among and among[0][:1])
+
     def test_nothing_written(self):
         shipped = ([("a", None, dumps(1), 7)], [])
         self.assertEqual(follow.left_by(shipped, end()), shipped)
@@ -55,31 +69,29 @@ class LeftBy(unittest.TestCase):
 
 
 class Follow(unittest.TestCase):
-    def start(self, run, follows=None, shipped=([], [])):
-        return (1, run, bytes(16), "Hotel", "reserve", None, NONE, bytes(32), 0, 10**15, shipped, [], [], follows)
-
     def test_in_a_row_and_in_time(self):
         now = 100.0
         with mock.patch.object(follow, "monotonic", lambda: now):
             steps = follow.Follow()
-            first = self.start(1, shipped=([("a", None, dumps(0), 0)], []))
             steps.begins()
-            steps.ended(first, end(writes=[("a", None, dumps(1), False, None)]))
-            second = steps.ship(self.start(2, follows=1))
-            self.assertEqual(second[10], ([("a", None, dumps(1), 0)], []))
-            self.assertEqual(second[11:], ([], [], 1))
-            steps.ended(second, end(writes=[("a", None, dumps(2), False, None)]))
-            self.assertEqual(steps.ship(self.start(9, follows=1)), (DROPPED, 9))
-            self.assertEqual(steps.ship(self.start(3, follows=2))[10], ([("a", None, dumps(2), 0)], []))
+            steps.ended(1, ([("a", None, dumps(0), 0)], []), end(writes=[("a", None, dumps(1), False, None)]))
+            second = steps.left_by(1)
+            self.assertEqual(second, ([("a", None, dumps(1), 0)], []))
+            steps.ended(2, second, end(writes=[("a", None, dumps(2), False, None)]))
+            self.assertIsNone(steps.left_by(1))
+            self.assertEqual(steps.left_by(2), ([("a", None, dumps(2), 0)], []))
             now += 1.0
-            self.assertEqual(steps.ship(self.start(3, follows=2)), (DROPPED, 3))
+            self.assertIsNone(steps.left_by(2))
+            # More has come: what is to follow has not waited.
+            steps.begins()
+            self.assertEqual(steps.left_by(2), ([("a", None, dumps(2), 0)], []))
 
     def test_not_behind_something_else(self):
         steps = follow.Follow()
         steps.begins()
-        steps.ended(self.start(1), end())
+        steps.ended(1, ([], []), end())
         steps.forget()
-        self.assertEqual(steps.ship(self.start(2, follows=1)), (DROPPED, 2))
+        self.assertIsNone(steps.left_by(1))
 
 
 if __name__ == "__main__":

@@ -13,17 +13,19 @@
 //! What such a run sees is what the one before wrote, although that may come to nothing (it is killed by an operator);
 //! then it comes to nothing too.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use protocol::cell::{CellKey, CellRow};
 use protocol::ids::{InvocationId, Micros, PartitionId, RunNumber};
+use protocol::manifest::ForeseenCells;
 use protocol::message::LockMode;
 use protocol::worker::{Slice, Start, StepEnd};
 
 use crate::io::{Effect, Turn};
-use crate::limits::AHEAD_BYTES_MAX;
-use crate::live::{Cancel, Live, Phase, TurnState, Want};
+use crate::limits::{AHEAD_BYTES_MAX, AHEAD_MAX};
+use crate::live::{Cancel, Live, Phase, StepContext, TurnState, Want};
 use crate::partition::Partition;
 use crate::planted::{self, Bug};
 
@@ -64,38 +66,66 @@ impl Live {
 impl Partition {
     /// A step has been started: those right behind it in line are started too, to follow it.
     pub(crate) fn start_followers(&mut self, leader: InvocationId, turn: &mut Turn) {
-        let followers = self.followers(leader);
-        let Some(context) = self.live.get_mut(&leader).and_then(|live| live.step.as_mut()) else { return };
-        let Some(mut follows) = context.run else { return };
-        context.next = followers.first().copied();
-        for (index, id) in followers.iter().enumerate() {
-            let run = self.new_run();
-            let Some(live) = self.live.get_mut(id) else { return };
-            let clock = live.step.as_ref().map_or_else(|| live.next_clock(turn.now), |context| context.clock);
-            let next = followers.get(index + 1).copied();
-            live.ahead = Some(Box::new(Ahead { run, follows, clock, found: None, end: None, next }));
-            let start = Start { follows: Some(follows), ..start_of(*id, live, run, clock, Slice::default()) };
-            self.runs.insert(run, *id);
-            turn.effects.push(Effect::Start(Box::new(start)));
-            follows = run;
+        let mut last = leader;
+        for id in self.followers(leader) {
+            self.start_behind(last, id, turn);
+            last = id;
         }
+    }
+
+    /// A first step has lined up. If it is the last one there, right behind one that runs already, it is started too: those
+    /// that come while a group runs need not wait until it has ended, nor the worker for them.
+    pub(crate) fn follow_last(&mut self, id: InvocationId, line: &CellKey, turn: &mut Turn) {
+        if let Some(before) = self.runs_before(id, line) {
+            self.start_behind(before, id, turn);
+        }
+    }
+
+    /// Who stands right before the last one in a line, if it runs already and that one can follow.
+    fn runs_before(&self, id: InvocationId, line: &CellKey) -> Option<InvocationId> {
+        let mut waiting = self.locks.line(line).rev();
+        if waiting.next() != Some(id) || self.locks.line_len(line) > self.config.ahead_max {
+            return None;
+        }
+        let waits = waiting.next();
+        let before = waits.or_else(|| self.locks.sole_user(line))?;
+        let (live, other) = (self.live.get(&before)?, self.live.get(&id)?);
+        let is_last = match (&live.ahead, &live.step) {
+            (Some(ahead), _) => ahead.next.is_none(),
+            (None, Some(step)) => waits.is_none() && step.next.is_none() && self.can_lead(live, step),
+            (None, None) => false,
+        };
+        let is_short = other.row.call.args.len() <= AHEAD_BYTES_MAX / AHEAD_MAX;
+        (is_last && is_short && self.is_alike((before, live), (id, other))).then_some(before)
+    }
+
+    /// Starts a step that waits, to follow one that has been started.
+    fn start_behind(&mut self, before: InvocationId, id: InvocationId, turn: &mut Turn) {
+        let run = self.new_run();
+        let Some(live) = self.live.get_mut(&before) else { return };
+        let (follows, next) = match (&mut live.ahead, &mut live.step) {
+            (Some(ahead), _) => (Some(ahead.run), &mut ahead.next),
+            (None, Some(step)) => (step.run, &mut step.next),
+            (None, None) => return,
+        };
+        let Some(follows) = follows else { return };
+        *next = Some(id);
+        let Some(live) = self.live.get_mut(&id) else { return };
+        let clock = live.step.as_ref().map_or_else(|| live.next_clock(turn.now), |step| step.clock);
+        live.ahead = Some(Box::new(Ahead { run, follows, clock, found: None, end: None, next: None }));
+        let start = Start { follows: Some(follows), ..start_of(id, live, run, clock, Slice::default()) };
+        self.runs.insert(run, id);
+        turn.effects.push(Effect::Start(Box::new(start)));
     }
 
     /// Who can follow a step that starts: others that begin the same method with the same wants, as they stand in line.
     /// Whoever stands between them would come between them, so nobody behind it follows.
     fn followers(&self, leader: InvocationId) -> Vec<InvocationId> {
-        let leads = self.live.get(&leader).filter(|live| self.runs_alone(live));
-        let Some((live, context)) = leads.and_then(|live| Some((live, live.step.as_ref()?))) else { return Vec::new() };
-        let own =
-            |((partition, _), want): (&(PartitionId, CellKey), &Want)| *partition == self.config.id && !want.whole;
-        if !context.wholes.is_empty() || !context.delivered.is_empty() || !context.keys.iter().all(own) {
-            return Vec::new();
-        }
+        let leads = self.live.get(&leader).and_then(|live| Some((live, live.step.as_ref()?)));
+        let Some((live, step)) = leads.filter(|(live, step)| self.can_lead(live, step)) else { return Vec::new() };
         let line = match &live.turn {
             TurnState::Held(turn) => Some(turn),
-            TurnState::None => {
-                context.keys.iter().find(|(_, want)| want.mode == LockMode::Exclusive).map(|((_, cell), _)| cell)
-            }
+            TurnState::None => first_exclusive(step.keys.iter().map(|((_, cell), want)| (cell, want.mode))),
             TurnState::Wanted(_) | TurnState::Reentered(_) => None,
         };
         let Some(line) = line else { return Vec::new() };
@@ -103,10 +133,17 @@ impl Partition {
         let follows = |id: &InvocationId| {
             self.live.get(id).is_some_and(|other| {
                 bytes += other.row.call.args.len();
-                bytes <= AHEAD_BYTES_MAX && self.is_alike(live, other, *id, &context.keys)
+                bytes <= AHEAD_BYTES_MAX && self.is_alike((leader, live), (*id, other))
             })
         };
         self.locks.line(line).take(self.config.ahead_max).take_while(follows).collect()
+    }
+
+    /// Can a step that follows this one be told what it will have left?
+    fn can_lead(&self, live: &Live, step: &StepContext) -> bool {
+        let own =
+            |((partition, _), want): (&(PartitionId, CellKey), &Want)| *partition == self.config.id && !want.whole;
+        self.runs_alone(live) && step.wholes.is_empty() && step.delivered.is_empty() && step.keys.iter().all(own)
     }
 
     /// Its next step is its first one and belongs to nobody else.
@@ -122,28 +159,37 @@ impl Partition {
             && (self.strikes.is_empty() || !self.strikes.keys().any(|(root, _)| *root == call.age.root))
     }
 
-    /// Waits to begin the same method on the same cells.
-    fn is_alike(
-        &self,
-        live: &Live,
-        other: &Live,
-        id: InvocationId,
-        keys: &BTreeMap<(PartitionId, CellKey), Want>,
-    ) -> bool {
-        let (call, of_other) = (&live.row.call, &other.row.call);
+    /// Does the other one wait to begin the same method on the same cells?
+    fn is_alike(&self, (id, live): (InvocationId, &Live), (other, waits): (InvocationId, &Live)) -> bool {
+        let (call, of_other) = (&live.row.call, &waits.row.call);
         let same = call.method == of_other.method && call.service == of_other.service && call.key == of_other.key;
-        if !same || other.ahead.is_some() || !self.runs_alone(other) {
+        if !same || waits.ahead.is_some() || !self.runs_alone(waits) {
             return false;
         }
-        let wants_alike = |wants: &BTreeMap<(PartitionId, CellKey), Want>| {
-            let alike = |(a, b): (&Want, &Want)| a.mode == b.mode && a.whole == b.whole;
-            wants.len() == keys.len() && wants.keys().eq(keys.keys()) && wants.values().zip(keys.values()).all(alike)
-        };
-        match (&other.phase, &other.step) {
-            (Phase::Turn, None) => wants_alike(&self.wants(id)),
-            (Phase::Acquiring(_), Some(step)) => step.delivered.is_empty() && wants_alike(&step.keys),
+        let begins = match (&waits.phase, &waits.step) {
+            (Phase::Turn, None) => true,
+            (Phase::Acquiring(_), Some(step)) => step.delivered.is_empty(),
             _ => false,
-        }
+        };
+        begins && (self.wants_by_method(live) && self.wants_by_method(waits) || self.want_alike(id, other))
+    }
+
+    /// Does its first step want what every call of its method wants on its instance, whatever the arguments?
+    fn wants_by_method(&self, live: &Live) -> bool {
+        let call = &live.row.call;
+        let method = self.deployment.method(&call.service, &call.method);
+        let foreseen = method.map_or(&[][..], |(_, method)| &method.foreseen);
+        live.learned.is_empty() && !foreseen.iter().any(|one| matches!(one.what, ForeseenCells::Entry(_)))
+    }
+
+    fn want_alike(&self, one: InvocationId, other: InvocationId) -> bool {
+        let keys = |id: InvocationId| match &self.live[&id].step {
+            Some(step) => Cow::Borrowed(&step.keys),
+            None => Cow::Owned(self.wants(id)),
+        };
+        let (keys, wants) = (keys(one), keys(other));
+        let alike = |(a, b): (&Want, &Want)| a.mode == b.mode && a.whole == b.whole;
+        wants.len() == keys.len() && wants.keys().eq(keys.keys()) && wants.values().zip(keys.values()).all(alike)
     }
 
     /// The end of `run` was accepted, and nobody has been granted anything since: what its cells hold now is what the
@@ -207,6 +253,11 @@ impl Partition {
             self.drop_ahead(id, follows);
         }
     }
+}
+
+/// The cell in whose line those stand that want the same cells.
+pub(crate) fn first_exclusive<'a>(mut wants: impl Iterator<Item = (&'a CellKey, LockMode)>) -> Option<&'a CellKey> {
+    wants.find(|(_, mode)| *mode == LockMode::Exclusive).map(|(cell, _)| cell)
 }
 
 /// START of an invocation's first step, or of one that is rebuilt.

@@ -14,7 +14,7 @@ use protocol::worker::{
     Delivered, FetchWhat, Held, HeldCell, JournalStep, Resume, Slice, SliceCell, SliceEntry, Start,
 };
 
-use crate::ahead::start_of;
+use crate::ahead::{first_exclusive, start_of};
 use crate::deployment::{Numbered, has_entries, mode_of};
 use crate::io::{Effect, Query, Submit, Token, Turn};
 use crate::keys;
@@ -275,7 +275,12 @@ impl Partition {
                 self.enlist(request.attempt, request.home, request.age, turn);
             }
             match self.locks.request(request.clone(), false) {
-                Verdict::Waiting => return self.waits(&request, turn),
+                Verdict::Waiting => {
+                    self.waits(&request, turn);
+                    let wants = request.wants.iter().map(|(cell, mode)| (cell, *mode));
+                    let line = first_exclusive(wants).filter(|_| !request.transaction);
+                    return line.into_iter().for_each(|line| self.follow_last(id, line, turn));
+                }
                 Verdict::Died(blockers) => {
                     self.locks.watch(request.attempt, blockers);
                     return self.died(id, self.config.id, &request.wants, turn);

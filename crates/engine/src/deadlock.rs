@@ -57,6 +57,7 @@ impl Partition {
             }
             Verdict::Waiting => {
                 self.send_probe(id, &cell, turn);
+                self.follow_last(id, &cell, turn);
                 false
             }
             Verdict::Died(_) => unreachable!("an operation outside transactions never dies for a turn"),

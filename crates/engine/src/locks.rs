@@ -479,9 +479,26 @@ impl LockTable {
     }
 
     /// Who waits to hold this cell alone, as they stand in line.
-    pub(crate) fn line(&self, cell: &CellKey) -> impl Iterator<Item = InvocationId> {
-        let line = self.entries.get(cell).and_then(|entry| entry.lines.get(&LockMode::Exclusive));
-        line.into_iter().flatten().map(|(_, _, step)| *step)
+    pub(crate) fn line(&self, cell: &CellKey) -> impl DoubleEndedIterator<Item = InvocationId> {
+        self.waiting_alone(cell).into_iter().flatten().map(|(_, _, step)| *step)
+    }
+
+    /// How many they are.
+    pub(crate) fn line_len(&self, cell: &CellKey) -> usize {
+        self.waiting_alone(cell).map_or(0, BTreeSet::len)
+    }
+
+    fn waiting_alone(&self, cell: &CellKey) -> Option<&BTreeSet<Ticket>> {
+        self.entries.get(cell)?.lines.get(&LockMode::Exclusive)
+    }
+
+    /// The step that uses a cell which its attempt holds alone, if it is one step.
+    pub(crate) fn sole_user(&self, cell: &CellKey) -> Option<InvocationId> {
+        let entry = self.entries.get(cell)?;
+        match entry.holders.get(&entry.sole_holder()?)?.steps.as_slice() {
+            [(step, _)] => Some(*step),
+            _ => None,
+        }
     }
 
     /// Who holds a cell, for people: owner and whether it is a transaction's step.

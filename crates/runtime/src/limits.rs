@@ -53,7 +53,11 @@ pub const COROUTINES_MAX_DEFAULT: usize = 100_000;
 /// Coroutines that are gone and still named in the order of those that are there.
 pub const SUSPENDED_GONE_MAX: usize = 1024;
 
-/// For how long steps on a worker may follow each other, as others wait behind them; further ones are dropped and come again.
+/// Bytes of cells that a step in Rust was shipped which are kept, in case another one comes to follow it.
+pub const SHIPPED_BYTES_KEPT_MAX: usize = 4 * 1024;
+
+/// For how long steps on a worker may follow each other since the last of them came, as others wait behind them; further
+/// ones are dropped and come again.
 pub const FOLLOWED_FOR_MAX: Duration = Duration::from_millis(5);
 
 /// Tasks that a task worker runs at once; further ones wait in the driver, in order.

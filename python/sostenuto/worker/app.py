@@ -50,9 +50,9 @@ class App:
         for name in (*self.finder.modules, *self.finder.packages):
             sys.modules.pop(name, None)
 
-    def start(self, message):
-        """START: runs a method from its beginning. Returns the message that ends the step."""
-        _, number, invocation, service, method, key, args, seed, flags, clock, shipped, journal, delivered, _ = message
+    def start(self, message, shipped):
+        """START: runs a method from its beginning on these cells. Returns the message that ends the step."""
+        _, number, invocation, service, method, key, args, seed, flags, clock, _, journal, delivered, _ = message
         found = self.services.get(service)
         target = None if found is None else found.methods.get(method)
         if target is None:
@@ -69,9 +69,9 @@ class App:
             return self._refused(number, invocation, error)
         return self._execute(run, run.execute, bound, positional, named, (clock, shipped, journal, delivered))
 
-    def resume(self, message):
-        """RESUME: goes on with a suspended invocation."""
-        _, number, invocation, clock, shipped, delivered = message
+    def resume(self, message, shipped):
+        """RESUME: goes on with a suspended invocation, on these cells."""
+        _, number, invocation, clock, _, delivered = message
         run = self.suspended.pop(invocation, None)
         if run is None:
             error = InternalError("RESUME of an invocation that this worker does not hold")

@@ -7,7 +7,7 @@ left; the server compares that with what it grants later, so what cannot be told
 from time import monotonic
 
 from sostenuto.worker.codec import decode
-from sostenuto.worker.run import DROPPED, END, RAISED, RETURNED
+from sostenuto.worker.run import END, RAISED, RETURNED
 
 #: Bytes of writes and result up to which a step is followed: far below every limit for which the server could refuse
 #: the end.
@@ -26,6 +26,11 @@ def left_by(shipped, end):
         return None
     if not writes:
         return shipped
+    if len(cells) == len(writes) == 1:
+        (field, key, value, _, incarnation, *_), before = writes[0], cells[0]
+        if key is None and value is not None and before[0] == field and size + len(value) <= _BYTES_MAX:
+            # One scalar field and nothing else: most steps that others follow.
+            return [(field, None, value, before[3] if incarnation is None else incarnation)], wholes
     # A scalar field has the name of its cell, an entry of a dict field its key beside it.
     left = {cell[0] if cell[1] is None else (cell[0], decode(cell[1])): cell for cell in cells}
     for field, key, value, _, incarnation, *_ in writes:
@@ -47,28 +52,25 @@ class Follow:
     """The step that has just ended, for those that follow it."""
 
     def __init__(self):
-        self._start = self._end = None
-        #: When the first of the steps that follow each other began.
+        #: Its run, what it was shipped, and how it ended.
+        self._run = self._shipped = self._end = None
+        #: When the first of the steps that follow each other began, or the last of them came.
         self._since = 0.0
 
     def begins(self):
-        """A step that follows none begins."""
+        """A step that follows none begins, or messages have come: nobody has waited longer for those that follow."""
         self._since = monotonic()
 
-    def ended(self, start, end):
+    def ended(self, run, shipped, end):
         """A step has ended."""
-        self._start, self._end = start, end
+        self._run, self._shipped, self._end = run, shipped, end
 
     def forget(self):
         """Something else has happened since."""
-        self._start = self._end = None
+        self._run = None
 
-    def ship(self, message):
-        """A START that follows another step, with its cells; or the DROPPED that says that it cannot."""
-        number, follows = message[1], message[13]
-        left = None
-        if self._start is not None and self._start[1] == follows and monotonic() - self._since < _SECONDS_MAX:
-            left = left_by(self._start[10], self._end)
-        if left is None:
-            return (DROPPED, number)
-        return (*message[:10], left, *message[11:])
+    def left_by(self, run):
+        """The cells of a step that follows this run; None if it cannot."""
+        if self._run != run or monotonic() - self._since >= _SECONDS_MAX:
+            return None
+        return left_by(self._shipped, self._end)

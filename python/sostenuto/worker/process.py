@@ -24,7 +24,7 @@ from sostenuto.worker.code_cache import CodeCache
 from sostenuto.worker.current import current
 from sostenuto.worker.follow import Follow
 from sostenuto.worker.resident import resident
-from sostenuto.worker.run import FETCH
+from sostenuto.worker.run import DROPPED, FETCH
 
 INIT, START, RESUME, EVICT, FETCHED, RESIDENT = range(6)
 READY, BUSY = 14, 15
@@ -162,6 +162,7 @@ class Worker:
                     channel.flush()
             channel.flush()
             channel.read()
+            self.follow.begins()
 
     def handle(self, message):
         """Does what one message asks."""
@@ -170,7 +171,7 @@ class Worker:
             self._start(message)
         elif tag == RESUME:
             self.follow.forget()
-            self._run(message, self.app.resume)
+            self._run(message, message[4], self.app.resume)
         elif tag == EVICT:
             self.app.evict(message)
         elif tag == INIT:
@@ -179,19 +180,20 @@ class Worker:
             raise InternalError(f"unknown message {message!r:.200}")
 
     def _start(self, message):
-        follow = self.follow
-        if message[13] is None:
+        follow, follows = self.follow, message[13]
+        if follows is None:
             follow.begins()
+            shipped = message[10]
         else:
-            message = follow.ship(message)
-            if message[0] != START:
-                self.channel.ends.append(message)
+            shipped = follow.left_by(follows)
+            if shipped is None:
+                self.channel.ends.append((DROPPED, message[1]))
                 return
-        follow.ended(message, self._run(message, self.app.start))
+        follow.ended(message[1], shipped, self._run(message, shipped, self.app.start))
 
-    def _run(self, message, step):
+    def _run(self, message, shipped, step):
         self.strike[0] = message[1]
-        end = step(message)
+        end = step(message, shipped)
         self.strike[0] = 0
         if resident.candidates:
             resident.announce(end)

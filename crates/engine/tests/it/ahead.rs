@@ -70,6 +70,27 @@ fn those_in_line_run_ahead_and_each_counts_once() {
     assert!(ahead > 100, "{ahead} steps ran ahead");
 }
 
+/// One comes at a time, each when the one before has been sent: none of them waits until a group has ended.
+#[test]
+fn who_comes_while_others_run_follows_them() {
+    let ahead = Cell::new(0);
+    for_seeds("who comes while others run follows them", 30, |seed| {
+        let mut world = World::new(sums(), Options::new(seed, 2));
+        for _ in 0..CALLS {
+            let index = world.request(match seed % 2 {
+                0 => ask("Entity", 1, "add", &[1, 0]),
+                _ => call("Service", "add", &[1, 0]),
+            });
+            world.run_until(|world| world.is_started(index) || world.result(index).is_ok());
+        }
+        world.run();
+        let results: BTreeSet<i64> = (0..CALLS as usize).map(|index| world.result(index).unwrap()).collect();
+        assert_eq!(results, (1..=CALLS).collect());
+        ahead.set(ahead.get() + world.run_ahead);
+    });
+    assert!(ahead.get() > 100, "{} steps ran ahead", ahead.get());
+}
+
 /// Other methods, exceptions, suspensions and transactions between them: whoever ran on something else runs again.
 #[test]
 fn what_comes_between_is_seen() {

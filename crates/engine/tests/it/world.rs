@@ -1299,6 +1299,11 @@ impl World {
         cells.into_iter().find(|(cell, _)| cell.entity == entity && cell.key == key).map(|(_, value)| value)
     }
 
+    /// Has it been sent to a worker, and not ended?
+    pub fn is_started(&self, index: usize) -> bool {
+        self.running.values().any(|running| running.invocation == self.requests[index].id)
+    }
+
     /// The number that a request gave, or the class of its exception.
     pub fn result(&self, index: usize) -> Result<i64, String> {
         match &self.requests[index].state {

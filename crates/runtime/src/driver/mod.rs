@@ -440,6 +440,8 @@ impl Driver {
             let Some((partition, input)) = self.inputs.pop_front() else { break };
             // Nobody asks this node about others' partitions; a message that was sent wrong is none.
             let Some(index) = self.index_of(partition) else { continue };
+            // Who came first is older, also within a round.
+            self.now += Micros::from(matches!(input, Input::Submit(_)));
             self.turn(index, |partition, turn| partition.handle(input, turn));
             if self.batch_bytes >= limits::ROUND_BYTES_MAX {
                 break;

@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 
 use super::process::Report;
 use super::{Death, Launch, Link, WorkerEvent, WorkerId};
-use crate::limits::{ENDS_TOGETHER_MAX, FOLLOWED_FOR_MAX, THREADS_LOST_MAX};
+use crate::limits::{ENDS_TOGETHER_MAX, FOLLOWED_FOR_MAX, SHIPPED_BYTES_KEPT_MAX, THREADS_LOST_MAX};
 use crate::sync::mpsc::{Receiver, Sender, channel};
 use crate::sync::{AtomicBool, AtomicU64, Mutex, has_passed, thread};
 
@@ -209,12 +209,15 @@ impl Mail {
         self.shared.say(std::mem::take(&mut self.ends));
     }
 
-    /// What was shipped to a step that the next message follows.
+    /// What was shipped to a step that the next message follows, or that one which has not come yet may follow.
     fn followed(&self, message: &ToWorker) -> Option<Slice> {
-        let (ToWorker::Start(start), Some(ToWorker::Start(next))) = (message, self.waiting.front()) else {
-            return None;
+        let ToWorker::Start(start) = message else { return None };
+        let follows = match self.waiting.front() {
+            Some(ToWorker::Start(next)) => next.follows == Some(start.run),
+            Some(_) => false,
+            None => start.slice.wholes.is_empty() && cell_bytes(&start.slice) <= SHIPPED_BYTES_KEPT_MAX,
         };
-        (next.follows == Some(start.run)).then(|| start.slice.clone())
+        follows.then(|| start.slice.clone())
     }
 
     /// Asks for a cell and waits for the answer; other messages wait meanwhile.
@@ -238,7 +241,7 @@ impl Mail {
 /// What the last step has left, for those that follow it.
 struct Left {
     last: Option<(RunNumber, Slice)>,
-    /// When the first of those that follow each other began.
+    /// When the first of those that follow each other began, or the last of them came.
     since: Instant,
 }
 
@@ -273,6 +276,8 @@ fn serve(native: &dyn Native, shared: &Arc<Shared>, messages: Receiver<Vec<ToWor
             if shared.is_gone() || !mail.borrow_mut().read() {
                 return;
             }
+            // Nobody has waited longer for those that follow.
+            left.since = Instant::now();
             continue;
         };
         let run = run_of(&message);
@@ -294,6 +299,11 @@ fn serve(native: &dyn Native, shared: &Arc<Shared>, messages: Receiver<Vec<ToWor
             mail.flush();
         }
     }
+}
+
+fn cell_bytes(slice: &Slice) -> usize {
+    let bytes = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
+    slice.cells.iter().map(|cell| cell.field.len() + bytes(&cell.key) + bytes(&cell.value)).sum()
 }
 
 fn run_of(message: &ToWorker) -> u64 {

@@ -151,6 +151,8 @@ struct Worker {
     mark: Mark,
     messages: u64,
     pace: Pace,
+    /// The last step that it was sent, if that was a start: how its partition knows it and how the worker does.
+    last: Option<((PartitionId, RunNumber), u64)>,
 }
 
 /// A worker whose mark stays the same does not get on.
@@ -221,10 +223,12 @@ impl Pool {
         if self.draining {
             return;
         }
+        let mut behind = None;
         if let Some(follows) = start.follows {
-            // What it follows was queued just before, unless that must run alone.
-            let number = self.queue.back().map(|last| last.run.0);
-            let number = number.filter(|last| self.by_number.get(&(partition, follows)) == Some(last));
+            let queued = self.queue.back().map(|last| last.run.0);
+            let queued = queued.filter(|last| self.by_number.get(&(partition, follows)) == Some(last));
+            behind = self.sent_last(partition, follows);
+            let number = queued.or(behind.map(|(_, number)| number));
             let Some(number) = number.filter(|_| !self.suspects.contains(&start.invocation)) else {
                 return owed.push((partition, Input::Worker(FromWorker::Dropped { run: start.run })));
             };
@@ -234,11 +238,21 @@ impl Pool {
         if let Some((worker, ..)) = self.coroutines.remove(&start.invocation) {
             self.say(worker, ToWorker::Evict(start.invocation));
         }
-        if self.suspects.contains(&start.invocation) {
+        if let Some((worker, _)) = behind {
+            self.send_start(start, worker);
+        } else if self.suspects.contains(&start.invocation) {
             self.queue_alone.push_back(start);
         } else {
             self.queue.push_back(start);
         }
+    }
+
+    /// The worker that was sent this start and no other step since, and how it knows it.
+    fn sent_last(&self, partition: PartitionId, run: RunNumber) -> Option<(WorkerId, u64)> {
+        let is_it = |worker: &Worker| worker.last.filter(|(last, _)| *last == (partition, run));
+        let (id, worker) = self.workers.iter().find(|(_, worker)| is_it(worker).is_some())?;
+        let (_, number) = worker.last?;
+        (!worker.alone && self.reserved != Some(*id)).then_some((*id, number))
     }
 
     /// Goes on with a coroutine. If its worker has just died, the partition is told so.
@@ -259,6 +273,7 @@ impl Pool {
         resume.run = self.number(partition, resume.run, resume.invocation);
         self.assign(resume.run.0, id);
         let Some(worker) = self.workers.get_mut(&id) else { return };
+        worker.last = None;
         let queue = if worker.alone { &mut worker.held } else { &mut worker.outgoing };
         queue.push(ToWorker::Resume(resume));
     }
@@ -485,6 +500,10 @@ impl Pool {
     fn send_start(&mut self, start: Start, id: WorkerId) {
         let (number, invocation) = (start.run.0, start.invocation);
         self.assign(number, id);
+        let engine = self.runs.get(&number).map(|run| ((run.partition, run.number), number));
+        if let Some(worker) = self.workers.get_mut(&id) {
+            worker.last = engine;
+        }
         self.say(id, ToWorker::Start(Box::new(start)));
         if self.runs.get(&number).is_some_and(|run| run.evicted) {
             self.say(id, ToWorker::Evict(invocation));
@@ -666,6 +685,7 @@ impl Worker {
             mark: Mark { word: None, messages: 0, since: now },
             messages: 0,
             pace: Pace::default(),
+            last: None,
         }
     }
 

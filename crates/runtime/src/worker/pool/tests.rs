@@ -44,6 +44,23 @@ impl World {
         self.pool.flush(self.now);
     }
 
+    /// A start that follows another one.
+    fn follow(&mut self, run: u64, follows: u64) {
+        let start = Start { run: RunNumber(run), invocation: invocation(run), ..Start::default() };
+        let start = Start { follows: Some(RunNumber(follows)), ..start };
+        self.pool.start(PartitionId(0), start, &mut self.owed);
+        self.pool.flush(self.now);
+    }
+
+    /// Starts that were dropped before they were sent.
+    fn dropped(&mut self) -> Vec<u64> {
+        let dropped = self.owed.drain(..).filter_map(|(_, input)| match input {
+            Input::Worker(FromWorker::Dropped { run }) => Some(run.0),
+            _ => None,
+        });
+        dropped.collect()
+    }
+
     /// A step of this invocation runs and is suspended.
     fn suspends(&mut self, run: u64) {
         self.start(run);
@@ -65,6 +82,13 @@ impl World {
         let run = RunNumber(self.sent(worker)[0]);
         self.pool.said(WorkerId(worker), vec![FromWorker::Dropped { run }], self.now, &mut self.owed);
         self.pool.flush(self.now);
+    }
+
+    /// The last run that this worker was sent ends.
+    fn drops_last(&mut self, worker: u64) {
+        let run = RunNumber(*self.sent(worker).last().expect("it was sent one"));
+        self.pool.said(WorkerId(worker), vec![FromWorker::Dropped { run }], self.now, &mut self.owed);
+        self.owed.clear();
     }
 
     /// Runs that a worker was sent.
@@ -150,6 +174,49 @@ fn the_order_of_coroutines_does_not_grow_with_what_is_gone() {
         world.pool.evict(invocation(run));
     }
     assert!(world.pool.suspended.len() <= limits::SUSPENDED_GONE_MAX + 1);
+}
+
+#[test]
+fn who_follows_what_was_sent_goes_behind_it_at_once() {
+    let mut world = World::new();
+    world.loaded(1);
+    world.start(1);
+    world.follow(2, 1);
+    world.follow(3, 2);
+    assert_eq!(world.sent(1), [1, 2, 3], "also past the bound of a worker while another one loads");
+    // What it follows may have ended meanwhile: the worker still has what it left.
+    (0..3).for_each(|at| {
+        let run = RunNumber(world.sent(1)[at]);
+        world.pool.said(WorkerId(1), vec![FromWorker::Dropped { run }], world.now, &mut world.owed);
+    });
+    assert_eq!(world.dropped(), [1, 2, 3]);
+    world.follow(4, 3);
+    assert_eq!((world.sent(1), world.dropped()), (vec![1, 2, 3, 4], vec![]));
+    // Behind anything else it would only be dropped there.
+    world.follow(5, 3);
+    assert_eq!((world.sent(1), world.dropped()), (vec![1, 2, 3, 4], vec![5]));
+    world.drops_last(1);
+    world.suspends(6);
+    world.follow(7, 4);
+    assert_eq!(world.dropped(), [7]);
+    let resume = Resume { run: RunNumber(8), invocation: invocation(6), ..Resume::default() };
+    world.pool.resume(PartitionId(0), resume, &mut world.owed);
+    world.pool.flush(world.now);
+    world.follow(9, 6);
+    assert_eq!(world.dropped(), [9]);
+}
+
+#[test]
+fn nobody_follows_what_runs_alone() {
+    let mut world = World::new();
+    world.loaded(1);
+    world.start(1);
+    let death = Death { cause: "was killed by signal 9".into(), output: String::new(), word: None };
+    world.pool.gone(WorkerId(1), death, world.now, &mut world.owed);
+    world.loaded(2);
+    world.start(1);
+    world.follow(2, 1);
+    assert_eq!((world.sent(2).len(), world.dropped()), (1, vec![2]));
 }
 
 #[test]
