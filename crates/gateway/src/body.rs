@@ -1,11 +1,13 @@
 //! Reading request bodies, bounded in size, in memory over all requests, and in silence; and not reading them.
 
+use std::fmt::Display;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::http::{HeaderMap, header};
 use http_body_util::BodyExt;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
@@ -85,6 +87,11 @@ async fn discard(mut body: Incoming) {
     }
 }
 
+/// A body that comes in pieces.
+pub(crate) trait Readable: HttpBody<Data = Bytes, Error: Display> + Unpin {}
+
+impl<B: HttpBody<Data = Bytes, Error: Display> + Unpin> Readable for B {}
+
 /// Memory for the bodies of all requests.
 #[derive(Clone, Debug)]
 pub(crate) struct Memory(Arc<Semaphore>);
@@ -102,7 +109,7 @@ impl Memory {
     }
 
     /// Reads a body to its end.
-    pub(crate) async fn read(&self, headers: &HeaderMap, mut body: Body) -> Result<Held, Problem> {
+    pub(crate) async fn read(&self, headers: &HeaderMap, mut body: impl Readable) -> Result<Held, Problem> {
         if declared_len(headers).is_some_and(|len| len > BODY_BYTES_MAX as u64) {
             return Err(too_large());
         }
@@ -138,9 +145,14 @@ impl Memory {
 }
 
 /// The next piece of data; `None` at the end.
-async fn next(body: &mut Body) -> Result<Option<Bytes>, Problem> {
+async fn next(body: &mut impl Readable) -> Result<Option<Bytes>, Problem> {
     loop {
-        let frame = timeout(BODY_SILENCE_MAX, body.frame()).await.map_err(|_| silent(BODY_SILENCE_MAX))?;
+        let mut frame = body.frame();
+        // Most bodies have come with their head: a timer is for those that have not.
+        let frame = match poll_fn(|context| Poll::Ready(Pin::new(&mut frame).poll(context))).await {
+            Poll::Ready(frame) => frame,
+            Poll::Pending => timeout(BODY_SILENCE_MAX, frame).await.map_err(|_| silent(BODY_SILENCE_MAX))?,
+        };
         match frame {
             None => return Ok(None),
             Some(Err(cause)) => {

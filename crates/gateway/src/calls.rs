@@ -13,15 +13,26 @@ use runtime::Call;
 
 use crate::address::{self, Address};
 use crate::backend::Backend;
+use crate::body::Readable;
 use crate::gateway::Gateway;
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::{headers, reply, values};
 
-/// Takes a call, or says what is wrong with it.
-pub(crate) async fn call<B: Backend>(State(gateway): State<Arc<Gateway<B>>>, request: Request<Body>) -> Response {
+/// Can a call be at this path? Calls need no router, which costs as much as the rest of the way to their method.
+pub(crate) fn may_be_at(path: &str) -> bool {
+    path.len() > 1 && !path.starts_with("/_")
+}
+
+/// What the router has nothing for.
+pub(crate) async fn unrouted<B: Backend>(State(gateway): State<Arc<Gateway<B>>>, request: Request<Body>) -> Response {
     let (head, body) = request.into_parts();
-    match take(&gateway, &head, body).await {
+    call(&gateway, &head, body).await
+}
+
+/// Takes a call, or says what is wrong with it.
+pub(crate) async fn call<B: Backend>(gateway: &Gateway<B>, head: &request::Parts, body: impl Readable) -> Response {
+    match take(gateway, head, body).await {
         Ok(response) => response,
         Err(problem) => {
             let wrong_verb = problem.code() == Code::MethodNotAllowed;
@@ -34,7 +45,11 @@ pub(crate) async fn call<B: Backend>(State(gateway): State<Arc<Gateway<B>>>, req
     }
 }
 
-async fn take<B: Backend>(gateway: &Gateway<B>, head: &request::Parts, body: Body) -> Result<Response, Problem> {
+async fn take<B: Backend>(
+    gateway: &Gateway<B>,
+    head: &request::Parts,
+    body: impl Readable,
+) -> Result<Response, Problem> {
     let address = address::resolve(gateway.backend.manifest(), head.uri.path())?;
     if head.method != Verb::POST {
         let detail = format!("Methods are called with POST, not {}.", head.method);

@@ -51,7 +51,7 @@ impl<B: Backend> Gateway<B> {
         Router::new()
             .route("/", get(|| async { Redirect::temporary("/_/") }))
             .merge(control::router(self))
-            .fallback(calls::call::<B>)
+            .fallback(calls::unrouted::<B>)
             .method_not_allowed_fallback(wrong_verb)
             .with_state(self.clone())
     }

@@ -29,6 +29,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::backend::Backend;
 use crate::body::Unread;
+use crate::calls;
 use crate::gateway::Gateway;
 use crate::limits::{DRAIN_TIME_MAX, HEAD_TIME_MAX};
 use crate::problem::Problem;
@@ -82,12 +83,20 @@ async fn connection<B: Backend>(
     let service = TowerToHyperService::new(router);
     let service = service_fn(|request: Request<Incoming>| {
         let (head, body) = request.into_parts();
-        let body = Body::new(Unread::new(&head.headers, body));
-        let answer = Service::call(&service, Request::from_parts(head, body));
-        let gateway = gateway.clone();
+        let body = Unread::new(&head.headers, body);
+        let (gateway, service) = (gateway.clone(), service.clone());
         async move {
             let _open = gateway.counters.requests.enter();
-            let response = guarded(answer).await;
+            let response = if calls::may_be_at(head.uri.path()) {
+                guarded(calls::call(&gateway, &head, body)).await
+            } else {
+                let answer = Service::call(&service, Request::from_parts(head, Body::new(body)));
+                guarded(async {
+                    let Ok(response) = answer.await;
+                    response
+                })
+                .await
+            };
             gateway.counters.answered(response.status());
             Ok::<_, Infallible>(response)
         }
@@ -100,11 +109,10 @@ async fn connection<B: Backend>(
 }
 
 /// The answer; a panic on the way to it becomes a problem document.
-async fn guarded(answer: impl Future<Output = Result<Response, Infallible>>) -> Response {
+async fn guarded(answer: impl Future<Output = Response>) -> Response {
     let mut answer = pin!(answer);
     poll_fn(|context: &mut Context<'_>| match catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(context))) {
-        Ok(Poll::Pending) => Poll::Pending,
-        Ok(Poll::Ready(Ok(response))) => Poll::Ready(response),
+        Ok(polled) => polled,
         Err(_) => {
             let detail = "The server failed on this request; its log has the details.";
             Poll::Ready(Problem::new(Code::Internal, detail).closing().into_response())

@@ -107,10 +107,16 @@ impl InvocationId {
     }
 }
 
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
 impl fmt::Display for InvocationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("inv_")?;
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        // Every answer has one: digit by digit through the formatter it took as long as finding the method.
+        let mut text = *b"inv_00000000000000000000000000000000";
+        for (digits, byte) in text[4..].chunks_exact_mut(2).zip(self.0) {
+            digits.copy_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+        }
+        f.write_str(std::str::from_utf8(&text).expect("digits are text"))
     }
 }
 
