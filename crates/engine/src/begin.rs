@@ -208,10 +208,7 @@ impl Partition {
 
     /// How the cells of the field with this number lie.
     pub(crate) fn placed(&self, number: u32) -> Numbered {
-        let field = self.numbers.name(number).and_then(|(service, field)| {
-            self.deployment.manifest().service(service).and_then(|service| service.field(field))
-        });
-        Numbered { number, together: field.is_some_and(|field| field.kind != FieldKind::Dict) }
+        Numbered { number, together: self.numbers.kind(number).is_some_and(|kind| kind != FieldKind::Dict) }
     }
 
     /// The locks that reading this part of a field needs, in the method's mode. `None`: there is no such field or key.
@@ -420,9 +417,7 @@ impl Partition {
     fn named(&self, cell: &CellKey, mode: LockMode) -> Named {
         let entries = match self.numbers.name(cell.field) {
             None | Some((_, "")) => return Named::Bare,
-            Some((service, field)) => {
-                self.deployment.manifest().service(service).and_then(|s| s.field(field)).is_some_and(has_entries)
-            }
+            Some(_) => self.numbers.kind(cell.field).is_some_and(has_entries),
         };
         match (entries && cell.key.is_none(), mode) {
             (false, _) => Named::Cell,

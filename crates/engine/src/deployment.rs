@@ -1,14 +1,14 @@
 //! The manifest, indexed for the scheduler, and the numbers that the catalogue gives to services and fields.
 //! Never read while a record is applied.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use protocol::cell::CellKey;
 use protocol::ids::{PartitionId, Slot};
-use protocol::manifest::{Field, FieldKind, Manifest, Method, Mode, Service};
+use protocol::manifest::{FieldKind, Manifest, Method, Mode, Service};
 use protocol::record::CatalogueRow;
 use protocol::{Value, key, msgpack};
+use rustc_hash::FxHashMap;
 
 /// A compiled application as the engine uses it.
 #[derive(Debug)]
@@ -37,16 +37,28 @@ impl Deployment {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Numbers {
     /// By service and field, so that a look-up makes no key.
-    by_name: BTreeMap<String, BTreeMap<String, u32>>,
-    by_number: BTreeMap<u32, (String, String)>,
+    by_name: FxHashMap<String, FxHashMap<String, u32>>,
+    by_number: FxHashMap<u32, Numbering>,
+}
+
+/// What has a number.
+#[derive(Clone, Debug)]
+struct Numbering {
+    service: String,
+    /// Empty for the service itself.
+    field: String,
+    /// What the field is in this deployment, if it is in it.
+    kind: Option<FieldKind>,
 }
 
 impl Numbers {
-    pub(crate) fn new(catalogue: &CatalogueRow) -> Self {
+    pub(crate) fn new(catalogue: &CatalogueRow, manifest: &Manifest) -> Self {
         let mut numbers = Self::default();
         for (service, field, number) in &catalogue.entries {
             numbers.by_name.entry(service.clone()).or_default().insert(field.clone(), *number);
-            numbers.by_number.insert(*number, (service.clone(), field.clone()));
+            let kind = manifest.service(service).and_then(|service| service.field(field)).map(|field| field.kind);
+            let numbering = Numbering { service: service.clone(), field: field.clone(), kind };
+            numbers.by_number.insert(*number, numbering);
         }
         numbers
     }
@@ -57,12 +69,17 @@ impl Numbers {
 
     /// Service and field (empty for the service itself) of a number.
     pub(crate) fn name(&self, number: u32) -> Option<(&str, &str)> {
-        self.by_number.get(&number).map(|(service, field)| (service.as_str(), field.as_str()))
+        self.by_number.get(&number).map(|numbering| (numbering.service.as_str(), numbering.field.as_str()))
+    }
+
+    /// What the field with this number is in this deployment.
+    pub(crate) fn kind(&self, number: u32) -> Option<FieldKind> {
+        self.by_number.get(&number)?.kind
     }
 
     /// Numbers for everything in `manifest` that has none, following the largest in use.
     pub(crate) fn missing(&self, manifest: &Manifest) -> Vec<(String, String, u32)> {
-        let mut next = self.by_number.last_key_value().map_or(1, |(number, _)| number + 1);
+        let mut next = self.by_number.keys().max().map_or(1, |number| number + 1);
         let mut missing = Vec::new();
         for service in &manifest.services {
             let names = std::iter::once("").chain(service.fields.iter().map(|field| field.name.as_str()));
@@ -162,6 +179,6 @@ pub(crate) fn mode_of(method: &Method, field: &str) -> Mode {
 }
 
 /// Does it have cells with keys, and so a membership?
-pub(crate) fn has_entries(field: &Field) -> bool {
-    matches!(field.kind, FieldKind::Dict | FieldKind::List)
+pub(crate) fn has_entries(kind: FieldKind) -> bool {
+    matches!(kind, FieldKind::Dict | FieldKind::List)
 }

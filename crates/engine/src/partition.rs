@@ -125,8 +125,8 @@ impl Partition {
     /// Makes the deployment current. `first` is the catalogue of partition 0, on which this is called first: all
     /// partitions give the same numbers.
     pub fn deploy(&mut self, first: &CatalogueRow, turn: &mut Turn) {
-        self.numbers = Numbers::new(first);
         let manifest = self.deployment.manifest();
+        self.numbers = Numbers::new(first, manifest);
         let mut catalogue: Vec<_> =
             first.entries.iter().filter(|entry| !self.state.catalogue.entries.contains(entry)).cloned().collect();
         catalogue.extend(self.numbers.missing(manifest));
@@ -136,7 +136,7 @@ impl Partition {
         let deployment = manifest.deployment;
         let mut entries = self.state.catalogue.entries.clone();
         entries.extend(catalogue.iter().cloned());
-        self.numbers = Numbers::new(&CatalogueRow { entries, deployment });
+        self.numbers = Numbers::new(&CatalogueRow { entries, deployment }, manifest);
         let seeds = self.seeds(&catalogue);
         let time = self.time(turn);
         self.log(Body::Deploy(Deploy { deployment, catalogue, seeds, time }), Vec::new(), turn);
@@ -171,7 +171,7 @@ impl Partition {
         if planted::is(Bug::ForgottenDecision) {
             self.state.decisions.clear();
         }
-        self.numbers = Numbers::new(&self.state.catalogue);
+        self.numbers = Numbers::new(&self.state.catalogue, self.deployment.manifest());
         self.next_sweep = turn.now + FORGET_PERIOD;
         self.begin_epoch(turn);
         self.resume_promises(turn);
