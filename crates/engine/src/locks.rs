@@ -87,6 +87,8 @@ struct Entry {
     lines: BTreeMap<LockMode, BTreeSet<Ticket>>,
     /// Those of the waiters whose attempts (or call chains) hold something: they may have to die.
     uneasy: BTreeSet<Ticket>,
+    /// Those of the waiters that want other cells as well.
+    wider: BTreeSet<Ticket>,
     /// Those of the waiters that are judged again when the cell changes: all but those that watch another one.
     watchers: BTreeSet<Ticket>,
 }
@@ -96,10 +98,6 @@ impl Entry {
     fn sole_holder(&self) -> Option<AttemptId> {
         let alone = self.modes.of(LockMode::Exclusive) == 1 && self.holders.len() == 1;
         self.holders.keys().next().copied().filter(|_| alone)
-    }
-
-    fn waiters(&self) -> impl Iterator<Item = &Ticket> {
-        self.lines.values().flatten()
     }
 
     fn waits(&self, ticket: &Ticket) -> bool {
@@ -264,6 +262,9 @@ impl LockTable {
                     entry.watchers.insert(ticket);
                     if request.holds {
                         entry.uneasy.insert(ticket);
+                    }
+                    if request.wants.len() > 1 {
+                        entry.wider.insert(ticket);
                     }
                     // A new waiter may be the elder for whom a younger attempt that holds something must die.
                     note(&mut self.dirty, cell, Change::More);
@@ -657,9 +658,11 @@ impl LockTable {
             self.held.entry(request.attempt).or_default().insert(cell.clone());
             note(&mut self.dirty, cell, Change::More);
             if outside {
-                // Those who wait for this turn hold up nobody from now on.
-                let waiters = entry.waiters().filter_map(|ticket| self.waiting.get(ticket));
+                // Those who wait for this turn hold up nobody from now on, wherever else they stand in line.
+                let waiters = entry.wider.iter().filter_map(|ticket| self.waiting.get(ticket));
                 for (cell, _) in waiters.flat_map(|pending| &pending.request.wants) {
+                    #[cfg(test)]
+                    self.work.set(self.work.get() + 1);
                     note(&mut self.dirty, cell, Change::Less);
                 }
             }
@@ -678,6 +681,7 @@ impl LockTable {
             if let Some(entry) = self.entries.get_mut(cell) {
                 entry.leave_line(&ticket);
                 entry.uneasy.remove(&ticket);
+                entry.wider.remove(&ticket);
                 entry.watchers.remove(&ticket);
             }
             note(&mut self.dirty, cell, Change::Less);

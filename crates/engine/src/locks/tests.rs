@@ -390,3 +390,45 @@ fn writers_behind_a_scan_do_not_look_at_each_other() {
     let (few, many) = (work(100), work(1_000));
     assert!(many <= 11 * few, "{few} for 100, {many} for 1,000");
 }
+
+/// Operations outside transactions that wait for one turn, of which one after the other has it.
+#[test]
+fn operations_in_the_line_of_a_turn_do_not_look_at_each_other() {
+    let work = |count: u32| {
+        let mut table = LockTable::default();
+        let outside = |number: u32| AttemptId { owner: wide(number), epoch: 0, counter: 0 };
+        for number in 0..count {
+            let wants = [(0, LockMode::Exclusive)];
+            let asked = LockRequest { step: wide(number), ..request(outside(number), 1, 0, false, &wants) };
+            let verdict = if number == 0 { Verdict::Granted } else { Verdict::Waiting };
+            assert_eq!(table.request(asked, true), verdict);
+            assert!(table.settle().is_empty());
+        }
+        for number in 0..count {
+            table.release(outside(number));
+            assert_eq!(table.settle().len(), usize::from(number + 1 < count));
+        }
+        assert!(table.is_empty());
+        table.work.get()
+    };
+    let (few, many) = (work(100), work(1_000));
+    assert!(many <= 11 * few, "{few} for 100, {many} for 1,000");
+}
+
+/// A transaction that waits for a turn holds up nobody at its other cells, once an operation outside has the turn.
+#[test]
+fn who_waits_for_a_turn_and_more_lets_others_pass_when_the_turn_is_taken() {
+    let mut table = LockTable::default();
+    let outside = AttemptId { owner: id(1), epoch: 0, counter: 0 };
+    let turn = |age| LockRequest { step: id(1), ..request(outside, age, 1, false, &[(0, LockMode::Exclusive)]) };
+    // Somebody has the turn; an operation waits for it, a transaction for it and a cell, a writer for the cell.
+    let (one, two) = ((0, LockMode::Exclusive), (1, LockMode::Exclusive));
+    assert_eq!(table.request(plain(2, 1, &[one]), false), Verdict::Granted);
+    assert_eq!(table.request(turn(2), true), Verdict::Waiting);
+    assert_eq!(table.request(plain(3, 3, &[one, two]), false), Verdict::Waiting);
+    assert_eq!(table.request(plain(4, 4, &[two]), false), Verdict::Waiting);
+    assert!(table.settle().is_empty());
+    table.release(attempt(2, 1));
+    let decided: Vec<_> = table.settle().into_iter().map(|(request, _, verdict)| (request.step, verdict)).collect();
+    assert_eq!(decided, [(id(1), Verdict::Granted), (id(4), Verdict::Granted)]);
+}
