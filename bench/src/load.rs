@@ -21,6 +21,7 @@ use crate::http::{ANSWER_TIME_MAX, Answer, Request};
 /// How many requests may be due and not sent before the run says that the server does not keep up.
 const DUE_MAX: usize = 1_000_000;
 const EVENTS_MAX: usize = 256;
+const READ_BYTES_MAX: usize = 16 * 1024;
 
 /// What the connections say, and what they want to hear.
 pub(crate) trait Traffic {
@@ -87,6 +88,8 @@ struct Run<'a> {
     end: Instant,
     seen: Seen,
     out: Vec<u8>,
+    /// Room for what is read at once.
+    room: Vec<u8>,
 }
 
 impl Load {
@@ -154,6 +157,7 @@ impl<'a> Run<'a> {
             end: begin + measured,
             seen: Seen { latencies: Vec::new(), answers: 0, measured },
             out: Vec::new(),
+            room: vec![0; READ_BYTES_MAX],
         })
     }
 
@@ -233,10 +237,9 @@ impl<'a> Run<'a> {
 
     fn read(&mut self, number: usize) -> Result<()> {
         let connection = &mut self.connections[number];
-        let mut buffer = [0; 16 * 1024];
-        match connection.stream.read(&mut buffer) {
+        match connection.stream.read(&mut self.room) {
             Ok(0) => bail!("the server closed a connection"),
-            Ok(len) => connection.input.extend_from_slice(&buffer[..len]),
+            Ok(len) => connection.input.extend_from_slice(&self.room[..len]),
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
             Err(error) => return Err(error).context("waiting for an answer"),
         }
