@@ -217,8 +217,8 @@ impl Pool {
         self.workers.values().map(|worker| worker.runs.len()).sum()
     }
 
-    /// Runs a step from the beginning of its method. One that follows another one comes right behind it; if it must run
-    /// alone, it is dropped and comes again by itself.
+    /// Runs a step from the beginning of its method. One that follows another one comes right behind it, where that waits or
+    /// was sent; if anything else came behind that, or this one must run alone, it is dropped and comes again by itself.
     pub(crate) fn start(&mut self, partition: PartitionId, mut start: Start, owed: &mut Vec<Owed>) {
         if self.draining {
             return;
