@@ -184,6 +184,14 @@ class Writes(ViewCase):
         self.assertEqual(self.writes([["delete", "a"], ["set", "a", 1]], {"a": 1, "b": 2}), [("a", 1, True)])
         self.assertEqual(list(self.server.get("Store", "d")), ["b", "a"])
 
+    def test_delete_and_insert_of_what_nobody_asked_for_is_fresh(self):
+        script = [["set", "a", 1], ["delete", "a"], ["set", "a", 2]]
+        self.assertEqual(self.writes(script, {"a": 0, "b": 2}), [("a", 2, True)])
+        self.assertEqual(self.server.fetches, [])
+        self.assertEqual(list(self.server.get("Store", "d")), ["b", "a"])
+        self.writes(script, {"b": 2})
+        self.assertEqual(list(self.server.get("Store", "d")), ["b", "a"])
+
     def test_insert_and_delete_leaves_nothing(self):
         self.assertEqual(self.writes([["in", "x"], ["set", "x", 1], ["delete", "x"]], {}), [])
 

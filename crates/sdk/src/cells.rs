@@ -192,11 +192,12 @@ impl Cells {
             if cell.seen && !wholes.get(&field).is_some_and(|whole| whole.seen) {
                 changes.reads.push((name_of(field), cell.key.clone()));
             }
-            let was_present = matches!(cell.base, Base::Present(_));
+            // What was assigned before it was removed may be there although nobody has asked for it.
+            let may_be_there = !matches!(cell.base, Base::Absent);
             let (value, fresh) = match (cell.now, cell.base) {
                 (None, _) | (Some(Now::Deleted), Base::Absent) => continue,
                 (Some(Now::Holds(value)), Base::Present(base)) if value == base && !cell.removed => continue,
-                (Some(Now::Holds(value)), _) => (Some(value), cell.removed && was_present),
+                (Some(Now::Holds(value)), _) => (Some(value), cell.removed && may_be_there),
                 (Some(Now::Deleted), Base::Present(_) | Base::Unknown) => (None, false),
             };
             let field = name_of(field);

@@ -269,7 +269,8 @@ class DictView:
                 resident.wrote(data, None if self._field.held else value)
             if is_fresh or base[1] is None:
                 key_bytes = self._cells.encode_key(self._field, key)
-                writes.append((field, key_bytes, data, is_fresh and base[1] is not None, incarnation))
+                # What was assigned before it was deleted may be there although nobody has asked for it.
+                writes.append((field, key_bytes, data, is_fresh, incarnation))
             else:
                 writes.append((field, base[0], data, False, incarnation))
 

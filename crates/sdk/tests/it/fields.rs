@@ -52,6 +52,12 @@ impl Shop {
         self.stock.keys().collect()
     }
 
+    pub fn replaced(&mut self, item: String) {
+        self.stock.insert(item.clone(), 5);
+        self.stock.remove(&item);
+        self.stock.insert(item, 6);
+    }
+
     pub fn tag(&mut self, number: u8, name: String, tag: String) -> usize {
         let mut tags = self.tags.get_or_insert((number, name), Vec::new());
         tags.push(tag);
@@ -119,6 +125,10 @@ fn a_map_keeps_the_order_of_insertion() {
     assert_eq!(moved, names(&["ale", "rum", "tea", "last"]));
     let again = server.call("Shop", "moved", &[text_value("ale")]).unwrap();
     assert_eq!(again, names(&["rum", "tea", "last", "ale"]));
+    // Nobody asks whether it is there.
+    server.call("Shop", "replaced", &[text_value("rum")]).unwrap();
+    let after = server.call("Shop", "moved", &[text_value("last")]).unwrap();
+    assert_eq!(after, names(&["tea", "ale", "rum", "last"]));
     assert_eq!(server.call("Shop", "empty", &[]), Ok(Stored::Int(0)));
     assert!(server.store.borrow().get("stock", Some(&text_value("rum"))).is_none());
 }
