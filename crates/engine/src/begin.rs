@@ -275,8 +275,10 @@ impl Partition {
                 Verdict::Waiting => {
                     self.waits(&request, turn);
                     let wants = request.wants.iter().map(|(cell, mode)| (cell, *mode));
-                    let line = first_exclusive(wants).filter(|_| !request.transaction);
-                    return line.into_iter().for_each(|line| self.follow_last(id, line, turn));
+                    if let Some(line) = first_exclusive(wants).filter(|_| !request.transaction) {
+                        self.follow_last(id, line, turn);
+                    }
+                    return;
                 }
                 Verdict::Died(blockers) => {
                     self.locks.watch(request.attempt, blockers);

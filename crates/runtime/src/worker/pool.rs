@@ -2,9 +2,9 @@
 //! [`Link`] and [`Launch`], so that tests play the workers.
 //!
 //! A start goes to the first worker that will be done soon ([`Pace`]), otherwise to the one with the fewest runs, and with
-//! it those that follow it; beyond a worker's bound, which is lower while another one loads, starts wait here. A resumption goes to the worker that holds the coroutine. When a
-//! worker dies, the run in its strike word gets the strike; if the word does not say, nobody gets one, and the runs that
-//! were there are run again one by one (*alone*), until it does.
+//! it those that follow it; beyond a worker's bound, which is lower while another one loads, starts wait here. A resumption
+//! goes to the worker that holds the coroutine. When a worker dies, the run in its strike word gets the strike; if the word
+//! does not say, nobody gets one, and the runs that were there are run again one by one (*alone*), until it does.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
@@ -249,10 +249,10 @@ impl Pool {
 
     /// The worker that was sent this start and no other step since, and how it knows it.
     fn sent_last(&self, partition: PartitionId, run: RunNumber) -> Option<(WorkerId, u64)> {
-        let is_it = |worker: &Worker| worker.last.filter(|(last, _)| *last == (partition, run));
-        let (id, worker) = self.workers.iter().find(|(_, worker)| is_it(worker).is_some())?;
-        let (_, number) = worker.last?;
-        (!worker.alone && self.reserved != Some(*id)).then_some((*id, number))
+        self.workers.iter().find_map(|(id, worker)| {
+            let (last, number) = worker.last?;
+            (last == (partition, run) && !worker.alone && self.reserved != Some(*id)).then_some((*id, number))
+        })
     }
 
     /// Goes on with a coroutine. If its worker has just died, the partition is told so.
