@@ -235,6 +235,34 @@ class Holds:
         x.append(y)
         return x, y
 
+    async def held_for_a_while(self):
+        x, log = self.d["a"], self.log
+        await __sos__.sleep(1)
+        x["n"] += 1
+        log.append({"e": x["n"]})
+        del x, log
+        await __sos__.sleep(1)
+        n = self.d["a"]["n"] + len(self.log)
+        await __sos__.sleep(1)
+        return n
+
+    async def looked_at_again(self):
+        seen = []
+        for _ in range(3):
+            seen.append(repr((self.d.get("a"), self.log, self.e)))
+            await __sos__.sleep(1)
+        return seen
+
+    async def changed_again(self):
+        for n in range(3):
+            self.d["b"]["n"] = n
+            if self.log:
+                self.log[0]["e"] = n
+            self.d.setdefault("a", {})["n"] = n
+            await __sos__.sleep(1)
+            del self.d["b"]["n"]
+        return len(self.d)
+
 
 class Others:
     """What other invocations do meanwhile."""
@@ -481,11 +509,33 @@ class Differential(HeldCase):
                 self.assertIsNone(self.differs(hold, others))
 
 
+class Miscounted(HeldCase):
+    """What is counted as held and is not changes nothing, also if it is something else in a replay."""
+
+    def setUp(self):
+        super().setUp()
+        self.enterContext(fake.miscounting(6))
+
+    def test_every_pair(self):
+        self.assertEqual("\n".join(self.differences()), "")
+
+    def test_every_pair_rebuilt_by_replay(self):
+        self.server.evict_always = True
+        for _ in range(3):
+            self.assertEqual("\n".join(self.differences()), "")
+
+
 class DifferentialOfLists(Differential):
     """The same with `log` as a list field; if one is assigned as a whole, the compiler refuses what holds it itself."""
 
     refused = {"assigned_list", "log_assign", "log_assign_equal"}
     store = fake.service("Store", lists={"log": []}, dicts=["d", "e"], methods=[*HOLDS, *OTHERS], held=True)
+
+
+class MiscountedOfLists(Miscounted):
+    """The same with `log` as a list field."""
+
+    refused, store = DifferentialOfLists.refused, DifferentialOfLists.store
 
 
 class Planted(HeldCase):
@@ -526,6 +576,13 @@ class Counting(HeldCase):
         self.assertEqual(self.holds("given_up"), ([], []))
         self.assertEqual(self.holds("view"), ([], []))
         self.assertEqual(self.holds("all_values"), ([("d", a)], ["d"]))
+
+    def test_what_was_held_and_is_not_any_more(self):
+        self.server.ends.clear()
+        self.run_in_worker("held_for_a_while", [])
+        a = fake.dumps("a")
+        self.assertEqual([end[11] for end in self.server.ends if end[3] == fake.SUSPENDED],
+                         [([("log", None), ("d", a)], []), ([], []), ([], [])])  # fmt: skip
 
     def test_what_did_not_change_is_not_journalled_again(self):
         self.run_in_worker("entry", ["nothing"])

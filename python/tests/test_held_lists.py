@@ -225,6 +225,11 @@ class Held(unittest.TestCase):
         for seed in range(2000, 2000 + ROUNDS):
             self.check(seed, ship_wholes=True, evict_always=seed % 2 == 0)
 
+    def test_with_more_that_counts_as_held(self):
+        for seed in range(3000, 3000 + ROUNDS):
+            with fake.miscounting(seed):
+                self.check(seed, evict_always=seed % 4 > 0)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -90,6 +90,10 @@ class Server(fake.Server):
             if not is_entity:
                 self.begin_fields(name, fields)
 
+    def held(self):
+        """Interrupted programs hold more than is referred to, now and in a replay."""
+        return fake.miscounting(self.dice.random()) if self.way == "interrupted" else contextlib.nullcontext()
+
     def begin_fields(self, service, fields):
         """Dict fields of a service begin with their initial entries."""
         self.cells(service)
@@ -161,7 +165,7 @@ def on_worker(worker, program, init, way):
     server = Server(worker, program, init, way)
     for method, text in program.script:
         try:
-            with contextlib.redirect_stdout(StepStream(0, sys.stdout)):
+            with contextlib.redirect_stdout(StepStream(0, sys.stdout)), server.held():
                 outcome.results.append(server.client(method, text))
         except Exception as error:
             outcome.results.append(f"the machinery failed: {type(error).__name__}: {error}")

@@ -6,6 +6,7 @@ A scalar field is an object that stays the same within the step; a dict field is
 
 import os
 from _blake2 import blake2b
+from types import MappingProxyType
 
 from sostenuto.errors import InternalError, NotStorable, NotSupported
 from sostenuto.worker import codec
@@ -111,6 +112,7 @@ class Fields(dict):
 
 #: What is held, if nothing is.
 NOTHING_HELD = ([], [])
+NOTHING_KEPT = MappingProxyType({})
 
 
 class Cells:
@@ -120,6 +122,8 @@ class Cells:
     suspends = False
     #: True while the journal answers.
     replaying = False
+    #: Scalar fields: the object that user code held, as long as it has not looked at the field in this step.
+    kept = NOTHING_KEPT
 
     def __init__(self, fields, run):
         self.fields = fields
@@ -188,6 +192,9 @@ class Cells:
             if name not in self.shipped:
                 self.not_answered(field, None)
         self.seen.append((name, None))
+        if name in self.kept:
+            value = self.scalars[name] = self.kept.pop(name)
+            return value
         data = self.shipped[name]
         if data is None:
             value = decode(field.initial)
@@ -217,6 +224,8 @@ class Cells:
     def finish(self):
         """What user code read and changed: the `reads` and `writes` of END. Raises `NotStorable`."""
         reads, wholes, writes = self.seen, [], []
+        if self.kept:
+            self._take_kept()
         if self.scalars:
             self._finish_scalars(writes)
         for view in self.views.values():
@@ -262,11 +271,18 @@ class Cells:
         digest.update(key_bytes or b"")
         return int.from_bytes(digest.digest(), "little")
 
+    def _take_kept(self):
+        """What user code held it may have changed without a look at the field."""
+        for name, value in self.kept.items():
+            self.scalars.setdefault(name, value)
+        self.kept = NOTHING_KEPT
+
     def hold(self):
         """The method is going to wait: notes the objects of cells that user code holds. The `held` of END."""
         self.held = ()
         if not self.fields.held:
             return NOTHING_HELD
+        self._take_kept()
         candidates, wholes = [], []
         for name, value in self.scalars.items():
             if not self.fields[name].held or type(value) in IMMUTABLE:
@@ -290,7 +306,11 @@ class Cells:
         return list(cells), wholes
 
     def _go_on_with_held(self):
-        """Brings what user code holds to what the cells hold now; objects that are not theirs any more stay."""
+        """Brings what user code holds to what the cells hold now; objects that are not theirs any more stay.
+
+        The journal has the cells whose objects were brought to another value, and those that user code looks at again
+        as fields: a replay may count less as held, and finds those there.
+        """
         for held in self.held:
             if held.position is not None:
                 self.view(held.field)._go_on(held)
@@ -310,7 +330,8 @@ class Cells:
             if (data != held.data or held.shared is not None) and not update(held, data):
                 continue
             if held.key_bytes is None:
-                self.scalars[held.field.name] = self.given[held.field.name] = held.value
+                self.kept = {**self.kept, held.field.name: held.value}
+                self.given[held.field.name] = held.value
                 self.shipped.setdefault(held.field.name, data)
                 self.incarnations.setdefault(held.field.name, incarnation)
             else:

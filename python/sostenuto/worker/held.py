@@ -2,8 +2,9 @@
 
 Whether somebody refers to an object is what CPython counts: everything in a cell's value has one reference from its
 container, so one more is a local name, an iterator, a closure, a collection of the user's. Counting too many (an
-exception's frames, garbage) costs a read and changes nothing; too few is not possible. What cells are, and when this is
-asked for, is the business of `cells`.
+exception's frames, garbage) costs a read and changes nothing; too few is not possible. It depends on when the collector
+ran, so a replay may count others: what is held is no reason to take a cell for one that the journal knows. What cells
+are, and when this is asked for, is the business of `cells`.
 """
 
 import enum

@@ -83,6 +83,7 @@ class DictView:
         "_given",
         "_gone",
         "_iterated",
+        "_kept",
         "_now",
         "_scanned",
         "_seen",
@@ -114,6 +115,8 @@ class DictView:
         self._seen = {}
         #: Key to the object that the cell held, if user code may hold it over suspensions.
         self._given = _NOTHING
+        #: Key to the object that user code held, `PENDING` in `_now` as long as it has not looked at the entry in this step.
+        self._kept = _NOTHING
         #: Keys that were assigned in this step, to the place of the assignment if the value is mutable.
         self._set = _NOTHING
         #: The store's content is known; user code has seen it; it was replaced altogether in this step.
@@ -153,6 +156,9 @@ class DictView:
         self._seen[key] = base[0]
         if base[1] is None:
             return MISSING
+        if key in self._kept:
+            value = self._now[key] = self._kept.pop(key)
+            return value
         data = base[1]
         value = self._now[key] = decode(data) if len(data) < resident.bytes_min else resident.decode(data)
         if self._field.held:
@@ -229,7 +235,7 @@ class DictView:
         view = DictView.__new__(DictView)
         view._cells, view._field = self._cells, self._field
         view._base, view._now, view._seen = self._base, value, self._seen
-        view._gone, view._set, view._given = _NOTHING, {_WHOLE: where()}, self._given
+        view._gone, view._set, view._given, view._kept = _NOTHING, {_WHOLE: where()}, self._given, _NOTHING
         view._iterated = 0
         view._whole, view._scanned, view._adopted, view._before = True, False, True, self
         return view
@@ -248,6 +254,7 @@ class DictView:
             self._finish_adopted(writes)
             return
         base_of, assigned, gone = self._base.get, self._set, self._gone
+        self._take_kept()
         if gone:
             self._finish_gone(writes)
         for key, value in self._now.items():
@@ -285,6 +292,7 @@ class DictView:
     def _candidates(self, candidates):
         """Appends what user code may hold: `(Held, references of our own)`."""
         given = self._given
+        self._take_kept()
         for key, value in self._now.items():
             if value is PENDING or type(value) in IMMUTABLE:
                 continue
@@ -305,8 +313,18 @@ class DictView:
     def _go_on_with(self, held, data):
         """The cell holds this object, as `data` says."""
         self._base.setdefault(held.key, (held.key_bytes, data, held.incarnation))
-        self._now[held.key] = held.value
+        self._now[held.key] = PENDING
+        if self._kept is _NOTHING:
+            self._kept = {}
+        self._kept[held.key] = held.value
         self._give(held.key, held.value)
+
+    def _take_kept(self):
+        """What user code held it may have changed without a look at the field."""
+        for key, value in self._kept.items():
+            if self._now.get(key) is PENDING:
+                self._now[key] = value
+        self._kept = _NOTHING
 
     def _was_scanned(self):
         view = self
