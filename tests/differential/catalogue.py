@@ -458,7 +458,7 @@ abs | ?abs({x})
 eq | ?({x} == {y}, {x} != {y})
 lt | ?({x} < {y}, {x} <= {y}, {x} > {y}, {x} >= {y})
 bool | ?bool({x})
-hash | ?hash({x})
+hash | ?hash({x}) if {x} == {x} else None
 int | ?int({x})
 round | ?round({x}, 1)
 math | ?(math.floor({x}), math.ceil({x}), math.trunc({x}))
