@@ -196,6 +196,8 @@ pub struct TaskStart {
     pub after: Position,
     /// Who asked for it.
     pub invocation: InvocationId,
+    /// Where in its program.
+    pub position: String,
     /// What to run.
     pub call: Arc<TaskCall>,
 }

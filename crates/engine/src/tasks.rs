@@ -106,8 +106,9 @@ impl Partition {
             if let Some(task) = self.task_mut(id, &position) {
                 task.phase = TaskPhase::Handed(run);
             }
+            let start = TaskStart { run, after, invocation: id, position: position.clone(), call };
             self.task_runs.insert(run, (id, position));
-            turn.effects.push(Effect::StartTask(Box::new(TaskStart { run, after, invocation: id, call })));
+            turn.effects.push(Effect::StartTask(Box::new(start)));
         }
     }
 

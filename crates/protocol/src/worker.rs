@@ -156,6 +156,8 @@ pub struct TaskRun {
     pub timeout: Option<Micros>,
     /// It is an `async def` (flag 2): the worker itself ends it in time.
     pub is_async: bool,
+    /// Who asked for it, and at which position. A worker that is a process is not sent this, as it has no use for it.
+    pub asked_by: (InvocationId, String),
 }
 
 /// START.
@@ -217,6 +219,11 @@ pub struct Slice {
 }
 
 impl Slice {
+    /// There is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.cells.is_empty() && self.wholes.is_empty()
+    }
+
     fn weight(&self) -> usize {
         let cell = |cell: &SliceCell| cell.value.as_ref().map_or(0, Vec::len) + cell.key.as_ref().map_or(0, Vec::len);
         let entry = |(key, value, _): &SliceEntry| key.len() + value.len();

@@ -53,4 +53,5 @@ pub use metrics::{Health, Metric};
 pub use network::Network;
 pub use node::Node;
 pub use sink::{NoSink, Sink, WriteSink};
+pub use worker::WentOn;
 pub use worker::native::{Fetch, Native, NativeWorker, TaskTies};

@@ -70,6 +70,9 @@ pub const TASK_THREADS_MAX: usize = 64;
 /// so tasks may have to wait until some have returned.
 pub const TASK_THREADS_LOST_MAX: usize = 64;
 
+/// A thread of a task that goes on for longer with who waits for it is given up, and a worker runs that step.
+pub const GOES_ON_FOR_MAX: Duration = Duration::from_millis(250);
+
 /// Bytes of what one try of a task in Rust prints that are shown.
 pub const TASK_OUTPUT_BYTES_MAX: u64 = 64 * 1024;
 

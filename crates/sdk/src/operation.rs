@@ -121,7 +121,7 @@ pub async fn sleep(time: Duration) -> Result<()> {
             return Err(Error::new(TRANSACTION, text));
         }
         let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-        Ok(OpKind::Sleep(run.clock.saturating_add(micros)))
+        Ok(OpKind::Sleep(run.began().saturating_add(micros)))
     });
     Operation::new(kind).await.map(drop)
 }

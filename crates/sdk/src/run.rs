@@ -53,6 +53,7 @@ pub(crate) struct Started {
     pub(crate) inner: bool,
     /// The server can cancel it: a call, a timer or a task.
     pub(crate) can_cancel: bool,
+    is_task: bool,
     /// Its outcome is the invocation's cancellation; its own may still come.
     cancelled: bool,
 }
@@ -73,8 +74,10 @@ pub(crate) struct Run {
     pub(crate) opened: bool,
     /// The future that is polled is inside our own transaction.
     pub(crate) inside: bool,
-    pub(crate) clock: Micros,
+    clock: Micros,
     ticks: u64,
+    /// The step asked for the time.
+    pub(crate) told_time: bool,
     draws: u64,
     positions: u64,
     pub(crate) replaying: bool,
@@ -88,11 +91,12 @@ pub(crate) struct Run {
     /// Ends the invocation with this exception, whatever the method returns.
     pub(crate) fatal: Option<Error>,
     pub(crate) dead: Option<Dead>,
-    host: Rc<RefCell<dyn Host>>,
 }
 
 thread_local! {
     static CURRENT: RefCell<Option<Box<Run>>> = const { RefCell::new(None) };
+    /// Whom it asks for cells.
+    static HOST: RefCell<Option<Rc<RefCell<dyn Host>>>> = const { RefCell::new(None) };
 }
 
 /// What a run is made of.
@@ -105,7 +109,6 @@ pub(crate) struct New {
     pub(crate) read_only: bool,
     pub(crate) seed: [u8; 32],
     pub(crate) joined: bool,
-    pub(crate) host: Rc<RefCell<dyn Host>>,
 }
 
 impl Run {
@@ -123,6 +126,7 @@ impl Run {
             inside: false,
             clock: 0,
             ticks: 0,
+            told_time: false,
             draws: 0,
             positions: 0,
             replaying: false,
@@ -133,7 +137,6 @@ impl Run {
             doom: None,
             fatal: None,
             dead: None,
-            host: new.host,
         })
     }
 
@@ -141,6 +144,7 @@ impl Run {
     pub(crate) fn begin_step(&mut self, clock: Micros, slice: Slice) {
         self.clock = clock;
         self.ticks = 0;
+        self.told_time = false;
         self.ops.clear();
         self.output.clear();
         self.doom = None;
@@ -155,9 +159,15 @@ impl Run {
 
     /// The clock; each reading in a step is a microsecond later than the last.
     pub(crate) fn now(&mut self) -> Micros {
-        let now = self.clock + self.ticks;
+        let now = self.began() + self.ticks;
         self.ticks += 1;
         now
+    }
+
+    /// The clock when the step began.
+    pub(crate) fn began(&mut self) -> Micros {
+        self.told_time = true;
+        self.clock
     }
 
     /// Bytes that nobody else draws and every replay draws again.
@@ -178,9 +188,10 @@ impl Run {
             let text = "an operation beside an open transaction; await the transaction first";
             return Err(Error::new(TRANSACTION, text));
         }
-        let can_cancel = matches!(kind, OpKind::Call(_) | OpKind::Sleep(_) | OpKind::Task(_));
+        let is_task = matches!(kind, OpKind::Task(_));
+        let can_cancel = is_task || matches!(kind, OpKind::Call(_) | OpKind::Sleep(_));
         let position = self.ask(kind);
-        self.started.insert(position, Started { inner: self.inside, can_cancel, ..Started::default() });
+        self.started.insert(position, Started { inner: self.inside, can_cancel, is_task, ..Started::default() });
         Ok(position)
     }
 
@@ -264,6 +275,13 @@ impl Run {
         waits.map(|(position, _)| position.to_string()).collect()
     }
 
+    /// Waits for the result of this task, and for nothing else.
+    pub(crate) fn waits_for_task(&self, position: &str) -> bool {
+        let mut waits = self.started.iter().filter(|(_, started)| !started.abandoned && started.outcome.is_none());
+        let first = waits.next().filter(|(at, started)| started.is_task && position.parse() == Ok(**at));
+        first.is_some() && waits.next().is_none()
+    }
+
     /// Has this cell, or this field as a whole, in hand. False if the run is over.
     fn fetch(&mut self, field: FieldIndex, what: FetchWhat) -> bool {
         if self.dead.is_some() {
@@ -275,13 +293,22 @@ impl Run {
             return false;
         }
         // The step's output goes before: nobody waits for it, but the order of a log file tells something.
-        let shipped = self.host.borrow_mut().fetch(self.number, &name, what);
+        let host = HOST.with_borrow(Option::clone);
+        let shipped = host.and_then(|host| host.borrow_mut().fetch(self.number, &name, what));
         match shipped {
             Some(slice) => self.ship(slice),
             None => self.dead = Some(Dead::NotNow),
         }
         self.dead.is_none()
     }
+}
+
+/// Answers what runs ask for meanwhile. Without it, cells that were not shipped cannot be had.
+pub(crate) fn with_host<T>(host: &Rc<RefCell<dyn Host>>, act: impl FnOnce() -> T) -> T {
+    let before = HOST.replace(Some(Rc::clone(host)));
+    let done = act();
+    HOST.set(before);
+    done
 }
 
 /// Puts a run in its place; returns what was there.

@@ -6,7 +6,6 @@
 //! and rebuilt by running the method over its journal.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -25,6 +24,7 @@ use crate::error::{CANCELLED, Error, PANIC};
 use crate::operation::Operation;
 use crate::run::{self, Dead, Host, New, Run, Signal};
 use crate::service::{Args, Invoked};
+use crate::shelf::Shelf;
 use crate::task;
 
 type Future = Pin<Box<dyn std::future::Future<Output = Result<Vec<u8>, Error>> + Send>>;
@@ -33,12 +33,12 @@ type Future = Pin<Box<dyn std::future::Future<Output = Result<Vec<u8>, Error>> +
 pub struct Worker {
     application: Application,
     host: Rc<RefCell<dyn Host>>,
-    suspended: HashMap<InvocationId, Invocation>,
+    suspended: Arc<Shelf>,
 }
 
 /// A method that runs or waits.
-struct Invocation {
-    run: Option<Box<Run>>,
+pub(crate) struct Invocation {
+    pub(crate) run: Option<Box<Run>>,
     future: Option<Future>,
     /// The future was polled before.
     polled: bool,
@@ -49,16 +49,26 @@ impl Worker {
     /// A worker that asks this host for cells.
     pub fn new(application: Application, host: Rc<RefCell<dyn Host>>) -> Self {
         note_panics();
-        Self { application, host, suspended: HashMap::new() }
+        Self { application, host, suspended: Arc::default() }
+    }
+
+    /// Where it keeps what is suspended.
+    pub fn shelf(&self) -> Arc<Shelf> {
+        Arc::clone(&self.suspended)
     }
 
     /// Does what a message asks. The answer to START or RESUME; other messages have none.
     pub fn handle(&mut self, message: ToWorker) -> Option<FromWorker> {
+        let host = Rc::clone(&self.host);
+        run::with_host(&host, || self.act(message))
+    }
+
+    fn act(&mut self, message: ToWorker) -> Option<FromWorker> {
         match message {
             ToWorker::Start(start) => Some(self.start(*start)),
             ToWorker::Resume(resume) => Some(self.resume(resume)),
             ToWorker::Evict(invocation) => {
-                if let Some(invocation) = self.suspended.remove(&invocation) {
+                if let Some(invocation) = self.suspended.take(invocation) {
                     invocation.forget(Dead::Evicted);
                 }
                 None
@@ -74,7 +84,7 @@ impl Worker {
     }
 
     fn start(&mut self, start: Start) -> FromWorker {
-        if let Some(old) = self.suspended.remove(&start.invocation) {
+        if let Some(old) = self.suspended.take(start.invocation) {
             old.forget(Dead::Evicted);
         }
         let Some(registered) = self.application.find(&start.service).cloned() else {
@@ -82,14 +92,14 @@ impl Worker {
             return refused(start.run, start.invocation, &Error::new("sostenuto.CallError", text));
         };
         let id = start.invocation;
-        let (invocation, end) = Invocation::execute(&registered, start, &self.host);
+        let (invocation, end) = Invocation::execute(&registered, start);
         self.keep(id, invocation, end)
     }
 
     fn resume(&mut self, resume: Resume) -> FromWorker {
-        let Some(mut invocation) = self.suspended.remove(&resume.invocation) else {
-            let error = Error::new("sostenuto.InternalError", "RESUME of an invocation that this worker does not hold");
-            return refused(resume.run, resume.invocation, &error);
+        let Some(mut invocation) = self.suspended.take(resume.invocation) else {
+            // It went on from here with something that the server has not taken over (`Shelf::go_on`).
+            return FromWorker::Dropped { run: resume.run };
         };
         if let Some(run) = &mut invocation.run {
             run.number = resume.run;
@@ -101,7 +111,7 @@ impl Worker {
 
     fn keep(&mut self, id: InvocationId, invocation: Invocation, end: FromWorker) -> FromWorker {
         if matches!(&end, FromWorker::End(end) if end.status == StepStatus::Suspended) {
-            self.suspended.insert(id, invocation);
+            self.suspended.put(id, invocation);
         } else {
             invocation.forget(Dead::Evicted);
         }
@@ -116,7 +126,7 @@ fn refused(run: RunNumber, invocation: InvocationId, error: &Error) -> FromWorke
 
 impl Invocation {
     /// Runs the method from its beginning: over its journal, then one step more.
-    fn execute(registered: &Registered, start: Start, host: &Rc<RefCell<dyn Host>>) -> (Self, FromWorker) {
+    fn execute(registered: &Registered, start: Start) -> (Self, FromWorker) {
         let method = registered.manifest.method(&start.method);
         let mut run = Run::new(New {
             number: start.run,
@@ -127,7 +137,6 @@ impl Invocation {
             key: start.key,
             seed: start.seed,
             joined: start.in_transaction,
-            host: Rc::clone(host),
         });
         let mut steps = start.journal.into_iter();
         let first = steps.next();
@@ -282,7 +291,7 @@ impl Invocation {
     }
 
     /// Runs a step; the message that ends it.
-    fn step(&mut self, delivered: &[Delivered]) -> FromWorker {
+    pub(crate) fn step(&mut self, delivered: &[Delivered]) -> FromWorker {
         if let Err(text) = self.advance(delivered) {
             self.result = Some(Err(Error::new("sostenuto.InternalError", text)));
         }
@@ -350,7 +359,7 @@ impl Invocation {
     }
 
     /// Drops the future without any effect.
-    fn forget(mut self, why: Dead) {
+    pub(crate) fn forget(mut self, why: Dead) {
         if let Some(run) = &mut self.run {
             run.dead = Some(why);
         }

@@ -4,16 +4,16 @@ mod stated;
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use anyhow::bail;
 use protocol::ids::digest;
 use protocol::manifest::Manifest;
-use protocol::worker::{FetchWhat, FromWorker, Outcome, Slice, TaskRun, ToWorker};
-use protocol::{DeploymentId, RunNumber};
-use runtime::{Fetch, Native, NativeWorker, TaskTies};
-use sdk::{Application, Ended, Host, Interrupted, WorkFuture, Worker};
+use protocol::worker::{Delivered, FetchWhat, FromWorker, Outcome, Slice, StepEnd, TaskRun, ToWorker};
+use protocol::{DeploymentId, InvocationId, RunNumber};
+use runtime::{Fetch, Native, NativeWorker, TaskTies, WentOn};
+use sdk::{Application, Ended, Host, Interrupted, Shelf, WorkFuture, Worker};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
@@ -62,22 +62,36 @@ pub(crate) fn runner(application: Application, runtime: Handle) -> Option<Arc<dy
     if application.is_empty() {
         return None;
     }
-    Some(Arc::new(InProcess { application, runtime }))
+    Some(Arc::new(InProcess { application, runtime, shelves: Mutex::new(Arc::new([])) }))
 }
 
 struct InProcess {
     application: Application,
     runtime: Handle,
+    /// Those of all workers that there are. Replaced, so that nobody holds the lock while user code runs.
+    shelves: Mutex<Arc<[Weak<Shelf>]>>,
 }
 
 impl Native for InProcess {
     fn worker(&self, fetch: Fetch) -> Box<dyn NativeWorker> {
-        Box::new(InThread(Worker::new(self.application.clone(), Rc::new(RefCell::new(Fetching(fetch))))))
+        let worker = Worker::new(self.application.clone(), Rc::new(RefCell::new(Fetching(fetch))));
+        let mut shelves = self.shelves.lock().unwrap_or_else(PoisonError::into_inner);
+        let others = shelves.iter().filter(|shelf| shelf.strong_count() > 0).cloned();
+        *shelves = others.chain([Arc::downgrade(&worker.shelf())]).collect();
+        drop(shelves);
+        Box::new(InThread(worker))
     }
 
     fn task(&self, task: &TaskRun, TaskTies { output, stopped }: TaskTies) -> (Outcome, bool) {
         let limit = task.timeout.map(Duration::from_micros);
         self.application.run_task(task, output, |future| self.runtime.block_on(within(limit, stopped, future)))
+    }
+
+    fn go_on(&self, invocation: InvocationId, position: &str, result: &Outcome) -> Option<Box<dyn WentOn>> {
+        let shelves = Arc::clone(&*self.shelves.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut shelves = shelves.iter().filter_map(Weak::upgrade);
+        let went_on = shelves.find_map(|shelf| shelf.go_on(invocation, position, result))?;
+        Some(Box::new(Ahead(went_on)))
     }
 }
 
@@ -97,6 +111,26 @@ async fn within(
         biased;
         ended = timed => ended,
         _ = stopped => Err(Interrupted::Stopped),
+    }
+}
+
+struct Ahead(sdk::WentOn);
+
+impl WentOn for Ahead {
+    fn after(&self) -> RunNumber {
+        self.0.after
+    }
+
+    fn delivered(&self) -> &Delivered {
+        &self.0.delivered
+    }
+
+    fn suspended(&self) -> bool {
+        self.0.suspended()
+    }
+
+    fn accept(self: Box<Self>, run: RunNumber) -> Box<StepEnd> {
+        self.0.accept(run)
     }
 }
 

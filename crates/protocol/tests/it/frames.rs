@@ -71,6 +71,7 @@ fn to_worker() -> Vec<ToWorker> {
             args: msgpack::NO_ARGS.to_vec(),
             timeout: Some(5_000_000),
             is_async: true,
+            ..TaskRun::default()
         })),
         ToWorker::Task(Box::new(TaskRun { args: msgpack::NO_ARGS.to_vec(), ..TaskRun::default() })),
         ToWorker::StopTask(RunNumber(4)),

@@ -275,6 +275,8 @@ impl Driver {
                 }
                 self.inputs.extend(owed);
             }
+            // Only task workers do that.
+            Event::Worker(WorkerEvent::WentOn(..)) => {}
             Event::TaskWorker(event) => self.task_worker(event),
             Event::LogFailed(error) => return Err(error.into()),
             Event::Applied(times) => self.overlay.applied(times),
@@ -288,6 +290,10 @@ impl Driver {
         let mut owed = Vec::new();
         let news = match event {
             WorkerEvent::Said(worker, messages) => {
+                self.parts.tasks.said(worker, messages, self.parts.clock.steady(), &mut owed)
+            }
+            WorkerEvent::WentOn(invocation, went_on, worker, messages) => {
+                self.parts.pool.went_on(invocation, went_on);
                 self.parts.tasks.said(worker, messages, self.parts.clock.steady(), &mut owed)
             }
             WorkerEvent::Gone(worker, death) => {
@@ -347,6 +353,7 @@ impl Driver {
                 | Event::Message(..)
                 | Event::Forget(_)
                 | Event::Applied(_)
+                | Event::Worker(WorkerEvent::WentOn(..))
                 | Event::TaskWorker(_)
                 | Event::Shutdown,
             )

@@ -6,7 +6,7 @@
 //!   could not send at once.
 //! - [`strike`] reads which run a dead worker was in.
 //! - [`tasks`] decides which task worker runs which task.
-//! - [`native`] runs services of this process in threads, [`native_tasks`] its tasks; [`pools`] and [`task_pools`] are the
+//! - [`native`] runs services of this process in threads, [`native_tasks`] its tasks and, ahead, what goes on with them; [`pools`] and [`task_pools`] are the
 //!   pools of all languages; [`pace`] tells both how soon a worker will be done.
 //! - [`pool`] decides which worker runs what, and what a death means. It is the driver's and does no input or output
 //!   itself, except through [`Link`].
@@ -28,7 +28,10 @@ pub(crate) mod task_pools;
 pub(crate) mod tasks;
 pub(crate) mod template;
 
-use protocol::worker::{FromWorker, ToWorker};
+use std::fmt;
+
+use protocol::worker::{Delivered, FromWorker, StepEnd, ToWorker};
+use protocol::{InvocationId, RunNumber};
 
 /// Number of a worker process of this node, never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -39,8 +42,29 @@ pub struct WorkerId(pub u64);
 pub enum WorkerEvent {
     /// Messages of one frame.
     Said(WorkerId, Vec<FromWorker>),
+    /// The same of a task worker, which has gone on with the invocation that waits for what it says.
+    WentOn(InvocationId, Box<dyn WentOn>, WorkerId, Vec<FromWorker>),
     /// The process has ended; nothing more comes from it.
     Gone(WorkerId, Death),
+}
+
+/// A step of a suspended invocation that ran before it was asked for, in the thread of the task that it waited for. Whoever
+/// drops it rejects it: then nobody has the invocation in hand any more.
+pub trait WentOn: Send {
+    /// The run that had suspended the invocation.
+    fn after(&self) -> RunNumber;
+    /// What was handed to it. It was shipped nothing, and did not look at the clock.
+    fn delivered(&self) -> &Delivered;
+    /// The invocation waits again.
+    fn suspended(&self) -> bool;
+    /// Takes it over as this run: what it did. If the invocation waits again, its worker has it again.
+    fn accept(self: Box<Self>, run: RunNumber) -> Box<StepEnd>;
+}
+
+impl fmt::Debug for dyn WentOn {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(to, "after {:?} with {:?}", self.after(), self.delivered())
+    }
 }
 
 /// How a process ended.

@@ -12,12 +12,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
-use protocol::RunNumber;
 use protocol::worker::{FetchWhat, FromWorker, Outcome, Slice, TaskRun, ToWorker, left_by};
+use protocol::{InvocationId, RunNumber};
 use tokio::sync::oneshot;
 
 use super::process::Report;
-use super::{Death, Launch, Link, WorkerEvent, WorkerId};
+use super::{Death, Launch, Link, WentOn, WorkerEvent, WorkerId};
 use crate::limits::{ENDS_TOGETHER_MAX, FOLLOWED_FOR_MAX, SHIPPED_BYTES_KEPT_MAX, THREADS_LOST_MAX};
 use crate::sync::mpsc::{Receiver, Sender, channel};
 use crate::sync::{AtomicBool, AtomicU64, Mutex, has_passed, thread};
@@ -32,6 +32,12 @@ pub trait Native: Send + Sync {
 
     /// Runs one try of a task in this thread: what came of it, and whether another try is of no use.
     fn task(&self, task: &TaskRun, ties: TaskTies) -> (Outcome, bool);
+
+    /// Goes on in this thread with an invocation that waits at this position for this result of a task, if one of the workers
+    /// has it and it needs nothing else.
+    fn go_on(&self, _invocation: InvocationId, _position: &str, _result: &Outcome) -> Option<Box<dyn WentOn>> {
+        None
+    }
 }
 
 /// What a try of a task has of the server.
@@ -140,6 +146,13 @@ impl Shared {
     pub(super) fn say(&self, messages: Vec<FromWorker>) {
         if !messages.is_empty() && !self.is_gone() {
             (self.report)(WorkerEvent::Said(self.worker, messages));
+        }
+    }
+
+    /// The same, after going on with who waits for it.
+    pub(super) fn say_going_on(&self, of: InvocationId, went_on: Box<dyn WentOn>, messages: Vec<FromWorker>) {
+        if !self.is_gone() {
+            (self.report)(WorkerEvent::WentOn(of, went_on, self.worker, messages));
         }
     }
 

@@ -14,16 +14,17 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
+use std::time::Instant;
 
 use protocol::RunNumber;
-use protocol::worker::{FromWorker, TaskRun, ToWorker};
+use protocol::worker::{FromWorker, Outcome, TaskRun, ToWorker};
 use tokio::sync::oneshot;
 
 use super::native::{Farewell, Native, Shared, TaskTies};
 use super::process::Report;
 use super::{Launch, Link, WorkerId};
-use crate::limits::{TASK_OUTPUT_BYTES_MAX, TASK_THREADS_LOST_MAX};
-use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex, MutexGuard, thread};
+use crate::limits::{GOES_ON_FOR_MAX, TASK_OUTPUT_BYTES_MAX, TASK_THREADS_LOST_MAX};
+use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex, MutexGuard, has_passed, thread};
 
 /// Starts threads for tasks.
 pub(crate) struct TaskThreads {
@@ -72,12 +73,13 @@ struct Seat {
     place: Mutex<Place>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
     /// Nothing is to be done for it.
     Free,
     /// A job of it is in the lot, or in a thread.
     Busy,
+    /// Its task has ended as it says; since then a thread goes on with the method that waits for it.
+    GoesOn(FromWorker, Instant),
     /// A thread ends for it: the one that has its job.
     GivenUp,
 }
@@ -85,6 +87,15 @@ enum Place {
 impl Seat {
     fn place(&self) -> MutexGuard<'_, Place> {
         self.place.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What it was, and what it is from now on. None if it was given up, which it stays.
+    fn turn_to(&self, next: Place) -> Option<Place> {
+        let mut place = self.place();
+        match *place {
+            Place::GivenUp => None,
+            _ => Some(std::mem::replace(&mut *place, next)),
+        }
     }
 }
 
@@ -218,15 +229,24 @@ impl Link for Worker {
     fn kill(&self, reason: &str) {
         let mut place = self.seat.place();
         let before = std::mem::replace(&mut *place, Place::GivenUp);
+        let is_free = matches!(before, Place::Free);
+        if let Place::GoesOn(end, _) = before {
+            self.seat.shared.say(vec![end]);
+        }
         self.seat.shared.give_up(format!("{reason}; its thread goes on until the task returns"));
         drop(place);
-        if before == Place::Free {
+        if is_free {
             self.put(Place::GivenUp, None);
             self.lot.wake();
         }
     }
 
-    fn check(&self) {}
+    fn check(&self) {
+        let too_long = matches!(&*self.seat.place(), Place::GoesOn(_, since) if has_passed(*since, GOES_ON_FOR_MAX));
+        if too_long {
+            self.kill("had a step that takes long behind its task");
+        }
+    }
 }
 
 impl Drop for Worker {
@@ -251,17 +271,24 @@ impl Drop for Ending {
 /// In a thread: does a job. False if the thread ends, as the worker has.
 fn serve(native: &dyn Native, Job { seat, task }: Job) -> bool {
     let mut ending = Ending(Some(Arc::clone(&seat.shared)));
-    let Some((task, stopped)) = task.filter(|_| *seat.place() == Place::Busy) else { return false };
+    let Some((task, stopped)) = task.filter(|_| matches!(*seat.place(), Place::Busy)) else { return false };
     let ties = TaskTies { output: output(&seat.shared, task.run), stopped };
     let (outcome, is_final) = native.task(&task, ties);
-    let mut place = seat.place();
-    if *place == Place::GivenUp {
+    let end = FromWorker::TaskEnd { run: task.run, outcome: outcome.clone(), is_final };
+    if seat.turn_to(Place::GoesOn(end, Instant::now())).is_none() {
         return false;
     }
+    let (invocation, position) = &task.asked_by;
+    let went_on = match outcome {
+        Outcome::Value(_) => native.go_on(*invocation, position, &outcome),
+        Outcome::Exception(_) => None,
+    };
     // Free before the pool hears that it is.
-    *place = Place::Free;
-    drop(place);
-    seat.shared.say(vec![FromWorker::TaskEnd { run: task.run, outcome, is_final }]);
+    let Some(Place::GoesOn(end, _)) = seat.turn_to(Place::Free) else { return false };
+    match went_on {
+        Some(went_on) => seat.shared.say_going_on(*invocation, went_on, vec![end]),
+        None => seat.shared.say(vec![end]),
+    }
     ending.0 = None;
     true
 }

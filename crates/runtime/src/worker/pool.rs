@@ -15,7 +15,7 @@ use protocol::{InvocationId, PartitionId, RunNumber};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::pace::{Pace, soonest};
-use super::{Death, Launch, Link, WorkerId};
+use super::{Death, Launch, Link, WentOn, WorkerId};
 use crate::limits;
 
 /// What the pool wants of its user.
@@ -89,8 +89,8 @@ pub(crate) struct Pool {
     by_number: FxHashMap<(PartitionId, RunNumber), u64>,
     /// The newest run of each invocation that has one.
     by_invocation: FxHashMap<InvocationId, u64>,
-    /// Suspended coroutines: who holds them, whose they are, and the run that left them.
-    coroutines: FxHashMap<InvocationId, (WorkerId, PartitionId, u64)>,
+    /// Suspended coroutines.
+    coroutines: FxHashMap<InvocationId, Coroutine>,
     /// Whose they are and the run that left them, as they were suspended; some are gone.
     suspended: VecDeque<(InvocationId, u64)>,
     /// Starts that wait for a worker.
@@ -121,6 +121,17 @@ struct Run {
     worker: Option<WorkerId>,
     /// The engine wants no coroutine of it any more.
     evicted: bool,
+}
+
+/// A suspended coroutine.
+struct Coroutine {
+    /// Who holds it.
+    worker: WorkerId,
+    partition: PartitionId,
+    /// The run that left it.
+    left_by: u64,
+    /// It has gone on, so the worker does not have it.
+    went_on: Option<Box<dyn WentOn>>,
 }
 
 /// What a partition lost with a worker.
@@ -235,7 +246,7 @@ impl Pool {
             start.follows = Some(RunNumber(number));
         }
         start.run = self.number(partition, start.run, start.invocation);
-        if let Some((worker, ..)) = self.coroutines.remove(&start.invocation) {
+        if let Some(Coroutine { worker, .. }) = self.coroutines.remove(&start.invocation) {
             self.say(worker, ToWorker::Evict(start.invocation));
         }
         if let Some((worker, _)) = behind {
@@ -260,8 +271,8 @@ impl Pool {
         if self.draining {
             return;
         }
-        let holder = self.coroutines.remove(&resume.invocation).map(|(worker, ..)| worker);
-        let Some(id) = holder.filter(|id| self.workers.contains_key(id)) else {
+        let coroutine = self.coroutines.remove(&resume.invocation);
+        let Some(mut coroutine) = coroutine.filter(|coroutine| self.workers.contains_key(&coroutine.worker)) else {
             let lost = Input::WorkersLost {
                 runs: vec![(resume.run, false)],
                 suspended: Vec::new(),
@@ -270,12 +281,44 @@ impl Pool {
             owed.push((partition, lost));
             return;
         };
+        if let Some(went_on) = coroutine.went_on.take() {
+            let message = self.take_over(&resume, coroutine, went_on);
+            owed.push((partition, Input::Worker(message)));
+            return self.make_room(owed);
+        }
+        let id = coroutine.worker;
         resume.run = self.number(partition, resume.run, resume.invocation);
         self.assign(resume.run.0, id);
         let Some(worker) = self.workers.get_mut(&id) else { return };
         worker.last = None;
         let queue = if worker.alone { &mut worker.held } else { &mut worker.outgoing };
         queue.push(ToWorker::Resume(resume));
+    }
+
+    /// What was run before it was asked for, if it is what is asked for now. Else the worker has the coroutine no more.
+    fn take_over(&mut self, resume: &Resume, coroutine: Coroutine, went_on: Box<dyn WentOn>) -> FromWorker {
+        if !resume.slice.is_empty() || resume.delivered.as_slice() != std::slice::from_ref(went_on.delivered()) {
+            return FromWorker::Dropped { run: resume.run };
+        }
+        let left_by = self.next_run;
+        self.next_run += 1;
+        self.stats.steps += 1;
+        self.suspects.remove(&resume.invocation);
+        if went_on.suspended() {
+            self.suspended.push_back((resume.invocation, left_by));
+            self.coroutines.insert(resume.invocation, Coroutine { left_by, ..coroutine });
+        }
+        let mut end = went_on.accept(RunNumber(left_by));
+        end.run = resume.run;
+        FromWorker::End(end)
+    }
+
+    /// Takes in that a step of a coroutine ran before it was asked for. If it was resumed or has gone since, that is of no use.
+    pub(crate) fn went_on(&mut self, invocation: InvocationId, went_on: Box<dyn WentOn>) {
+        let coroutine = self.coroutines.get_mut(&invocation);
+        if let Some(coroutine) = coroutine.filter(|coroutine| coroutine.left_by == went_on.after().0) {
+            coroutine.went_on = Some(went_on);
+        }
     }
 
     /// Drops a coroutine, also one whose step still runs.
@@ -285,7 +328,7 @@ impl Pool {
             run.evicted = true;
             run.worker
         });
-        let held_by = self.coroutines.remove(&invocation).map(|(worker, ..)| worker);
+        let held_by = self.coroutines.remove(&invocation).map(|coroutine| coroutine.worker);
         let Some(id) = held_by.or(running_on) else { return };
         self.say(id, ToWorker::Evict(invocation));
         self.unhold(id, invocation);
@@ -553,10 +596,11 @@ impl Pool {
     /// nobody may resume it.
     fn keep(&mut self, run: &Run, number: u64, id: WorkerId, newer: Option<u64>) {
         let Some(newer) = newer else {
-            if self.coroutines.get(&run.invocation).is_some_and(|(_, _, kept)| *kept > number) {
+            if self.coroutines.get(&run.invocation).is_some_and(|coroutine| coroutine.left_by > number) {
                 return self.say(id, ToWorker::Evict(run.invocation));
             }
-            self.coroutines.insert(run.invocation, (id, run.partition, number));
+            let coroutine = Coroutine { worker: id, partition: run.partition, left_by: number, went_on: None };
+            self.coroutines.insert(run.invocation, coroutine);
             self.suspended.push_back((run.invocation, number));
             return;
         };
@@ -570,7 +614,8 @@ impl Pool {
     fn make_room(&mut self, owed: &mut Vec<Owed>) {
         let coroutines = &self.coroutines;
         let is_there = |(invocation, number): &(InvocationId, u64)| {
-            coroutines.get(invocation).filter(|(_, _, kept)| kept == number).map(|(_, partition, _)| *partition)
+            let there = coroutines.get(invocation).filter(|coroutine| coroutine.left_by == *number);
+            there.map(|coroutine| coroutine.partition)
         };
         if self.suspended.len() > 2 * coroutines.len() + limits::SUSPENDED_GONE_MAX {
             self.suspended.retain(|one| is_there(one).is_some());
@@ -652,11 +697,11 @@ impl Pool {
             }
             lost.entry(run.partition).or_default().runs.push((run.number, struck == Some(number)));
         }
-        self.coroutines.retain(|invocation, (holder, partition, _)| {
-            if *holder == id {
-                lost.entry(*partition).or_default().suspended.push(*invocation);
+        self.coroutines.retain(|invocation, coroutine| {
+            if coroutine.worker == id {
+                lost.entry(coroutine.partition).or_default().suspended.push(*invocation);
             }
-            *holder != id
+            coroutine.worker != id
         });
         for (partition, Lost { runs, mut suspended }) in lost {
             // The order of a hash map must not decide anything.

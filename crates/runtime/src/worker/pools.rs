@@ -10,7 +10,7 @@ use protocol::worker::{FromWorker, Resume, Slice, Start};
 use protocol::{InvocationId, PartitionId, RunNumber};
 
 use super::pool::{Change, Owed, Pool, PoolStats};
-use super::{Death, WorkerId};
+use super::{Death, WentOn, WorkerId};
 
 /// Numbers of workers of later pools begin this much higher.
 const NUMBERS: u64 = 1 << 32;
@@ -68,6 +68,13 @@ impl Pools {
         let holder = self.pools.iter().position(|(_, pool)| pool.holds(resume.invocation)).unwrap_or_default();
         if let Some((_, pool)) = self.pools.get_mut(holder) {
             pool.resume(partition, resume, owed);
+        }
+    }
+
+    /// Takes in that a step of a coroutine ran before it was asked for.
+    pub(crate) fn went_on(&mut self, invocation: InvocationId, went_on: Box<dyn WentOn>) {
+        if let Some(pool) = self.all().find(|pool| pool.holds(invocation)) {
+            pool.went_on(invocation, went_on);
         }
     }
 

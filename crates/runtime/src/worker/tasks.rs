@@ -93,6 +93,7 @@ struct Run {
     number: RunNumber,
     after: Position,
     invocation: InvocationId,
+    position: String,
     call: Arc<TaskCall>,
     worker: Option<WorkerId>,
     /// It is [ahead](TaskPool::ahead) in this one, which leaves when that is durable.
@@ -224,6 +225,7 @@ impl TaskPool {
             number: start.run,
             after: start.after,
             invocation: start.invocation,
+            position: start.position,
             call: start.call,
             worker: None,
             parcel: None,
@@ -459,6 +461,7 @@ impl TaskPool {
             args: call.args.clone(),
             timeout: call.timeout,
             is_async: call.is_async,
+            asked_by: (run.invocation, run.position.clone()),
         };
         let message = ToWorker::Task(Box::new(task));
         if run.after > self.durable {

@@ -12,5 +12,6 @@ mod lists;
 mod manifest;
 mod replay;
 mod server;
+mod shelf;
 mod spec;
 mod tasks;

@@ -93,6 +93,10 @@ pub(crate) struct Server {
     pub(crate) journal: Vec<JournalStep>,
     /// Evict the coroutine at each suspension.
     pub(crate) evict: bool,
+    /// Of a step behind a task, whether it goes on at once, and whether that is taken over then.
+    pub(crate) goes_on: Box<dyn FnMut() -> Option<bool>>,
+    /// Steps that were taken over.
+    pub(crate) taken_over: usize,
     /// Invocations run inside a caller's transaction.
     pub(crate) in_transaction: bool,
 }
@@ -102,7 +106,19 @@ impl Server {
         let store = Rc::new(RefCell::new(Store::default()));
         let worker = Worker::new(application.clone(), Rc::new(RefCell::new(Fetches(Rc::clone(&store)))));
         let (start, journal) = (Start::default(), Vec::new());
-        Self { store, worker, application, start, runs: 0, journal, evict: false, in_transaction: false }
+        let goes_on = Box::new(|| None);
+        Self {
+            store,
+            worker,
+            application,
+            start,
+            runs: 0,
+            journal,
+            evict: false,
+            goes_on,
+            taken_over: 0,
+            in_transaction: false,
+        }
     }
 
     /// Another worker, as after the death of the first.
@@ -164,21 +180,48 @@ impl Server {
 
     /// Goes on after a suspension with these results.
     pub(crate) fn go_on(&mut self, suspended: &StepEnd, delivered: Vec<Delivered>, last: &[Delivered]) -> StepEnd {
-        let clock = 1_000_000 * self.runs;
-        self.keep(suspended, last, clock);
+        self.keep(suspended, last, self.clock());
+        let before = RunNumber(self.runs);
         let run = self.run();
-        let clock = 1_000_000 * self.runs;
-        let message = if self.evict {
+        if let Some(end) = self.taken_over(before, run, &delivered) {
+            return end;
+        }
+        let clock = self.clock();
+        let start =
+            Start { run, clock, journal: self.journal.clone(), delivered: delivered.clone(), ..self.start.clone() };
+        let start = ToWorker::Start(Box::new(start));
+        let resume = Resume { run, invocation: ID, clock, slice: Slice::default(), delivered };
+        let said = if self.evict {
             self.worker.handle(ToWorker::Evict(ID));
-            let start = Start { run, clock, journal: self.journal.clone(), delivered, ..self.start.clone() };
-            ToWorker::Start(Box::new(start))
+            self.worker.handle(start)
         } else {
-            ToWorker::Resume(Resume { run, invocation: ID, clock, slice: Slice::default(), delivered })
+            match self.worker.handle(ToWorker::Resume(resume)) {
+                Some(FromWorker::Dropped { .. }) => self.worker.handle(start),
+                said => said,
+            }
         };
-        match self.worker.handle(message).unwrap() {
+        match said.unwrap() {
             FromWorker::End(end) => *end,
             other => panic!("{other:?}"),
         }
+    }
+
+    /// The clock of the next step.
+    fn clock(&self) -> u64 {
+        1_000_000 * (self.journal.len() as u64 + 1)
+    }
+
+    /// The next step, if it could go on without us.
+    fn taken_over(&mut self, before: RunNumber, run: RunNumber, delivered: &[Delivered]) -> Option<StepEnd> {
+        let [one] = delivered else { return None };
+        let is_taken_over = (self.goes_on)()?;
+        let went_on = self.worker.shelf().go_on(ID, &one.position, &one.result)?;
+        assert_eq!((went_on.after, &went_on.delivered), (before, one));
+        if !is_taken_over {
+            return None;
+        }
+        self.taken_over += 1;
+        Some(StepEnd { run, ..*went_on.accept(run) })
     }
 
     /// Runs the method over the journal, as if its next step began.

@@ -1,19 +1,24 @@
 //! Threads and their lot; with the feature `interleave` in every kind of order.
 
+use protocol::InvocationId;
 use protocol::worker::Outcome;
 
-use super::super::WorkerEvent;
 use super::super::native::{Fetch, NativeWorker};
+use super::super::played::Step;
+use super::super::{WentOn, WorkerEvent};
 use super::*;
 use crate::sync::mpsc::{Receiver, channel};
 
 const WORKERS: u64 = 3;
 
-/// `meet` returns when as many tasks have come as there are workers, `pass` at once.
+/// `meet` returns when as many tasks have come as there are workers, `pass` at once. Who waits at `slow` goes on when
+/// that is let go.
 #[derive(Default)]
 struct Meeting {
     came: Mutex<u64>,
     all: Condvar,
+    /// It has come, it may leave.
+    slow: Mutex<(bool, bool)>,
 }
 
 impl Native for Meeting {
@@ -30,8 +35,26 @@ impl Native for Meeting {
                 came = self.all.wait(came).unwrap();
             }
         }
-        (Outcome::default(), false)
+        (Outcome::Value(Vec::new()), false)
     }
+
+    fn go_on(&self, _: InvocationId, position: &str, result: &Outcome) -> Option<Box<dyn WentOn>> {
+        if position == "slow" {
+            let mut slow = self.slow.lock().unwrap();
+            slow.0 = true;
+            self.all.notify_all();
+            while !slow.1 {
+                slow = self.all.wait(slow).unwrap();
+            }
+        }
+        (!position.is_empty()).then(|| -> Box<dyn WentOn> { Box::new(Step::new(0, position, result)) })
+    }
+}
+
+/// A task that somebody waits for at this position.
+fn waited_for(run: u64, position: &str) -> Vec<ToWorker> {
+    let asked_by = (InvocationId::default(), position.to_owned());
+    vec![ToWorker::Task(Box::new(TaskRun { run: RunNumber(run), asked_by, ..TaskRun::default() }))]
 }
 
 fn task(run: u64, function: &str) -> Vec<ToWorker> {
@@ -44,6 +67,7 @@ struct Heard {
     events: Receiver<WorkerEvent>,
     ready: u64,
     ended: Vec<u64>,
+    went_on: usize,
     gone: Vec<(u64, String)>,
 }
 
@@ -51,6 +75,14 @@ impl Heard {
     fn until(&mut self, enough: impl Fn(&Self) -> bool) {
         while !enough(self) {
             match self.events.recv().unwrap() {
+                WorkerEvent::WentOn(_, step, _, messages) => {
+                    assert!(matches!(messages.as_slice(), [FromWorker::TaskEnd { .. }]), "{step:?} {messages:?}");
+                    self.went_on += 1;
+                    self.ended.extend(messages.iter().filter_map(|message| match message {
+                        FromWorker::TaskEnd { run, .. } => Some(run.0),
+                        _ => None,
+                    }));
+                }
                 WorkerEvent::Said(_, messages) => {
                     for message in messages {
                         match message {
@@ -67,13 +99,17 @@ impl Heard {
 }
 
 fn start() -> (Vec<Box<dyn Link>>, Heard, Arc<AtomicUsize>) {
+    start_with(Arc::default())
+}
+
+fn start_with(meeting: Arc<Meeting>) -> (Vec<Box<dyn Link>>, Heard, Arc<AtomicUsize>) {
     let (events, received) = channel();
     let events = Mutex::new(events);
     let report: Report = Arc::new(move |event| drop(events.lock().unwrap().send(event)));
-    let mut threads = TaskThreads::new(Arc::new(Meeting::default()), report);
+    let mut threads = TaskThreads::new(meeting, report);
     let lost = Arc::clone(&threads.lost);
     let links = (0..WORKERS).map(|worker| threads.launch(WorkerId(worker)).unwrap()).collect();
-    let mut heard = Heard { events: received, ready: 0, ended: Vec::new(), gone: Vec::new() };
+    let mut heard = Heard { events: received, ready: 0, ended: Vec::new(), went_on: 0, gone: Vec::new() };
     heard.until(|heard| heard.ready == WORKERS);
     (links, heard, lost)
 }
@@ -121,8 +157,59 @@ fn the_thread_of_one_that_is_given_up_ends_with_it() {
     assert_eq!(lost.load(Ordering::Acquire), 0, "no thread counts as lost any more");
 }
 
+/// A worker is given up while its thread may go on with who waited: of the task's end is heard at most once, and of
+/// what goes on only with it.
+fn the_end_of_a_task_is_told_once() {
+    let (links, mut heard, lost) = start();
+    links[0].send(waited_for(0, "0"));
+    links[1].send(waited_for(1, "1"));
+    links[0].kill("was ended");
+    heard.until(|heard| heard.gone.len() == 1 && heard.ended.contains(&1));
+    drop(links);
+    heard.until(|heard| heard.gone.len() == WORKERS as usize);
+    while Arc::strong_count(&lost) > 1 {
+        thread::yield_now();
+    }
+    heard.ended.sort_unstable();
+    assert!(matches!(heard.ended.as_slice(), [1] | [0, 1]), "{:?}", heard.ended);
+    assert!((1..=heard.ended.len()).contains(&heard.went_on), "{}", heard.went_on);
+}
+
+/// The task has ended in time; it is the step behind it that is given up.
+fn who_is_given_up_while_it_goes_on_tells_of_the_task() {
+    let meeting = Arc::new(Meeting::default());
+    let (links, mut heard, lost) = start_with(Arc::clone(&meeting));
+    links[0].send(waited_for(0, "slow"));
+    let mut slow = meeting.slow.lock().unwrap();
+    while !slow.0 {
+        slow = meeting.all.wait(slow).unwrap();
+    }
+    drop(slow);
+    links[0].kill("was ended");
+    heard.until(|heard| heard.gone.len() == 1);
+    assert_eq!((heard.ended.as_slice(), lost.load(Ordering::Acquire)), ([0].as_slice(), 1));
+    meeting.slow.lock().unwrap().1 = true;
+    meeting.all.notify_all();
+    drop((links, meeting));
+    heard.until(|heard| heard.gone.len() == WORKERS as usize);
+    while Arc::strong_count(&lost) > 1 {
+        thread::yield_now();
+    }
+    assert_eq!((heard.ended.len(), heard.went_on, lost.load(Ordering::Acquire)), (1, 0, 0));
+}
+
 #[cfg(not(feature = "interleave"))]
 mod once {
+    #[test]
+    fn the_end_of_a_task_is_told_once() {
+        super::the_end_of_a_task_is_told_once();
+    }
+
+    #[test]
+    fn who_is_given_up_while_it_goes_on_tells_of_the_task() {
+        super::who_is_given_up_while_it_goes_on_tells_of_the_task();
+    }
+
     #[test]
     fn none_waits_behind_one_that_blocks() {
         super::none_waits_behind_one_that_blocks();
@@ -137,6 +224,16 @@ mod once {
 #[cfg(feature = "interleave")]
 mod interleave {
     const RUNS: usize = 2_000;
+
+    #[test]
+    fn the_end_of_a_task_is_told_once() {
+        shuttle::check_random(super::the_end_of_a_task_is_told_once, RUNS);
+    }
+
+    #[test]
+    fn who_is_given_up_while_it_goes_on_tells_of_the_task() {
+        shuttle::check_random(super::who_is_given_up_while_it_goes_on_tells_of_the_task, RUNS);
+    }
 
     #[test]
     fn none_waits_behind_one_that_blocks() {

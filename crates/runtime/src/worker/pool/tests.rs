@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use protocol::worker::StepEnd;
+use protocol::worker::{Delivered, Outcome, SliceCell, StepEnd};
 
-use super::super::played::{Ear, Launcher};
+use super::super::played::{Ear, Fate, Launcher, Step};
 use super::*;
 
 const WORKERS: usize = 2;
@@ -101,6 +101,122 @@ impl World {
         };
         runs.filter_map(|(_, message)| number(message)).collect()
     }
+}
+
+/// One invocation that waits for a task at position 0.
+struct Waiting {
+    world: World,
+    /// The run that suspended it, as its worker knows it.
+    left_by: u64,
+}
+
+impl Waiting {
+    fn new() -> Self {
+        let mut world = World::new();
+        world.loaded(1);
+        world.suspends(1);
+        world.owed.clear();
+        let left_by = world.sent(1)[0];
+        Self { world, left_by }
+    }
+
+    fn goes_on(&mut self, after: u64, position: &str) -> Fate {
+        let step = Step::new(after, position, &Outcome::Value(vec![7]));
+        let fate = Arc::clone(&step.fate);
+        self.world.pool.went_on(invocation(1), Box::new(step));
+        fate
+    }
+
+    /// The engine asks for the next step; what it is told at once.
+    fn resume(&mut self, run: u64, position: &str, result: u8, slice: Slice) -> Vec<Input> {
+        let delivered = vec![Delivered { position: position.into(), result: Outcome::Value(vec![result]) }];
+        let resume = Resume { run: RunNumber(run), invocation: invocation(1), clock: 5, slice, delivered };
+        self.world.pool.resume(PartitionId(0), resume, &mut self.world.owed);
+        self.world.pool.flush(self.world.now);
+        self.world.owed.drain(..).map(|(_, input)| input).collect()
+    }
+
+    /// Resumptions that a worker was sent.
+    fn resumed(&self) -> usize {
+        let heard = self.world.ear.lock().unwrap();
+        heard.messages.iter().filter(|(_, message)| matches!(message, ToWorker::Resume(_))).count()
+    }
+}
+
+fn is_end(inputs: &[Input], of: u64) -> bool {
+    matches!(inputs, [Input::Worker(FromWorker::End(end))] if end.run == RunNumber(of))
+}
+
+fn is_dropped(inputs: &[Input], of: u64) -> bool {
+    matches!(inputs, [Input::Worker(FromWorker::Dropped { run })] if *run == RunNumber(of))
+}
+
+#[test]
+fn a_step_that_went_on_is_the_answer_to_what_is_asked_for_then() {
+    let mut waiting = Waiting::new();
+    let mut left_by = waiting.left_by;
+    for (run, position) in [(50, "0"), (51, "1"), (52, "2")] {
+        let old = waiting.goes_on(left_by + 100, position);
+        assert_eq!(*old.lock().unwrap(), Some(Err(())), "of another suspension");
+        let fate = waiting.goes_on(left_by, position);
+        assert_eq!(*fate.lock().unwrap(), None);
+        assert!(is_end(&waiting.resume(run, position, 7, Slice::default()), run));
+        let taken_over = fate.lock().unwrap().take();
+        let Some(Ok(RunNumber(number))) = taken_over else { panic!("{taken_over:?}") };
+        left_by = number;
+        assert!(waiting.world.pool.holds(invocation(1)));
+    }
+    assert_eq!((waiting.resumed(), waiting.world.pool.running()), (0, 0));
+    // What did not go on is resumed as ever.
+    assert!(waiting.resume(53, "3", 7, Slice::default()).is_empty());
+    assert_eq!((waiting.resumed(), waiting.world.pool.running()), (1, 1));
+}
+
+#[test]
+fn a_step_that_went_on_to_its_end_leaves_nothing() {
+    let mut waiting = Waiting::new();
+    let mut step = Step::new(waiting.left_by, "0", &Outcome::Value(vec![7]));
+    step.suspended = false;
+    waiting.world.pool.went_on(invocation(1), Box::new(step));
+    assert!(is_end(&waiting.resume(50, "0", 7, Slice::default()), 50));
+    assert!(!waiting.world.pool.holds(invocation(1)));
+}
+
+#[test]
+fn a_step_that_went_on_with_something_else_is_run_again_from_the_journal() {
+    let shipped = Slice { cells: vec![SliceCell::default()], ..Slice::default() };
+    for (position, result, slice) in
+        [("1", 7, Slice::default()), ("0", 8, Slice::default()), ("", 7, Slice::default()), ("0", 7, shipped)]
+    {
+        let mut waiting = Waiting::new();
+        let fate = waiting.goes_on(waiting.left_by, "0");
+        assert!(is_dropped(&waiting.resume(50, position, result, slice), 50), "{position} {result}");
+        assert_eq!(*fate.lock().unwrap(), Some(Err(())));
+        assert_eq!(waiting.resumed(), 0);
+        assert!(!waiting.world.pool.holds(invocation(1)));
+    }
+}
+
+#[test]
+fn a_step_that_went_on_too_late_is_of_no_use() {
+    let mut resumed = Waiting::new();
+    assert!(resumed.resume(50, "0", 7, Slice::default()).is_empty());
+    let fate = resumed.goes_on(resumed.left_by, "0");
+    assert_eq!((*fate.lock().unwrap(), resumed.resumed()), (Some(Err(())), 1));
+
+    let mut evicted = Waiting::new();
+    let before = evicted.goes_on(evicted.left_by, "0");
+    evicted.world.pool.evict(invocation(1));
+    let after = evicted.goes_on(evicted.left_by, "0");
+    assert_eq!((*before.lock().unwrap(), *after.lock().unwrap()), (Some(Err(())), Some(Err(()))));
+
+    let mut lost = Waiting::new();
+    let fate = lost.goes_on(lost.left_by, "0");
+    let death = Death { cause: "ended".into(), ..Death::default() };
+    lost.world.pool.gone(WorkerId(1), death, lost.world.now, &mut lost.world.owed);
+    assert_eq!(*fate.lock().unwrap(), Some(Err(())));
+    let told = lost.world.owed.pop();
+    assert!(matches!(told, Some((_, Input::WorkersLost { suspended, .. })) if suspended == [invocation(1)]));
 }
 
 #[test]

@@ -49,7 +49,8 @@ impl World {
             ..TaskCall::default()
         };
         let (after, invocation) = (Position(after), InvocationId::default());
-        let start = TaskStart { run: RunNumber(run), after, invocation, call: Arc::new(call) };
+        let start =
+            TaskStart { run: RunNumber(run), after, invocation, position: "0".to_owned(), call: Arc::new(call) };
         self.pool.start(PartitionId(0), start);
     }
 
