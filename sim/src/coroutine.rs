@@ -102,6 +102,8 @@ struct State {
     // The step.
     number: u64,
     clock: u64,
+    /// The step asked for the time.
+    told_time: Cell<bool>,
     base: BTreeMap<Name, Option<Vec<u8>>>,
     wholes: BTreeMap<String, Vec<Entry>>,
     seen: Vec<Name>,
@@ -119,6 +121,13 @@ struct State {
     departed: Option<String>,
     died: bool,
     cancel: Option<Vec<u8>>,
+}
+
+impl State {
+    fn time(&self) -> u64 {
+        self.told_time.set(true);
+        self.clock
+    }
 }
 
 type Run = Rc<RefCell<State>>;
@@ -222,6 +231,22 @@ impl Coroutine {
         self.go()
     }
 
+    /// It waits at this position and nowhere else.
+    pub fn waits_at(&self, position: &str) -> bool {
+        let run = self.run.borrow();
+        run.outstanding.len() == 1 && run.outstanding.contains(position) && run.waits == [position]
+    }
+
+    /// Goes on before a RESUME has come. What came of it, if that does not depend on what the message would say: on cells,
+    /// or the time.
+    pub fn goes_on(&mut self, number: u64, delivered: &Delivered) -> Option<Box<StepEnd>> {
+        self.begin(number, 0, &Slice::default(), std::slice::from_ref(delivered));
+        match self.go() {
+            Progress::End(end) if !self.run.borrow().told_time.get() => Some(end),
+            _ => None,
+        }
+    }
+
     /// FETCHED.
     pub fn fetched(&mut self, slice: &Slice) -> Progress {
         self.run.borrow_mut().fetch = None;
@@ -253,6 +278,7 @@ impl Coroutine {
         run.number += 1;
         run.run_number = number;
         run.clock = clock;
+        run.told_time.set(false);
         run.puts = 0;
         run.base.clear();
         run.wholes.clear();
@@ -419,7 +445,7 @@ fn eval(run: &mut State, expr: &Expr) -> i64 {
         Expr::Arg(index) => run.args.get(*index).copied().unwrap_or(0),
         Expr::Reg(index) => run.registers[*index],
         Expr::Key => run.key.expect("an entity"),
-        Expr::Clock => run.clock as i64,
+        Expr::Clock => run.time() as i64,
         Expr::Fresh => {
             run.fresh += 1;
             let mut text = run.invocation.0.to_vec();
@@ -735,7 +761,7 @@ async fn outcome(run: &Run, branch: &Branch, position: &str) -> Result<Vec<u8>, 
 }
 
 async fn nap(run: &Run, branch: &Branch, micros: u64) -> Result<(), End> {
-    let due = run.borrow().clock + micros;
+    let due = run.borrow().time() + micros;
     let position = start(run, branch, OpKind::Sleep(due)).await;
     outcome(run, branch, &position).await.map(drop)
 }
@@ -752,7 +778,7 @@ async fn task(run: &Run, branch: &Branch, into: usize, name: i64, retries: u32) 
 
 /// Who is there first wins, also if both are; the other one is cancelled.
 async fn race(run: &Run, branch: &Branch, into: usize, target: &Target, micros: u64) -> Result<(), End> {
-    let due = run.borrow().clock + micros;
+    let due = run.borrow().time() + micros;
     let call = start(run, branch, OpKind::Call(call_target(run, target))).await;
     let timer = start(run, branch, OpKind::Sleep(due)).await;
     let winner = poll_fn(|_| {
@@ -919,7 +945,7 @@ fn open(run: &mut State) {
 
 /// The attempt is known by the clock of the step to which its beginning was delivered: no other one has it.
 fn begun(run: &mut State) {
-    run.unit = run.witness.attempt(run.invocation, run.clock, run.replaying);
+    run.unit = run.witness.attempt(run.invocation, run.time(), run.replaying);
 }
 
 fn close(run: &mut State) -> Unit {

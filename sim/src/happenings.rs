@@ -45,6 +45,9 @@ pub enum Happening {
     AttemptAbandoned,
     RunAhead,
     NotFollowed,
+    WentOn,
+    WentOnInVain,
+    WentOnElsewhere,
 }
 
 impl Happening {
@@ -83,6 +86,9 @@ impl Happening {
         Self::AttemptAbandoned,
         Self::RunAhead,
         Self::NotFollowed,
+        Self::WentOn,
+        Self::WentOnInVain,
+        Self::WentOnElsewhere,
     ];
 
     pub fn text(self) -> &'static str {
@@ -121,6 +127,9 @@ impl Happening {
             Self::AttemptAbandoned => "attempts of transactions came to nothing",
             Self::RunAhead => "steps ran ahead of their turn",
             Self::NotFollowed => "steps were to run ahead and could not",
+            Self::WentOn => "steps went on behind a task before they were asked for",
+            Self::WentOnInVain => "steps behind a task needed a cell or the time",
+            Self::WentOnElsewhere => "steps went on behind a task and something else was asked for",
         }
     }
 }

@@ -18,7 +18,7 @@ use store::state::Entry;
 use store::{Log, LogRecord, State};
 use tokio::sync::watch;
 
-pub use crate::worker::{Death, Launch, Link, WorkerEvent, WorkerId};
+pub use crate::worker::{Death, Launch, Link, WentOn, WorkerEvent, WorkerId};
 
 use crate::backends::Backends;
 use crate::clock::Clock;

@@ -54,6 +54,14 @@ fn services() -> App {
         counted("two", two),
         counted("fails", vec![Stmt::Task(0, arg(0), 2), Stmt::Return(reg(0))]),
         counted("waits", vec![caught(vec![Stmt::Task(0, arg(0), 50), Stmt::Sleep(arg(2))]), Stmt::Return(4.into())]),
+        counted(
+            "chain",
+            vec![
+                caught((0..6).map(|at| Stmt::Task(0, arg(0) + Expr::Int(at % 2), 50)).collect()),
+                note(7.into()),
+                Stmt::Return(4.into()),
+            ],
+        ),
         counted("naps", vec![Stmt::Sleep(arg(2)), Stmt::Return(4.into())]),
         counted(
             "races",
@@ -75,12 +83,12 @@ pub(super) fn build(rng: &mut Rng) -> (App, Vec<Wish>) {
     let count = rng.range(10, 40);
     let wishes = (0..count as i64)
         .map(|n| {
-            let method = *rng.pick(&["one", "one", "two", "fails", "waits", "naps", "races"]);
+            let method = *rng.pick(&["one", "one", "two", "fails", "waits", "chain", "naps", "races"]);
             let nap = *rng.pick(&[500, 15_000, 25_000, 2_000_000]);
             let wish = call("Job", method, &[errand(n), n, nap, place(rng.below(3))]);
             let wish = if rng.once_in(4) { wish } else { wish.keyed() };
             let wish = if rng.once_in(5) { wish.sent() } else { wish };
-            let cancel = rng.once_in(4).then(|| (*rng.pick(&[100, 3_000, 60_000]), rng.once_in(3)));
+            let cancel = rng.once_in(4).then(|| (*rng.pick(&[100, 3_000, 10_000, 60_000]), rng.once_in(3)));
             Wish { cancel, ..wish }
         })
         .collect();

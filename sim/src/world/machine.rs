@@ -13,6 +13,7 @@ use store::faulty::{FaultyDisk, Survivors};
 use store::file_log::{FileLog, FileLogOptions};
 use store::{Log, State};
 
+use super::ahead::Ahead;
 use super::clock::{NodeClock, Time};
 use super::process::{Board, Kind, Process, SimLaunch};
 use super::state::SimState;
@@ -87,6 +88,7 @@ pub struct Up {
     pub outbox: Outbox,
     pub reruns: Arc<Reruns>,
     pub processes: BTreeMap<(Kind, WorkerId), Process>,
+    pub(super) ahead: Ahead,
     /// When its driver next looks around, and whether other parts have a turn coming.
     pub round_at: Option<u64>,
     pub committing: bool,
@@ -182,6 +184,7 @@ impl Machine {
             outbox,
             reruns,
             processes: BTreeMap::new(),
+            ahead: Ahead::default(),
             round_at: None,
             committing: false,
             allocating: false,

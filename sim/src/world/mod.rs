@@ -6,6 +6,7 @@
 //! - [`clients`] asks and asks again.
 //! - [`faults`] breaks things.
 
+mod ahead;
 pub mod clients;
 pub mod clock;
 mod faults;
@@ -506,6 +507,7 @@ impl World {
             self.violated("bounds", text);
         }
         self.hear_of_reruns(node);
+        self.hear_of_ahead(node);
         self.listen(node);
         self.follow_up(node);
         self.round_by(node, now + patience.max(1));

@@ -1,7 +1,7 @@
 //! Worker processes: what the pools of a node start, and what runs in them. Messages wait in mailboxes until the world
 //! lets a process work.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use protocol::RunNumber;
 use protocol::ids::InvocationId;
 use protocol::worker::{FromWorker, Slice, TaskRun, ToWorker};
-use runtime::stepped::{Launch, Link, WorkerId};
+use runtime::stepped::{Launch, Link, WentOn, WorkerId};
 
 use crate::coroutine::Coroutine;
 
@@ -113,6 +113,9 @@ impl Launch for SimLaunch {
     }
 }
 
+/// What went on behind which run of a task.
+pub(super) type Steps = BTreeMap<RunNumber, (InvocationId, Box<dyn WentOn>)>;
+
 /// A process.
 pub struct Process {
     pub mail: Arc<Mail>,
@@ -120,6 +123,10 @@ pub struct Process {
     /// Waits for the answer to a fetch.
     pub blocked: Option<Coroutine>,
     pub tasks: Vec<TaskRun>,
+    /// Coroutines that went on from here: the pool does not know yet, or must be told that they are not here.
+    pub went: BTreeSet<InvocationId>,
+    /// Of task workers: what went on behind a task whose end was said, by its run.
+    pub(super) went_on: Steps,
     /// The run that has just ended, and what it has left in its cells.
     pub left: Option<(RunNumber, Slice)>,
     /// It works, or has a turn coming.
@@ -140,6 +147,8 @@ impl Process {
             coroutines: BTreeMap::new(),
             blocked: None,
             tasks: Vec::new(),
+            went: BTreeSet::new(),
+            went_on: Steps::new(),
             left: None,
             busy: false,
             dead: false,

@@ -9,7 +9,8 @@ use protocol::worker::{FromWorker, Outcome, RUST_TASK, Resume, Slice, Start, Ste
 use protocol::{RunNumber, Value, msgpack};
 use runtime::stepped::{Death, WorkerEvent, WorkerId};
 
-use super::process::{Kind, Process, started};
+use super::machine::Up;
+use super::process::{Kind, Process, Steps, started};
 use super::{Event, World};
 use crate::check;
 use crate::coroutine::{Coroutine, Progress};
@@ -102,8 +103,14 @@ impl World {
         // By turns it seems to be quick, so that it gets much at once, and slow.
         let each = if (now / BUSY_TURN).is_multiple_of(2) { 10 } else { 1000 };
         heard.push(FromWorker::Busy(each * heard.len() as u64));
-        let up = self.machines[node].up.as_ref().expect("it still lives");
-        tell(up, kind, WorkerEvent::Said(worker, heard));
+        let mut went_on = Steps::new();
+        for message in &heard {
+            if let FromWorker::TaskEnd { run, .. } = message {
+                went_on.extend(process.went_on.remove(run).map(|step| (*run, step)));
+            }
+        }
+        let up = self.machines[node].up.as_mut().expect("it still lives");
+        tell_all(up, kind, worker, heard, went_on);
         self.poke(node);
     }
 
@@ -175,6 +182,10 @@ impl World {
             Some(mut coroutine) => {
                 let progress = coroutine.resume(resume);
                 self.progress(node, worker, coroutine, progress);
+            }
+            None if process.went.remove(&resume.invocation) => {
+                process.mail.word.store(0, Ordering::Relaxed);
+                self.say(node, Kind::Steps, worker, 1, FromWorker::Dropped { run: resume.run });
             }
             None => self.violated("journal", format!("{} is to be resumed where nobody holds it", resume.invocation)),
         }
@@ -260,18 +271,28 @@ impl World {
             self.errands.given += 1;
             Fate::Given(errand * 1_000_000 + self.errands.given)
         };
+        let mut after = 1;
         let (outcome, is_final) = match fate {
             _ if is_rust => {
                 self.counts.note(Happening::RustTaskTried, 1);
                 self.counts.note(Happening::RustTaskPanicked, u64::from(fate == Fate::Panicked));
-                self.tasks.run(&task, fate)
+                let (outcome, is_final) = self.tasks.run(&task, fate);
+                if matches!(outcome, Outcome::Value(_))
+                    && let Some(went_on) = self.go_on(node, &task, &outcome)
+                    && let Some(process) = self.process(node, Kind::Tasks, worker)
+                {
+                    process.went_on.insert(task.run, went_on);
+                    // Nobody hears of the task's end while the step behind it runs.
+                    after = if self.rng.once_in(4) { self.rng.range(1_000, 20_000) } else { 1 };
+                }
+                (outcome, is_final)
             }
             Fate::Given(given) => (Outcome::Value(msgpack::encode(&Value::Int(given)).expect("a number")), false),
             Fate::Failed | Fate::Panicked => {
                 (Outcome::Exception(Exception::encode("builtins.OSError", "the errand failed")), false)
             }
         };
-        self.say(node, Kind::Tasks, worker, 1, FromWorker::TaskEnd { run: task.run, outcome, is_final });
+        self.say(node, Kind::Tasks, worker, after, FromWorker::TaskEnd { run: task.run, outcome, is_final });
     }
 
     /// A process ends. What has left it is still heard.
@@ -303,7 +324,23 @@ impl World {
     }
 }
 
-fn tell(up: &super::machine::Up, kind: Kind, event: WorkerEvent) {
+/// Tells what a worker said, and what went on behind which task.
+fn tell_all(up: &Up, kind: Kind, worker: WorkerId, heard: Vec<FromWorker>, mut went_on: Steps) {
+    let mut plain = Vec::new();
+    for message in heard {
+        let FromWorker::TaskEnd { run, .. } = &message else {
+            plain.push(message);
+            continue;
+        };
+        match went_on.remove(run) {
+            Some((invocation, step)) => tell(up, kind, WorkerEvent::WentOn(invocation, step, worker, vec![message])),
+            None => plain.push(message),
+        }
+    }
+    tell(up, kind, WorkerEvent::Said(worker, plain));
+}
+
+fn tell(up: &Up, kind: Kind, event: WorkerEvent) {
     match kind {
         Kind::Steps => up.node.worker(event),
         Kind::Tasks => up.node.task_worker(event),
