@@ -30,6 +30,8 @@ struct Content {
     invocations: HashMap<InvocationId, Invocation>,
     /// Went on with what the server did not take over. Whoever goes on next lets go of them: user code may run.
     rejected: Vec<Invocation>,
+    /// Steps that are going on, and since when.
+    going_on: Vec<(Place, Instant)>,
     /// Places, and how often they are still left out.
     left_out: HashMap<Place, u32>,
 }
@@ -57,21 +59,27 @@ impl Shelf {
     /// Goes on with an invocation that waits for a task's result at this position and for nothing else. None if it is not
     /// here or cannot go on without the server: it needs a cell, or the time. Then the server's RESUME finds nothing here.
     pub fn go_on(self: &Arc<Self>, id: InvocationId, position: &str, result: &Outcome) -> Option<WentOn> {
-        let (mut invocation, place) = self.take_to_go_on(id, position)?;
-        let began = Instant::now();
+        let (mut invocation, place, began) = self.take_to_go_on(id, position)?;
         let delivered = Delivered { position: position.to_owned(), result: result.clone() };
-        let run = invocation.run.as_mut()?;
-        let after = run.number;
-        run.begin_step(0, Slice::default());
+        let mut after = RunNumber::default();
+        if let Some(run) = &mut invocation.run {
+            after = run.number;
+            run.begin_step(0, Slice::default());
+        }
         let end = invocation.step(std::slice::from_ref(&delivered));
         let told_time = invocation.run.as_ref().is_none_or(|run| run.told_time);
         let end = match end {
             FromWorker::End(end) if !told_time => Some(end),
             _ => None,
         };
-        if end.is_none() || began.elapsed() > STEP_TIME_MAX {
-            self.leave_out(place);
+        let mut content = self.lock();
+        if let Some(at) = content.going_on.iter().position(|known| *known == (place, began)) {
+            content.going_on.swap_remove(at);
         }
+        if end.is_none() || began.elapsed() > STEP_TIME_MAX {
+            content.leave_out(place);
+        }
+        drop(content);
         let suspended = end.as_ref().is_some_and(|end| end.status == StepStatus::Suspended);
         let left = match suspended {
             true => Some(invocation),
@@ -83,9 +91,9 @@ impl Shelf {
         Some(WentOn { after, delivered, end: Some(end?), id, left, place, shelf: Arc::clone(self) })
     }
 
-    fn take_to_go_on(&self, id: InvocationId, position: &str) -> Option<(Invocation, Place)> {
+    fn take_to_go_on(&self, id: InvocationId, position: &str) -> Option<(Invocation, Place, Instant)> {
         let mut content = self.lock();
-        let Content { invocations, left_out, rejected } = &mut *content;
+        let Content { invocations, rejected, going_on, left_out } = &mut *content;
         let run = invocations.get(&id)?.run.as_ref().filter(|run| run.waits_for_task(position))?;
         let place = BuildHasherDefault::<DefaultHasher>::default().hash_one((&run.target, position));
         if let Some(times) = left_out.get_mut(&place) {
@@ -95,22 +103,29 @@ impl Shelf {
             }
             return None;
         }
+        let began = Instant::now();
+        // One that hangs must not take more threads with it.
+        if going_on.iter().any(|(of, since)| *of == place && began.duration_since(*since) > STEP_TIME_MAX) {
+            return None;
+        }
         let (invocation, rejected) = (invocations.remove(&id)?, std::mem::take(rejected));
+        going_on.push((place, began));
         drop(content);
         rejected.into_iter().for_each(|rejected| rejected.forget(Dead::Evicted));
-        Some((invocation, place))
-    }
-
-    fn leave_out(&self, place: Place) {
-        let left_out = &mut self.lock().left_out;
-        if left_out.len() >= LEFT_OUT_MAX {
-            left_out.clear();
-        }
-        left_out.insert(place, TIMES_LEFT_OUT);
+        Some((invocation, place, began))
     }
 
     fn lock(&self) -> MutexGuard<'_, Content> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Content {
+    fn leave_out(&mut self, place: Place) {
+        if self.left_out.len() >= LEFT_OUT_MAX {
+            self.left_out.clear();
+        }
+        self.left_out.insert(place, TIMES_LEFT_OUT);
     }
 }
 
@@ -150,8 +165,9 @@ impl WentOn {
 impl Drop for WentOn {
     fn drop(&mut self) {
         if self.end.is_some() {
-            self.shelf.leave_out(self.place);
-            self.shelf.lock().rejected.extend(self.left.take());
+            let mut content = self.shelf.lock();
+            content.leave_out(self.place);
+            content.rejected.extend(self.left.take());
         }
     }
 }

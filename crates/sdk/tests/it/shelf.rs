@@ -1,8 +1,9 @@
 //! Steps that go on behind a task before the server asks for them.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, UNIX_EPOCH};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use protocol::Value as Stored;
 use protocol::worker::{FromWorker, OpKind, Outcome, Resume, Slice, StepEnd, StepStatus, ToWorker};
@@ -26,6 +27,9 @@ struct Errands {
 struct Guard;
 
 static LET_GO: AtomicUsize = AtomicUsize::new(0);
+
+/// A method is in `hangs`; it may leave.
+static HANGS: (AtomicBool, AtomicBool) = (AtomicBool::new(false), AtomicBool::new(false));
 
 impl Drop for Guard {
     fn drop(&mut self) {
@@ -59,6 +63,15 @@ impl Errands {
             }
         }
         Ok(seen)
+    }
+
+    pub async fn hangs(&mut self) -> Result<()> {
+        double(1).await?;
+        HANGS.0.store(true, Ordering::Release);
+        while !HANGS.1.load(Ordering::Acquire) {
+            thread::yield_now();
+        }
+        Ok(())
     }
 
     pub async fn guarded(&mut self, times: i64) -> Result<i64> {
@@ -190,4 +203,27 @@ fn what_is_rejected_is_let_go_of_by_whoever_goes_on_next() {
     begin(&mut server, "all", &script(&[10]));
     server.worker.shelf().go_on(ID, "0", &two).unwrap();
     assert_eq!(LET_GO.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn where_one_hangs_no_other_goes_on() {
+    let (mut server, two) = (server(), value(Stored::Int(2)).unwrap());
+    begin(&mut server, "hangs", &[]);
+    let (shelf, result) = (server.worker.shelf(), two.clone());
+    let hanging = thread::spawn(move || shelf.go_on(ID, "0", &result).is_some());
+    while !HANGS.0.load(Ordering::Acquire) {
+        thread::yield_now();
+    }
+    let inside = Instant::now();
+    while inside.elapsed() < Duration::from_millis(2) {
+        thread::yield_now();
+    }
+    begin(&mut server, "hangs", &[]);
+    assert!(server.worker.shelf().go_on(ID, "0", &two).is_none());
+    assert_eq!(server.worker.suspended(), 1);
+    // Elsewhere it does.
+    begin(&mut server, "all", &script(&[10]));
+    assert!(server.worker.shelf().go_on(ID, "0", &two).is_some());
+    HANGS.1.store(true, Ordering::Release);
+    assert!(hanging.join().unwrap());
 }
