@@ -196,8 +196,8 @@ pub struct TaskStart {
     pub after: Position,
     /// Who asked for it.
     pub invocation: InvocationId,
-    /// Where in its program.
-    pub position: String,
+    /// Where in its program, if that waits for nothing else; otherwise empty.
+    pub awaited_at: String,
     /// What to run.
     pub call: Arc<TaskCall>,
 }

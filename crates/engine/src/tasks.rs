@@ -106,7 +106,9 @@ impl Partition {
             if let Some(task) = self.task_mut(id, &position) {
                 task.phase = TaskPhase::Handed(run);
             }
-            let start = TaskStart { run, after, invocation: id, position: position.clone(), call };
+            let alone = self.live.get(&id).is_some_and(|live| live.pending.len() == 1);
+            let awaited_at = if alone { position.clone() } else { String::new() };
+            let start = TaskStart { run, after, invocation: id, awaited_at, call };
             self.task_runs.insert(run, (id, position));
             turn.effects.push(Effect::StartTask(Box::new(start)));
         }

@@ -280,8 +280,8 @@ fn serve(native: &dyn Native, Job { seat, task }: Job) -> bool {
     }
     let (invocation, position) = &task.asked_by;
     let went_on = match outcome {
-        Outcome::Value(_) => native.go_on(*invocation, position, &outcome),
-        Outcome::Exception(_) => None,
+        Outcome::Value(_) if !position.is_empty() => native.go_on(*invocation, position, &outcome),
+        Outcome::Value(_) | Outcome::Exception(_) => None,
     };
     // Free before the pool hears that it is.
     let Some(Place::GoesOn(end, _)) = seat.turn_to(Place::Free) else { return false };

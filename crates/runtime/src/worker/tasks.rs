@@ -93,7 +93,7 @@ struct Run {
     number: RunNumber,
     after: Position,
     invocation: InvocationId,
-    position: String,
+    awaited_at: String,
     call: Arc<TaskCall>,
     worker: Option<WorkerId>,
     /// It is [ahead](TaskPool::ahead) in this one, which leaves when that is durable.
@@ -225,7 +225,7 @@ impl TaskPool {
             number: start.run,
             after: start.after,
             invocation: start.invocation,
-            position: start.position,
+            awaited_at: start.awaited_at,
             call: start.call,
             worker: None,
             parcel: None,
@@ -461,7 +461,7 @@ impl TaskPool {
             args: call.args.clone(),
             timeout: call.timeout,
             is_async: call.is_async,
-            asked_by: (run.invocation, run.position.clone()),
+            asked_by: (run.invocation, run.awaited_at.clone()),
         };
         let message = ToWorker::Task(Box::new(task));
         if run.after > self.durable {

@@ -50,7 +50,7 @@ impl World {
         };
         let (after, invocation) = (Position(after), InvocationId::default());
         let start =
-            TaskStart { run: RunNumber(run), after, invocation, position: "0".to_owned(), call: Arc::new(call) };
+            TaskStart { run: RunNumber(run), after, invocation, awaited_at: "0".to_owned(), call: Arc::new(call) };
         self.pool.start(PartitionId(0), start);
     }
 
