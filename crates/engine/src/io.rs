@@ -196,8 +196,8 @@ pub struct TaskStart {
     pub after: Position,
     /// Who asked for it.
     pub invocation: InvocationId,
-    /// Where in its program, if that waits for nothing else; otherwise empty.
-    pub awaited_at: String,
+    /// Where in its program, if that waits for nothing else.
+    pub awaited_at: Option<String>,
     /// What to run.
     pub call: Arc<TaskCall>,
 }

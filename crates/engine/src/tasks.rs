@@ -96,18 +96,18 @@ impl Partition {
     fn hand_tasks(&mut self, turn: &mut Turn) {
         while self.task_runs.len() < TASKS_IN_FLIGHT_MAX {
             let Some((id, position)) = self.tasks_waiting.pop_front() else { return };
-            let Some(task) = self.task_mut(id, &position).filter(|task| task.phase == TaskPhase::Waiting) else {
+            let Some(live) = self.live.get_mut(&id) else { continue };
+            let alone = live.pending.len() == 1;
+            let Some(Pending::Task(task)) = live.pending.get_mut(&position) else { continue };
+            if task.phase != TaskPhase::Waiting {
                 continue;
-            };
-            let call = Arc::clone(&task.call);
-            let after = if call.is_pure { Position::default() } else { task.after };
+            }
             let run = RunNumber(self.next_run);
             self.next_run += 1;
-            if let Some(task) = self.task_mut(id, &position) {
-                task.phase = TaskPhase::Handed(run);
-            }
-            let alone = self.live.get(&id).is_some_and(|live| live.pending.len() == 1);
-            let awaited_at = if alone { position.clone() } else { String::new() };
+            task.phase = TaskPhase::Handed(run);
+            let call = Arc::clone(&task.call);
+            let after = if call.is_pure { Position::default() } else { task.after };
+            let awaited_at = alone.then(|| position.clone());
             let start = TaskStart { run, after, invocation: id, awaited_at, call };
             self.task_runs.insert(run, (id, position));
             turn.effects.push(Effect::StartTask(Box::new(start)));

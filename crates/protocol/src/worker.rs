@@ -156,9 +156,9 @@ pub struct TaskRun {
     pub timeout: Option<Micros>,
     /// It is an `async def` (flag 2): the worker itself ends it in time.
     pub is_async: bool,
-    /// Who asked for it, and at which position, which is empty if that is not all that it waits for. A worker that is a
-    /// process is not sent this, as it has no use for it.
-    pub asked_by: (InvocationId, String),
+    /// Who waits for it, at which position, and for nothing else. A worker that is a process is not sent this, as it has
+    /// no use for it.
+    pub awaited_by: Option<(InvocationId, String)>,
 }
 
 /// START.

@@ -271,15 +271,18 @@ impl Run {
 
     /// Positions whose results let something go on.
     pub(crate) fn waits(&self) -> Vec<String> {
-        let waits = self.started.iter().filter(|(_, started)| !started.abandoned && started.outcome.is_none());
-        waits.map(|(position, _)| position.to_string()).collect()
+        self.awaited().map(|(position, _)| position.to_string()).collect()
     }
 
     /// Waits for the result of this task, and for nothing else.
     pub(crate) fn waits_for_task(&self, position: &str) -> bool {
-        let mut waits = self.started.iter().filter(|(_, started)| !started.abandoned && started.outcome.is_none());
-        let first = waits.next().filter(|(at, started)| started.is_task && position.parse() == Ok(**at));
-        first.is_some() && waits.next().is_none()
+        let mut awaited = self.awaited();
+        let first = awaited.next().filter(|(at, started)| started.is_task && position.parse() == Ok(**at));
+        first.is_some() && awaited.next().is_none()
+    }
+
+    fn awaited(&self) -> impl Iterator<Item = (&u64, &Started)> {
+        self.started.iter().filter(|(_, started)| !started.abandoned && started.outcome.is_none())
     }
 
     /// Has this cell, or this field as a whole, in hand. False if the run is over.

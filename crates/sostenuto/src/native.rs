@@ -3,6 +3,7 @@
 mod stated;
 
 use std::cell::RefCell;
+use std::mem::take;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use anyhow::bail;
 use protocol::ids::digest;
 use protocol::manifest::Manifest;
-use protocol::worker::{Delivered, FetchWhat, FromWorker, Outcome, Slice, StepEnd, TaskRun, ToWorker};
+use protocol::worker::{FetchWhat, FromWorker, Outcome, Slice, TaskRun, ToWorker};
 use protocol::{DeploymentId, InvocationId, RunNumber};
 use runtime::{Fetch, Native, NativeWorker, TaskTies, WentOn};
 use sdk::{Application, Ended, Host, Interrupted, Shelf, WorkFuture, Worker};
@@ -87,11 +88,12 @@ impl Native for InProcess {
         self.application.run_task(task, output, |future| self.runtime.block_on(within(limit, stopped, future)))
     }
 
-    fn go_on(&self, invocation: InvocationId, position: &str, result: &Outcome) -> Option<Box<dyn WentOn>> {
+    fn go_on(&self, invocation: InvocationId, position: &str, result: &Outcome) -> Option<Box<WentOn>> {
         let shelves = Arc::clone(&*self.shelves.lock().unwrap_or_else(PoisonError::into_inner));
         let mut shelves = shelves.iter().filter_map(Weak::upgrade);
-        let went_on = shelves.find_map(|shelf| shelf.go_on(invocation, position, result))?;
-        Some(Box::new(Ahead(went_on)))
+        let mut step = shelves.find_map(|shelf| shelf.go_on(invocation, position, result))?;
+        let (after, delivered, suspended) = (step.after, take(&mut step.delivered), step.suspended());
+        Some(Box::new(WentOn { invocation, after, delivered, suspended, accept: Box::new(|run| step.accept(run)) }))
     }
 }
 
@@ -111,26 +113,6 @@ async fn within(
         biased;
         ended = timed => ended,
         _ = stopped => Err(Interrupted::Stopped),
-    }
-}
-
-struct Ahead(sdk::WentOn);
-
-impl WentOn for Ahead {
-    fn after(&self) -> RunNumber {
-        self.0.after
-    }
-
-    fn delivered(&self) -> &Delivered {
-        &self.0.delivered
-    }
-
-    fn suspended(&self) -> bool {
-        self.0.suspended()
-    }
-
-    fn accept(self: Box<Self>, run: RunNumber) -> Box<StepEnd> {
-        self.0.accept(run)
     }
 }
 

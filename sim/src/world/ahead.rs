@@ -31,9 +31,6 @@ pub(super) struct Ahead {
 /// What the node has of a step.
 struct Step {
     number: u64,
-    after: RunNumber,
-    delivered: Delivered,
-    suspended: bool,
     /// None once it was taken over.
     end: Option<Box<StepEnd>>,
     settled: Settled,
@@ -43,22 +40,8 @@ impl Step {
     fn settle(&self, run: Option<RunNumber>) {
         self.settled.lock().unwrap_or_else(PoisonError::into_inner).push((self.number, run));
     }
-}
 
-impl WentOn for Step {
-    fn after(&self) -> RunNumber {
-        self.after
-    }
-
-    fn delivered(&self) -> &Delivered {
-        &self.delivered
-    }
-
-    fn suspended(&self) -> bool {
-        self.suspended
-    }
-
-    fn accept(mut self: Box<Self>, run: RunNumber) -> Box<StepEnd> {
+    fn accept(mut self, run: RunNumber) -> Box<StepEnd> {
         self.settle(Some(run));
         self.end.take().expect("it is taken over once")
     }
@@ -74,13 +57,8 @@ impl Drop for Step {
 
 impl World {
     /// The thread of a task goes on with the coroutine that waits for it and for nothing else, if it wants to.
-    pub(super) fn go_on(
-        &mut self,
-        node: usize,
-        task: &TaskRun,
-        result: &Outcome,
-    ) -> Option<(InvocationId, Box<dyn WentOn>)> {
-        let (invocation, position) = &task.asked_by;
+    pub(super) fn go_on(&mut self, node: usize, task: &TaskRun, result: &Outcome) -> Option<Box<WentOn>> {
+        let (invocation, position) = task.awaited_by.as_ref()?;
         let life = self.machines[node].life;
         if self.rng.once_in(4) {
             return None;
@@ -105,7 +83,9 @@ impl World {
         let suspended = end.status == StepStatus::Suspended;
         let up = self.machines[node].up.as_mut()?;
         up.ahead.steps.insert(number, (worker, coroutine, suspended));
-        Some((*invocation, Box::new(Step { number, after, delivered, suspended, end: Some(end), settled })))
+        let step = Step { number, end: Some(end), settled };
+        let accept = Box::new(|run| step.accept(run));
+        Some(Box::new(WentOn { invocation: *invocation, after, delivered, suspended, accept }))
     }
 
     fn in_vain(&mut self, why: Happening, invocation: InvocationId, number: u64, life: u32) {

@@ -114,7 +114,7 @@ impl Launch for SimLaunch {
 }
 
 /// What went on behind which run of a task.
-pub(super) type Steps = BTreeMap<RunNumber, (InvocationId, Box<dyn WentOn>)>;
+pub(super) type Steps = BTreeMap<RunNumber, Box<WentOn>>;
 
 /// A process.
 pub struct Process {

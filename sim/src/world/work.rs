@@ -333,7 +333,7 @@ fn tell_all(up: &Up, kind: Kind, worker: WorkerId, heard: Vec<FromWorker>, mut w
             continue;
         };
         match went_on.remove(run) {
-            Some((invocation, step)) => tell(up, kind, WorkerEvent::WentOn(invocation, step, worker, vec![message])),
+            Some(step) => tell(up, kind, WorkerEvent::WentOn(step, worker, vec![message])),
             None => plain.push(message),
         }
     }

@@ -62,7 +62,7 @@ pub fn decode_to_worker(frame: &[u8]) -> Result<Vec<ToWorker>, FrameError> {
             args: input.value()?,
             timeout: input.timeout()?,
             is_async: input.int()? & tag::FLAG_ASYNC != 0,
-            asked_by: <_>::default(),
+            awaited_by: None,
         }))),
         (tag::STOP, 2) => Ok(ToWorker::StopTask(input.run()?)),
         _ => Err(FrameError::Message { tag, len }),

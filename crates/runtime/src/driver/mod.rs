@@ -292,8 +292,8 @@ impl Driver {
             WorkerEvent::Said(worker, messages) => {
                 self.parts.tasks.said(worker, messages, self.parts.clock.steady(), &mut owed)
             }
-            WorkerEvent::WentOn(invocation, went_on, worker, messages) => {
-                self.parts.pool.went_on(invocation, went_on);
+            WorkerEvent::WentOn(went_on, worker, messages) => {
+                self.parts.pool.went_on(went_on);
                 self.parts.tasks.said(worker, messages, self.parts.clock.steady(), &mut owed)
             }
             WorkerEvent::Gone(worker, death) => {

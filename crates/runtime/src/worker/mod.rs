@@ -6,8 +6,8 @@
 //!   could not send at once.
 //! - [`strike`] reads which run a dead worker was in.
 //! - [`tasks`] decides which task worker runs which task.
-//! - [`native`] runs services of this process in threads, [`native_tasks`] its tasks and, ahead, what goes on with them; [`pools`] and [`task_pools`] are the
-//!   pools of all languages; [`pace`] tells both how soon a worker will be done.
+//! - [`native`] runs services of this process in threads, [`native_tasks`] its tasks and, ahead, what goes on with them.
+//! - [`pools`] and [`task_pools`] are the pools of all languages; [`pace`] tells both how soon a worker will be done.
 //! - [`pool`] decides which worker runs what, and what a death means. It is the driver's and does no input or output
 //!   itself, except through [`Link`].
 //!
@@ -43,27 +43,29 @@ pub enum WorkerEvent {
     /// Messages of one frame.
     Said(WorkerId, Vec<FromWorker>),
     /// The same of a task worker, which has gone on with the invocation that waits for what it says.
-    WentOn(InvocationId, Box<dyn WentOn>, WorkerId, Vec<FromWorker>),
+    WentOn(Box<WentOn>, WorkerId, Vec<FromWorker>),
     /// The process has ended; nothing more comes from it.
     Gone(WorkerId, Death),
 }
 
 /// A step of a suspended invocation that ran before it was asked for, in the thread of the task that it waited for. Whoever
 /// drops it rejects it: then nobody has the invocation in hand any more.
-pub trait WentOn: Send {
-    /// The run that had suspended the invocation.
-    fn after(&self) -> RunNumber;
+pub struct WentOn {
+    /// Whose step it is.
+    pub invocation: InvocationId,
+    /// The run that had suspended it.
+    pub after: RunNumber,
     /// What was handed to it. It was shipped nothing, and did not look at the clock.
-    fn delivered(&self) -> &Delivered;
-    /// The invocation waits again.
-    fn suspended(&self) -> bool;
+    pub delivered: Delivered,
+    /// It waits again.
+    pub suspended: bool,
     /// Takes it over as this run: what it did. If the invocation waits again, its worker has it again.
-    fn accept(self: Box<Self>, run: RunNumber) -> Box<StepEnd>;
+    pub accept: Box<dyn FnOnce(RunNumber) -> Box<StepEnd> + Send>,
 }
 
-impl fmt::Debug for dyn WentOn {
+impl fmt::Debug for WentOn {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(to, "after {:?} with {:?}", self.after(), self.delivered())
+        write!(to, "{:?} after {:?} with {:?}", self.invocation, self.after, self.delivered)
     }
 }
 

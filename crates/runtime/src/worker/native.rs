@@ -35,7 +35,7 @@ pub trait Native: Send + Sync {
 
     /// Goes on in this thread with an invocation that waits at this position for this result of a task, if one of the workers
     /// has it and it needs nothing else.
-    fn go_on(&self, _invocation: InvocationId, _position: &str, _result: &Outcome) -> Option<Box<dyn WentOn>> {
+    fn go_on(&self, _invocation: InvocationId, _position: &str, _result: &Outcome) -> Option<Box<WentOn>> {
         None
     }
 }
@@ -150,9 +150,9 @@ impl Shared {
     }
 
     /// The same, after going on with who waits for it.
-    pub(super) fn say_going_on(&self, of: InvocationId, went_on: Box<dyn WentOn>, messages: Vec<FromWorker>) {
+    pub(super) fn say_going_on(&self, went_on: Box<WentOn>, messages: Vec<FromWorker>) {
         if !self.is_gone() {
-            (self.report)(WorkerEvent::WentOn(of, went_on, self.worker, messages));
+            (self.report)(WorkerEvent::WentOn(went_on, self.worker, messages));
         }
     }
 

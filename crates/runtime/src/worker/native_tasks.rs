@@ -278,15 +278,14 @@ fn serve(native: &dyn Native, Job { seat, task }: Job) -> bool {
     if seat.turn_to(Place::GoesOn(end, Instant::now())).is_none() {
         return false;
     }
-    let (invocation, position) = &task.asked_by;
-    let went_on = match outcome {
-        Outcome::Value(_) if !position.is_empty() => native.go_on(*invocation, position, &outcome),
-        Outcome::Value(_) | Outcome::Exception(_) => None,
+    let went_on = match (&task.awaited_by, &outcome) {
+        (Some((invocation, position)), Outcome::Value(_)) => native.go_on(*invocation, position, &outcome),
+        _ => None,
     };
     // Free before the pool hears that it is.
     let Some(Place::GoesOn(end, _)) = seat.turn_to(Place::Free) else { return false };
     match went_on {
-        Some(went_on) => seat.shared.say_going_on(*invocation, went_on, vec![end]),
+        Some(went_on) => seat.shared.say_going_on(went_on, vec![end]),
         None => seat.shared.say(vec![end]),
     }
     ending.0 = None;

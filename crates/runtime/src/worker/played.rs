@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use protocol::RunNumber;
 use protocol::worker::{Delivered, Outcome, StepEnd, StepStatus, ToWorker};
+use protocol::{InvocationId, RunNumber};
 
 use super::{Launch, Link, WentOn, WorkerId};
 
@@ -33,45 +33,31 @@ impl Launch for Launcher {
 /// What became of a step: the run that it was taken over as, or that it was rejected.
 pub(super) type Fate = Arc<Mutex<Option<Result<RunNumber, ()>>>>;
 
-/// A step that ran before it was asked for, after which the invocation waits again.
-pub(super) struct Step {
-    after: RunNumber,
-    delivered: Delivered,
-    pub(super) suspended: bool,
-    pub(super) fate: Fate,
-}
-
-impl Step {
-    pub(super) fn new(after: u64, position: &str, result: &Outcome) -> Self {
-        let delivered = Delivered { position: position.to_owned(), result: result.clone() };
-        Self { after: RunNumber(after), delivered, suspended: true, fate: Fate::default() }
-    }
-}
-
-impl WentOn for Step {
-    fn after(&self) -> RunNumber {
-        self.after
-    }
-
-    fn delivered(&self) -> &Delivered {
-        &self.delivered
-    }
-
-    fn suspended(&self) -> bool {
-        self.suspended
-    }
-
-    fn accept(self: Box<Self>, run: RunNumber) -> Box<StepEnd> {
-        *self.fate.lock().unwrap() = Some(Ok(run));
-        let status = if self.suspended { StepStatus::Suspended } else { StepStatus::Returned(Vec::new()) };
-        Box::new(StepEnd { status, ..StepEnd::default() })
-    }
-}
+/// A step that ran before it was asked for.
+struct Step(Fate);
 
 impl Drop for Step {
     fn drop(&mut self) {
-        self.fate.lock().unwrap().get_or_insert(Err(()));
+        self.0.lock().unwrap().get_or_insert(Err(()));
     }
+}
+
+/// An invocation has gone on with the result of the task at this position, and waits again or has returned.
+pub(super) fn gone_on(
+    invocation: InvocationId,
+    after: u64,
+    (position, result): (&str, &Outcome),
+    suspended: bool,
+) -> (Box<WentOn>, Fate) {
+    let fate = Fate::default();
+    let step = Step(Arc::clone(&fate));
+    let accept = Box::new(move |run| {
+        *step.0.lock().unwrap() = Some(Ok(run));
+        let status = if suspended { StepStatus::Suspended } else { StepStatus::Returned(Vec::new()) };
+        Box::new(StepEnd { status, ..StepEnd::default() })
+    });
+    let delivered = Delivered { position: position.to_owned(), result: result.clone() };
+    (Box::new(WentOn { invocation, after: RunNumber(after), delivered, suspended, accept }), fate)
 }
 
 impl Link for Line {

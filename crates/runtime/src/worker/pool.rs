@@ -131,7 +131,7 @@ struct Coroutine {
     /// The run that left it.
     left_by: u64,
     /// It has gone on, so the worker does not have it.
-    went_on: Option<Box<dyn WentOn>>,
+    went_on: Option<Box<WentOn>>,
 }
 
 /// What a partition lost with a worker.
@@ -282,7 +282,7 @@ impl Pool {
             return;
         };
         if let Some(went_on) = coroutine.went_on.take() {
-            let message = self.take_over(&resume, coroutine, went_on);
+            let message = self.take_over(&resume, coroutine, *went_on);
             owed.push((partition, Input::Worker(message)));
             return self.make_room(owed);
         }
@@ -296,27 +296,27 @@ impl Pool {
     }
 
     /// What was run before it was asked for, if it is what is asked for now. Else the worker has the coroutine no more.
-    fn take_over(&mut self, resume: &Resume, coroutine: Coroutine, went_on: Box<dyn WentOn>) -> FromWorker {
-        if !resume.slice.is_empty() || resume.delivered.as_slice() != std::slice::from_ref(went_on.delivered()) {
+    fn take_over(&mut self, resume: &Resume, coroutine: Coroutine, went_on: WentOn) -> FromWorker {
+        if !resume.slice.is_empty() || resume.delivered.as_slice() != std::slice::from_ref(&went_on.delivered) {
             return FromWorker::Dropped { run: resume.run };
         }
         let left_by = self.next_run;
         self.next_run += 1;
         self.stats.steps += 1;
         self.suspects.remove(&resume.invocation);
-        if went_on.suspended() {
+        if went_on.suspended {
             self.suspended.push_back((resume.invocation, left_by));
             self.coroutines.insert(resume.invocation, Coroutine { left_by, ..coroutine });
         }
-        let mut end = went_on.accept(RunNumber(left_by));
+        let mut end = (went_on.accept)(RunNumber(left_by));
         end.run = resume.run;
         FromWorker::End(end)
     }
 
     /// Takes in that a step of a coroutine ran before it was asked for. If it was resumed or has gone since, that is of no use.
-    pub(crate) fn went_on(&mut self, invocation: InvocationId, went_on: Box<dyn WentOn>) {
-        let coroutine = self.coroutines.get_mut(&invocation);
-        if let Some(coroutine) = coroutine.filter(|coroutine| coroutine.left_by == went_on.after().0) {
+    pub(crate) fn went_on(&mut self, went_on: Box<WentOn>) {
+        let coroutine = self.coroutines.get_mut(&went_on.invocation);
+        if let Some(coroutine) = coroutine.filter(|coroutine| coroutine.left_by == went_on.after.0) {
             coroutine.went_on = Some(went_on);
         }
     }

@@ -72,9 +72,9 @@ impl Pools {
     }
 
     /// Takes in that a step of a coroutine ran before it was asked for.
-    pub(crate) fn went_on(&mut self, invocation: InvocationId, went_on: Box<dyn WentOn>) {
-        if let Some(pool) = self.all().find(|pool| pool.holds(invocation)) {
-            pool.went_on(invocation, went_on);
+    pub(crate) fn went_on(&mut self, went_on: Box<WentOn>) {
+        if let Some(pool) = self.all().find(|pool| pool.holds(went_on.invocation)) {
+            pool.went_on(went_on);
         }
     }
 

@@ -93,7 +93,7 @@ struct Run {
     number: RunNumber,
     after: Position,
     invocation: InvocationId,
-    awaited_at: String,
+    awaited_at: Option<String>,
     call: Arc<TaskCall>,
     worker: Option<WorkerId>,
     /// It is [ahead](TaskPool::ahead) in this one, which leaves when that is durable.
@@ -461,7 +461,7 @@ impl TaskPool {
             args: call.args.clone(),
             timeout: call.timeout,
             is_async: call.is_async,
-            asked_by: (run.invocation, run.awaited_at.clone()),
+            awaited_by: run.awaited_at.clone().map(|position| (run.invocation, position)),
         };
         let message = ToWorker::Task(Box::new(task));
         if run.after > self.durable {

@@ -4,7 +4,7 @@ use protocol::InvocationId;
 use protocol::worker::Outcome;
 
 use super::super::native::{Fetch, NativeWorker};
-use super::super::played::Step;
+use super::super::played::gone_on;
 use super::super::{WentOn, WorkerEvent};
 use super::*;
 use crate::sync::mpsc::{Receiver, channel};
@@ -38,7 +38,7 @@ impl Native for Meeting {
         (Outcome::Value(Vec::new()), false)
     }
 
-    fn go_on(&self, _: InvocationId, position: &str, result: &Outcome) -> Option<Box<dyn WentOn>> {
+    fn go_on(&self, invocation: InvocationId, position: &str, result: &Outcome) -> Option<Box<WentOn>> {
         if position == "slow" {
             let mut slow = self.slow.lock().unwrap();
             slow.0 = true;
@@ -47,14 +47,14 @@ impl Native for Meeting {
                 slow = self.all.wait(slow).unwrap();
             }
         }
-        (!position.is_empty()).then(|| -> Box<dyn WentOn> { Box::new(Step::new(0, position, result)) })
+        Some(gone_on(invocation, 0, (position, result), true).0)
     }
 }
 
 /// A task that somebody waits for at this position.
 fn waited_for(run: u64, position: &str) -> Vec<ToWorker> {
-    let asked_by = (InvocationId::default(), position.to_owned());
-    vec![ToWorker::Task(Box::new(TaskRun { run: RunNumber(run), asked_by, ..TaskRun::default() }))]
+    let awaited_by = Some((InvocationId::default(), position.to_owned()));
+    vec![ToWorker::Task(Box::new(TaskRun { run: RunNumber(run), awaited_by, ..TaskRun::default() }))]
 }
 
 fn task(run: u64, function: &str) -> Vec<ToWorker> {
@@ -75,7 +75,7 @@ impl Heard {
     fn until(&mut self, enough: impl Fn(&Self) -> bool) {
         while !enough(self) {
             match self.events.recv().unwrap() {
-                WorkerEvent::WentOn(_, step, _, messages) => {
+                WorkerEvent::WentOn(step, _, messages) => {
                     assert!(matches!(messages.as_slice(), [FromWorker::TaskEnd { .. }]), "{step:?} {messages:?}");
                     self.went_on += 1;
                     self.ended.extend(messages.iter().filter_map(|message| match message {
@@ -198,50 +198,26 @@ fn who_is_given_up_while_it_goes_on_tells_of_the_task() {
     assert_eq!((heard.ended.len(), heard.went_on, lost.load(Ordering::Acquire)), (1, 0, 0));
 }
 
-#[cfg(not(feature = "interleave"))]
-mod once {
-    #[test]
-    fn the_end_of_a_task_is_told_once() {
-        super::the_end_of_a_task_is_told_once();
-    }
-
-    #[test]
-    fn who_is_given_up_while_it_goes_on_tells_of_the_task() {
-        super::who_is_given_up_while_it_goes_on_tells_of_the_task();
-    }
-
-    #[test]
-    fn none_waits_behind_one_that_blocks() {
-        super::none_waits_behind_one_that_blocks();
-    }
-
-    #[test]
-    fn the_thread_of_one_that_is_given_up_ends_with_it() {
-        super::the_thread_of_one_that_is_given_up_ends_with_it();
-    }
+/// Each of them once, or in many orders.
+macro_rules! tests_of {
+    ($($scenario:ident)*) => {
+        mod of_threads {
+            $(
+                #[test]
+                fn $scenario() {
+                    #[cfg(feature = "interleave")]
+                    shuttle::check_random(super::$scenario, 2_000);
+                    #[cfg(not(feature = "interleave"))]
+                    super::$scenario();
+                }
+            )*
+        }
+    };
 }
 
-#[cfg(feature = "interleave")]
-mod interleave {
-    const RUNS: usize = 2_000;
-
-    #[test]
-    fn the_end_of_a_task_is_told_once() {
-        shuttle::check_random(super::the_end_of_a_task_is_told_once, RUNS);
-    }
-
-    #[test]
-    fn who_is_given_up_while_it_goes_on_tells_of_the_task() {
-        shuttle::check_random(super::who_is_given_up_while_it_goes_on_tells_of_the_task, RUNS);
-    }
-
-    #[test]
-    fn none_waits_behind_one_that_blocks() {
-        shuttle::check_random(super::none_waits_behind_one_that_blocks, RUNS);
-    }
-
-    #[test]
-    fn the_thread_of_one_that_is_given_up_ends_with_it() {
-        shuttle::check_random(super::the_thread_of_one_that_is_given_up_ends_with_it, RUNS);
-    }
+tests_of! {
+    the_end_of_a_task_is_told_once
+    who_is_given_up_while_it_goes_on_tells_of_the_task
+    none_waits_behind_one_that_blocks
+    the_thread_of_one_that_is_given_up_ends_with_it
 }

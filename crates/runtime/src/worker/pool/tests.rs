@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use protocol::worker::{Delivered, Outcome, SliceCell, StepEnd};
 
-use super::super::played::{Ear, Fate, Launcher, Step};
+use super::super::played::{Ear, Fate, Launcher, gone_on};
 use super::*;
 
 const WORKERS: usize = 2;
@@ -121,9 +121,13 @@ impl Waiting {
     }
 
     fn goes_on(&mut self, after: u64, position: &str) -> Fate {
-        let step = Step::new(after, position, &Outcome::Value(vec![7]));
-        let fate = Arc::clone(&step.fate);
-        self.world.pool.went_on(invocation(1), Box::new(step));
+        self.goes_on_to(after, position, true)
+    }
+
+    /// Then it waits again, or has returned.
+    fn goes_on_to(&mut self, after: u64, position: &str, suspended: bool) -> Fate {
+        let (step, fate) = gone_on(invocation(1), after, (position, &Outcome::Value(vec![7])), suspended);
+        self.world.pool.went_on(step);
         fate
     }
 
@@ -175,9 +179,7 @@ fn a_step_that_went_on_is_the_answer_to_what_is_asked_for_then() {
 #[test]
 fn a_step_that_went_on_to_its_end_leaves_nothing() {
     let mut waiting = Waiting::new();
-    let mut step = Step::new(waiting.left_by, "0", &Outcome::Value(vec![7]));
-    step.suspended = false;
-    waiting.world.pool.went_on(invocation(1), Box::new(step));
+    waiting.goes_on_to(waiting.left_by, "0", false);
     assert!(is_end(&waiting.resume(50, "0", 7, Slice::default()), 50));
     assert!(!waiting.world.pool.holds(invocation(1)));
 }

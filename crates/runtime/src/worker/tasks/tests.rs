@@ -49,8 +49,13 @@ impl World {
             ..TaskCall::default()
         };
         let (after, invocation) = (Position(after), InvocationId::default());
-        let start =
-            TaskStart { run: RunNumber(run), after, invocation, awaited_at: "0".to_owned(), call: Arc::new(call) };
+        let start = TaskStart {
+            run: RunNumber(run),
+            after,
+            invocation,
+            awaited_at: Some("0".to_owned()),
+            call: Arc::new(call),
+        };
         self.pool.start(PartitionId(0), start);
     }
 
