@@ -21,7 +21,7 @@ use crate::{
 const SECONDS: [u64; 4] = [1, 2, 4, 8];
 const CELLS: u64 = 1_000;
 /// Cells that are there while checkpoints are made.
-const STORED: [u64; 2] = [1_000, 100_000];
+const STORED: [u64; 3] = [1_000, 100_000, 1_000_000];
 const WINDOW: Duration = Duration::from_millis(500);
 const WINDOWS: usize = 50;
 

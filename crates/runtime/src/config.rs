@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use store::StateMemory;
-use store::limits::STATE_MEMTABLES_MAX;
+use store::limits::{STATE_MEMTABLES_MAX, STATE_TABLE_BYTES};
 
 use crate::limits;
 use crate::sink::{NoSink, Sink};
@@ -98,8 +98,10 @@ impl NodeConfig {
     pub(crate) fn state_memory(&self) -> StateMemory {
         // One is written to, others wait to become tables.
         let memtables = u64::from(self.partitions) * (1 + STATE_MEMTABLES_MAX as u64);
-        let memtable_bytes = (self.memory / 4 / memtables).max(limits::STATE_MEMTABLE_BYTES_MIN);
-        StateMemory { cache_bytes: self.memory / 4, memtable_bytes }
+        let memtable_bytes = (self.memory / 4 / memtables).clamp(limits::STATE_MEMTABLE_BYTES_MIN, STATE_TABLE_BYTES);
+        // The cache has what they leave.
+        let cache_bytes = (self.memory / 2).saturating_sub(memtables * memtable_bytes).max(self.memory / 4);
+        StateMemory { cache_bytes, memtable_bytes }
     }
 }
 

@@ -49,6 +49,8 @@ impl Drop for Maintenance {
 }
 
 fn run(data_dir: &DataDir, wanted: &Receiver<()>, shared: &Shared, sink: &dyn Sink) {
+    // A full copy reads and writes all of the state.
+    store::give_way();
     while wanted.recv().is_ok() {
         match data_dir.checkpoint_and_trim() {
             Ok(done) => set(&shared.counters.checkpoint, done.checkpoint),

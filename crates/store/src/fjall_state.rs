@@ -11,16 +11,17 @@ use std::{
     fs, io,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
 };
 
-use fjall::{AbstractTree as _, Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
+use fjall::{AbstractTree as _, Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, compaction::Leveled};
 
 use crate::{
+    background::give_way,
     limits::{
-        STATE_CACHE_BYTES_DEFAULT, STATE_JOURNAL_BYTES, STATE_MEMTABLE_BYTES_DEFAULT, STATE_MEMTABLES_MAX,
-        STATE_NEW_TABLES_MAX, STATE_POLL,
+        STATE_CACHE_BYTES_DEFAULT, STATE_JOURNAL_BYTES, STATE_MEMTABLES_MAX, STATE_NEW_TABLES_MAX, STATE_POLL,
+        STATE_TABLE_BYTES,
     },
     log::Lsn,
     state::{Snapshot, State, StateError, StateIter, Write, check_forward, check_keys},
@@ -43,7 +44,7 @@ pub struct StateMemory {
 
 impl Default for StateMemory {
     fn default() -> Self {
-        Self { cache_bytes: STATE_CACHE_BYTES_DEFAULT, memtable_bytes: STATE_MEMTABLE_BYTES_DEFAULT }
+        Self { cache_bytes: STATE_CACHE_BYTES_DEFAULT, memtable_bytes: STATE_TABLE_BYTES }
     }
 }
 
@@ -72,9 +73,18 @@ pub(crate) enum FjallOpenError {
 impl FjallState {
     /// Opens the state of a directory, or makes a new one.
     pub(crate) fn open(path: &Path, partitions: u16, memory: StateMemory) -> Result<Self, FjallOpenError> {
-        // Damaged files must not take the process down: a panic inside counts as damage.
-        std::panic::catch_unwind(|| Self::open_unguarded(path, partitions, memory))
-            .unwrap_or_else(|_| Err(FjallOpenError::Damaged("the state store panicked while opening".to_owned())))
+        thread::scope(|scope| {
+            // fjall starts its thread here, and that is to make tables, and to merge them, in the time that others leave.
+            let opening = thread::Builder::new().name("state-open".into()).spawn_scoped(scope, || {
+                give_way();
+                Self::open_unguarded(path, partitions, memory)
+            });
+            let opening =
+                opening.map_err(|error| FjallOpenError::Blocked(format!("no thread can be started: {error}")))?;
+            // Damaged files must not take the process down: a panic inside counts as damage.
+            let damaged = |_| Err(FjallOpenError::Damaged("the state store panicked while opening".to_owned()));
+            opening.join().unwrap_or_else(damaged)
+        })
     }
 
     fn open_unguarded(path: &Path, partitions: u16, memory: StateMemory) -> Result<Self, FjallOpenError> {
@@ -98,7 +108,12 @@ impl FjallState {
             .worker_threads(1)
             .open()
             .map_err(classify)?;
-        let options = || KeyspaceCreateOptions::default().max_memtable_size(memory.memtable_bytes);
+        let compaction = Arc::new(Leveled::default().with_table_target_size(STATE_TABLE_BYTES));
+        let options = || {
+            KeyspaceCreateOptions::default()
+                .max_memtable_size(memory.memtable_bytes)
+                .compaction_strategy(Arc::clone(&compaction) as _)
+        };
         let (mut keyspaces, mut applied) = (Vec::new(), Vec::new());
         for partition in 0..partitions {
             let keyspace = database.keyspace(&format!("p{partition:05}"), options).map_err(classify)?;
@@ -331,6 +346,25 @@ mod tests {
         // What is written now is newer than what the tables hold.
         state.apply(0, 2, &[(vec![7], Some(vec![3]))]).unwrap();
         assert_eq!(state.get(0, &[7]).unwrap(), Some(vec![3]));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn tables_are_made_in_the_time_that_others_leave() {
+        let folder = tempfile::tempdir().unwrap();
+        let _state = open(folder.path());
+        let own = rustix::process::getpriority_process(None).unwrap();
+        // Of `/proc/…/stat`: the name of a thread, in brackets, and as the 17th field behind it how nice it is.
+        let threads = fs::read_dir("/proc/self/task").unwrap().map(|thread| thread.unwrap().path().join("stat"));
+        let nice: Vec<i32> = threads
+            .filter_map(|stat| fs::read_to_string(stat).ok())
+            .filter_map(|stat| {
+                let (name, fields) = stat.rsplit_once(") ")?;
+                let nice = fields.split(' ').nth(16)?.parse().ok()?;
+                name.contains("(fjall:").then_some(nice)
+            })
+            .collect();
+        assert!(nice.iter().any(|nice| *nice > own), "{nice:?} beside {own}");
     }
 
     #[test]

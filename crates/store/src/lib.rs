@@ -1,8 +1,8 @@
 //! Durable storage: the traits `Log`, `State` and `Blob`, and the backends behind them.
 //!
 //! This crate knows nothing of services, invocations or cells: a record is bytes with a partition, a state entry is a
-//! key and a value. It is not asynchronous; the file log has one committer thread, everything else runs in the
-//! caller's thread. How the parts relate:
+//! key and a value. It is not asynchronous; the file log has one committer thread, the state store one that makes tables
+//! in the time that others leave, everything else runs in the caller's thread. How the parts relate:
 //!
 //! - [`DataDir`] owns a data directory: lock, format version, `log/`, `state/`, `blob/`, recovery, maintenance.
 //! - [`Log`] is the unit of order, durability and fencing. [`file_log`] keeps it in segments, [`memory`] in memory.
@@ -13,6 +13,7 @@
 
 #![deny(missing_docs)]
 
+mod background;
 pub mod blob;
 pub mod conformance;
 pub mod data_dir;
@@ -31,6 +32,7 @@ pub mod state;
 mod sync;
 
 pub use crate::{
+    background::give_way,
     blob::{Blob, BlobError},
     data_dir::{
         Claim, CloseError, CopyError, DataDir, DataDirOptions, Maintenance, MaintenanceError, OpenError, Recovery,

@@ -45,8 +45,9 @@ pub const STATE_KEY_BYTES_MAX: usize = 60 * 1024;
 /// Longest name of a blob; also after escaping it has to fit into a file name.
 pub const BLOB_NAME_BYTES_MAX: usize = 200;
 
-/// Chunk of a full copy: a chunk is closed when it has grown to this size.
-pub const COPY_CHUNK_BYTES: usize = 8 * 1024 * 1024;
+/// Chunk of a full copy: a chunk is closed when it has grown to this size. Each is synced by itself, and the log's sync may
+/// wait for that.
+pub const COPY_CHUNK_BYTES: usize = 2 * 1024 * 1024;
 
 /// Log written since the last full copy before the next one, unless the state is larger.
 pub const COPY_LOG_BYTES: u64 = 256 * 1024 * 1024;
@@ -54,8 +55,10 @@ pub const COPY_LOG_BYTES: u64 = 256 * 1024 * 1024;
 /// Writes of one batch while the state is rebuilt from a full copy.
 pub const REBUILD_BATCH_WRITES: usize = 4096;
 
-/// Writes that one partition of the state keeps in memory before they go into a table, unless the options say otherwise.
-pub const STATE_MEMTABLE_BYTES_DEFAULT: u64 = 16 * 1024 * 1024;
+/// A table of the state: as many writes of one partition go into a new one, and merging makes such again. A table is
+/// synced when it is whole, and the log's sync waits for that: larger ones are merged less often, but hold up replies on a
+/// slow disk.
+pub const STATE_TABLE_BYTES: u64 = 2 * 1024 * 1024;
 
 /// Memtables of one partition that wait to become tables; with more, writes wait.
 pub const STATE_MEMTABLES_MAX: usize = 3;
