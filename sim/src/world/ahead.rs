@@ -10,7 +10,7 @@ use protocol::worker::{Delivered, Outcome, StepEnd, StepStatus, TaskRun};
 use runtime::stepped::{WentOn, WorkerId};
 
 use super::World;
-use super::process::Kind;
+use super::process::{Kind, Process};
 use crate::coroutine::Coroutine;
 use crate::happenings::Happening;
 
@@ -64,10 +64,9 @@ impl World {
             return None;
         }
         let up = self.machines[node].up.as_mut()?;
-        let steps = up.processes.iter_mut().filter(|((kind, _), process)| *kind == Kind::Steps && !process.dead);
-        let holder =
-            steps.filter(|(_, process)| process.coroutines.get(invocation).is_some_and(|it| it.waits_at(position)));
-        let ((_, worker), process) = holder.into_iter().next()?;
+        let mut steps = up.processes.iter_mut().filter(|((kind, _), process)| *kind == Kind::Steps && !process.dead);
+        let waits = |process: &Process| process.coroutines.get(invocation).is_some_and(|it| it.waits_at(position));
+        let ((_, worker), process) = steps.find(|(_, process)| waits(process))?;
         let mut coroutine = process.coroutines.remove(invocation)?;
         process.went.insert(*invocation);
         let (worker, after) = (*worker, coroutine.start.run);
